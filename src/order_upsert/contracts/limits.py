@@ -1,0 +1,21 @@
+"""Limits of the contract that both sides hold. The unit stands last in each name."""
+
+ORDERS_PER_REQUEST_MAX = 1_000
+"""Orders in one request, and so the indexes of a `ce_id`: 0 to 999."""
+
+ORDER_BYTES_MAX = 256 * 1024
+"""Bytes of the canonical JSON of one order."""
+
+ORDER_ID_CHARS_MAX = 512
+"""Postgres refuses an index row above 2,704 bytes: 512 characters of 4 bytes and a partner id always fit."""
+
+PARTNER_ID_CHARS_MAX = 64
+
+AMOUNT_DIGITS_MAX = 30
+"""Significant digits of an amount. A JSON number is read as a 64-bit float; more than 17 digits need a string."""
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+SMALLEST_PRODUCT_BYTES = len('{"product_sku_id":"","amount":"0","qty":0},')
+PRODUCTS_PER_ORDER_MAX = ORDER_BYTES_MAX // SMALLEST_PRODUCT_BYTES
+"""No order below ORDER_BYTES_MAX has more; refused early, before the memory for them is taken."""

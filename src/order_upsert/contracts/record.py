@@ -1,0 +1,155 @@
+"""Records of orders.upserts: CloudEvents Kafka binding, binary mode, and the reply headers (design 4)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from order_upsert.contracts import limits
+from order_upsert.contracts.errors import OrdersError
+from order_upsert.contracts.partner import PARTNER_ID
+
+EVENT_TYPE = "integration.orders.upsert.v1"
+CORRELATION_HEADER = "kafka_correlationId"
+
+_EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class RecordError(OrdersError):
+    """A record that is no order event. Raised while reading it; it goes to the dead-letter topic with this text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """Where the outcome of a request goes; without a partition, the key (request_id) decides."""
+
+    topic: str
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What all events of one request share. `invalid` counts the items that were not published."""
+
+    request_id: UUID
+    partner_id: str
+    time: datetime
+    size: int
+    invalid: int
+    reply_to: ReplyTo | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventContext:
+    """What the headers of one event say. `size` and `invalid` are None where the writer did not tell."""
+
+    request_id: UUID
+    index: int
+    partner_id: str
+    time: datetime | None
+    size: int | None
+    invalid: int | None
+    reply_to: ReplyTo | None
+
+
+class HeaderWriter:
+    """Headers of every event of one request: what they share is encoded once."""
+
+    def __init__(self, request: RequestContext) -> None:
+        self._prefix = f"{request.request_id}/"
+        shared = {
+            "ce_specversion": "1.0",
+            "ce_source": f"/partners/{request.partner_id}",
+            "ce_type": EVENT_TYPE,
+            "ce_time": request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "content-type": "application/json",
+            "ce_requestsize": str(request.size),
+            "ce_requestinvalid": str(request.invalid),
+            CORRELATION_HEADER: str(request.request_id),
+        }
+        if request.traceparent is not None:
+            shared["traceparent"] = request.traceparent
+        self._shared = [(name, text.encode()) for name, text in shared.items()]
+        if request.reply_to is not None:
+            self._shared.append(("kafka_replyTopic", request.reply_to.topic.encode()))
+            if request.reply_to.partition is not None:
+                self._shared.append(("kafka_replyPartition", request.reply_to.partition.to_bytes(4, "big")))
+
+    def headers(self, index: int) -> list[tuple[str, bytes]]:
+        return [("ce_id", f"{self._prefix}{index}".encode()), *self._shared]
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether `text` is a W3C traceparent: only such a header is passed on."""
+    return _TRACEPARENT.fullmatch(text) is not None
+
+
+def read_headers(headers: Headers | None) -> EventContext:
+    """What the headers say. Raises RecordError that names the first header which is missing or wrong."""
+    found = {name: value for name, value in headers or () if value is not None}
+    if _text(found, "ce_specversion") != "1.0":
+        raise RecordError("header ce_specversion should be 1.0")
+    if _text(found, "ce_type") != EVENT_TYPE:
+        raise RecordError(f"header ce_type should be {EVENT_TYPE}")
+    event_id = _EVENT_ID.fullmatch(_text(found, "ce_id"))
+    if event_id is None:
+        raise RecordError(
+            f"header ce_id should be <request id, a lower-case UUID>/<index, 0 to {limits.ORDERS_PER_REQUEST_MAX - 1}>"
+        )
+    partner = _text(found, "ce_source").removeprefix("/partners/")
+    if not found["ce_source"].startswith(b"/partners/") or PARTNER_ID.fullmatch(partner) is None:
+        raise RecordError("header ce_source should be /partners/<partner id>")
+    return EventContext(
+        request_id=UUID(event_id[1]),
+        index=int(event_id[2]),
+        partner_id=partner,
+        time=_time(found),
+        size=_count(found, "ce_requestsize"),
+        invalid=_count(found, "ce_requestinvalid"),
+        reply_to=_reply_to(found),
+    )
+
+
+def _text(found: dict[str, bytes], name: str) -> str:
+    try:
+        return found[name].decode()
+    except KeyError:
+        raise RecordError(f"header {name} is missing") from None
+    except UnicodeDecodeError:
+        raise RecordError(f"header {name} is not UTF-8") from None
+
+
+def _time(found: dict[str, bytes]) -> datetime | None:
+    if "ce_time" not in found:  # optional in CloudEvents
+        return None
+    try:
+        time = datetime.fromisoformat(_text(found, "ce_time"))
+        if time.tzinfo is None:
+            raise ValueError
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise RecordError("header ce_time should be an RFC 3339 time with its zone") from None
+
+
+def _count(found: dict[str, bytes], name: str) -> int | None:
+    if name not in found:
+        return None
+    text = _text(found, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= limits.ORDERS_PER_REQUEST_MAX):
+        raise RecordError(f"header {name} should be a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
+    return int(text)
+
+
+def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
+    if "kafka_replyTopic" not in found:
+        return None
+    partition = found.get("kafka_replyPartition")
+    if partition is not None and (len(partition) != 4 or partition[0] > 127):
+        raise RecordError("header kafka_replyPartition should be 4 bytes, big endian, not negative")
+    topic = _text(found, "kafka_replyTopic")
+    return ReplyTo(topic, None if partition is None else int.from_bytes(partition, "big"))

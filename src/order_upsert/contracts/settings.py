@@ -1,0 +1,76 @@
+"""Settings that every process needs, and how all settings are read: from ORDERS_… variables, once, at the start."""
+
+import os
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as PydanticSettingsError
+
+from order_upsert.contracts.errors import OrdersError
+from order_upsert.contracts.topics import Topics
+
+PREFIX = "ORDERS_"
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+KafkaProperty = str | int | float | bool
+
+
+class SettingsError(OrdersError):
+    """A setting is missing or wrong; the message names the variable and what it may be."""
+
+
+class OrdersSettings(BaseSettings):
+    """Base of all settings: prefix ORDERS_, frozen."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
+class KafkaSettings(OrdersSettings):
+    """How to reach Kafka. `kafka_properties` is a JSON object of librdkafka properties (SASL, TLS, ...)."""
+
+    kafka_bootstrap: Annotated[str, Field(min_length=1, description="host:port of a broker, several with commas")]
+    kafka_properties: Annotated[
+        dict[str, KafkaProperty],
+        Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}'),
+    ] = {}
+    topic_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$",
+            description="letters, digits, dots, dashes: first part of the topics' names",
+        ),
+    ] = "orders"
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(self.topic_prefix)
+
+    def client_config(self, **ours: KafkaProperty) -> dict[str, KafkaProperty]:
+        """librdkafka configuration: ours (dots for underscores), and over it what the operator set."""
+        named = {name.replace("_", "."): value for name, value in ours.items()}
+        return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
+
+
+def load(settings: type[Settings]) -> Settings:
+    """The settings from the environment. Raises SettingsError that lists every variable which is wrong."""
+    try:
+        return settings()
+    except PydanticSettingsError:  # pydantic-settings reads a dict as JSON before it validates; ours has one
+        field = settings.model_fields["kafka_properties"]
+        raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(settings, error))) from None
+
+
+def _explained(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+    lines = []
+    for violation in error.errors(include_url=False):
+        name = str(violation["loc"][0]) if violation["loc"] else ""
+        field = settings.model_fields.get(name)
+        variable = PREFIX + name.upper()
+        problem = (
+            "is not set" if violation["type"] == "missing" else f"is {os.environ.get(variable)!r}: {violation['msg']}"
+        )
+        lines.append(f"{variable} {problem}. It should be: {field.description if field else 'see README'}.")
+    return lines

@@ -1,0 +1,1 @@
+"""Kafka and Postgres as child processes of this machine, from Python and Maven packages."""
