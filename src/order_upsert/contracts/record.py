@@ -74,13 +74,13 @@ class HeaderWriter:
         }
         if request.traceparent is not None:
             shared["traceparent"] = request.traceparent
-        self._shared = [(name, text.encode()) for name, text in shared.items()]
+        self._shared: list[tuple[str, str | bytes | None]] = [(name, text.encode()) for name, text in shared.items()]
         if request.reply_to is not None:
             self._shared.append(("kafka_replyTopic", request.reply_to.topic.encode()))
             if request.reply_to.partition is not None:
                 self._shared.append(("kafka_replyPartition", request.reply_to.partition.to_bytes(4, "big")))
 
-    def headers(self, index: int) -> list[tuple[str, bytes]]:
+    def headers(self, index: int) -> list[tuple[str, str | bytes | None]]:
         return [("ce_id", f"{self._prefix}{index}".encode()), *self._shared]
 
 

@@ -1,1 +1,1 @@
-"""The `orders` command, the local stack, and the set-up of topics and database."""
+"""The `orders` command, the local stack, and the set-up of topics, tables and partners."""

@@ -1,1 +1,1 @@
-"""Kafka and Postgres as child processes of this machine, from Python and Maven packages."""
+"""A real Kafka broker and a real Postgres as child processes, with nothing to install but Python packages."""

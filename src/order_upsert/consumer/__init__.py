@@ -1,0 +1,1 @@
+"""Kafka to Postgres to reply. All SQL of the project is in here."""

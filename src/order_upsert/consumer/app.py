@@ -1,0 +1,63 @@
+"""The consumer process: everything is put together here."""
+
+import logging
+import signal
+from threading import Event as Flag
+
+from confluent_kafka.admin import AdminClient
+
+from order_upsert.consumer.applier import Applier
+from order_upsert.consumer.database import Database
+from order_upsert.consumer.dlq import dead_letter
+from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.migrate import require_migrated
+from order_upsert.consumer.producer import AcknowledgedProducer
+from order_upsert.consumer.record import Rejected
+from order_upsert.consumer.retry import attempts
+from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.consumer.source import require_same_topic, topic_id
+from order_upsert.consumer.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: ConsumerSettings) -> None:
+    """Consumes until SIGTERM or SIGINT. Raises ConsumerStoppedError."""
+    stop = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    database = Database(settings.postgres_url, settings.ledger_days)
+    try:
+        if _wait_for_source(settings, database, stop):
+            build(settings, database, stop).run()
+    except RetryLaterError as error:
+        _log.info("stopped during an outage; what was not done is done at the next start: %s", error)
+    finally:
+        database.close()
+
+
+def build(settings: ConsumerSettings, database: Database, stop: Flag) -> Worker:
+    producer = AcknowledgedProducer(settings)
+
+    def bury(rejected: list[Rejected]) -> None:
+        for item in rejected:
+            record = item.record
+            _log.warning("to the DLQ: partition %d, offset %d: %s", record.partition, record.offset, item.reason)
+        producer.send(dead_letter(item, settings.topics) for item in rejected)
+
+    return Worker(settings, database, producer, Applier(database, bury), stop)
+
+
+def _wait_for_source(settings: ConsumerSettings, database: Database, stop: Flag) -> bool:
+    """False where we were told to stop before Kafka and Postgres answered."""
+    admin = AdminClient(settings.client_config(), logger=_log)
+    topic = settings.topics.upserts
+
+    def sleep(duration_s: float) -> None:
+        stop.wait(duration_s)
+
+    for attempt in attempts(stop, sleep):
+        with attempt, database.session() as session:
+            require_migrated(session.connection)
+            require_same_topic(session.connection, topic, topic_id(admin, topic))
+    return not stop.is_set()

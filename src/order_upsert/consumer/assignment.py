@@ -1,0 +1,207 @@
+"""Which partitions are ours, and up to where we have read them. The only file that knows the consumer client."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from threading import Event as Flag
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from order_upsert.consumer.errors import ConsumerStoppedError
+from order_upsert.consumer.record import Record
+from order_upsert.consumer.settings import ConsumerSettings
+
+StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
+"""The watermark *applied* of these partitions; blocks until Postgres answers."""
+
+COMMIT_TIMEOUT_S = 10.0
+_POLL_SLICE_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """Partitions with our own positions: what is returned by `take` has no gap and no record of a lost partition."""
+
+    def __init__(self, settings: ConsumerSettings, applied: StartOffsets) -> None:
+        self._topic = settings.topics.upserts
+        self._applied = applied
+        self._positions: dict[int, int] = {}
+        self._new: set[int] = set()
+        self._lost: set[int] = set()
+        self._paused = False
+        self._consumer = Consumer(_config(settings), logger=_log)
+
+    def subscribe(self) -> None:
+        self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """The offset after the last record taken, of each partition that is ours."""
+        return self._positions
+
+    @property
+    def lost(self) -> set[int]:
+        """Partitions that were taken from us since the last `take`, even where they came back."""
+        return self._lost
+
+    def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
+        """Whatever has arrived, and from which offset on in each of its partitions. Empty after `timeout_s`."""
+        self._new.clear()
+        self._lost.clear()
+        first = self._consumer.poll(timeout_s)
+        if first is None:
+            return [], {}
+        return self._accept([first, *self._consumer.consume(records_max - 1, 0)])
+
+    def wait(self, duration_s: float, stop: Flag) -> None:
+        """Stays in the group without reading: keeps every partition over any outage of Postgres."""
+        until_s = time.monotonic() + duration_s
+        self._set_paused(True)
+        while not stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            message = self._consumer.poll(min(left_s, _POLL_SLICE_S))
+            if message is not None:  # it was on its way when we paused: as if it had not been read
+                _, starts = self._accept([message])
+                self.rewind(starts)
+        self._set_paused(False)
+
+    def rewind(self, offsets: Mapping[int, int]) -> None:
+        """Reads these partitions again from these offsets on; those that are not ours are left out."""
+        for partition in offsets.keys() & self._positions.keys():
+            # Not seek(): it fails where the partition was assigned a moment ago.
+            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+            self._assign({partition: offsets[partition]})
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Sets the watermark *answered*, without waiting: were it lost, replies would be sent again, no more."""
+        self._consumer.commit(offsets=self._at(next_offsets), asynchronous=True)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
+        partitions = [item.partition for item in assigned]
+        applied = self._applied(partitions)
+        answered = self._answered(partitions)
+        # Without this, a crash between the first commit in Postgres and its replies would forget the replies.
+        unanswered = {partition: applied[partition] for partition in partitions if partition not in answered}
+        if unanswered:
+            self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
+        self._assign(
+            {
+                partition: min(applied[partition], answered.get(partition, applied[partition]))
+                for partition in partitions
+            }
+        )
+        self._new.update(partitions)
+        _log.info("assigned: %s", self._positions)
+
+    def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
+        for item in revoked:
+            self._positions.pop(item.partition, None)
+            self._lost.add(item.partition)
+        _log.info("revoked: %s", sorted(self._lost))
+        self._consumer.incremental_unassign(revoked)
+
+    def _answered(self, partitions: Collection[int]) -> dict[int, int]:
+        while True:
+            try:
+                committed = self._consumer.committed(self._at(dict.fromkeys(partitions, 0)), timeout=COMMIT_TIMEOUT_S)
+                return {item.partition: item.offset for item in committed if item.offset >= 0}
+            except KafkaException as error:
+                if not error.args[0].retriable() and error.args[0].code() != KafkaError._TIMED_OUT:
+                    raise
+                _log.warning("cannot read the committed offsets, trying again: %s", error)
+
+    def _assign(self, offsets: Mapping[int, int]) -> None:
+        self._consumer.incremental_assign(self._at(offsets))
+        if self._paused:
+            self._consumer.pause(self._at(offsets))
+        self._positions.update(offsets)
+
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        switch = self._consumer.pause if paused else self._consumer.resume
+        switch(self._at(self._positions))
+
+    def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
+        records: list[Record] = []
+        starts: dict[int, int] = {}
+        again: dict[int, int] = {}
+        for message in messages:
+            error, partition, offset = message.error(), message.partition(), message.offset()
+            if error is not None:
+                _report(error, partition)
+                continue
+            assert partition is not None
+            assert offset is not None
+            position = self._positions.get(partition)
+            # consume() may return records of partitions that were taken from us in this very call; and where one came
+            # back at once, records of before the gap.
+            if position is None or offset < position or partition in again:
+                continue
+            if partition in self._new and offset != position:
+                again[partition] = position
+                continue
+            starts.setdefault(partition, position)
+            self._positions[partition] = offset + 1
+            self._new.discard(partition)
+            records.append(_record(message, partition, offset))
+        self.rewind(again)
+        return records, starts
+
+    def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
+
+
+def _record(message: Message, partition: int, offset: int) -> Record:
+    _, time_ms = message.timestamp()
+    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+
+
+def _report(error: KafkaError, partition: int | None) -> None:
+    """Raises ConsumerStoppedError where going on would be wrong; everything else the client mends by itself."""
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        _log.error(
+            "PARTITION %s STOPPED: %s. Kafka no longer has the offset at which Postgres stands. Nothing was skipped. "
+            "Find out what removed records from the topic (retention.ms should be -1) before you go on.",
+            partition,
+            error.str(),
+        )
+    elif error.fatal() or error.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    ):
+        raise ConsumerStoppedError(f"Kafka refuses this consumer: {error.str()}")
+    else:
+        _log.warning("Kafka: %s", error.str())
+
+
+def _config(settings: ConsumerSettings) -> dict[str, object]:
+    # A silent member is missed after 6 s. In KIP-848 groups the broker alone sets these times.
+    protocol: dict[str, str | int] = (
+        {"group_protocol": "consumer"}
+        if settings.group_protocol == "consumer"
+        else {
+            "group_protocol": "classic",
+            "partition_assignment_strategy": "cooperative-sticky",
+            "heartbeat_interval_ms": 500,
+            "session_timeout_ms": 6000,
+        }
+    )
+    return {
+        **settings.client_config(
+            client_id="order-upsert-consumer",
+            group_id=settings.topics.consumer_group,
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            auto_offset_reset="error",
+            isolation_level="read_committed",
+            fetch_queue_backoff_ms=5,
+            # What is fetched ahead, all partitions together, and so the memory of this process.
+            queued_max_messages_kbytes=16 * 1024,
+            fetch_max_bytes=16 * 1024 * 1024,
+            fetch_wait_max_ms=500,
+            reconnect_backoff_max_ms=1000,
+            **protocol,
+        )
+    }

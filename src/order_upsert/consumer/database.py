@@ -1,0 +1,73 @@
+"""The one connection of a consumer process: made when it is needed, made anew when it broke."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from order_upsert.consumer.ledger import Ledger
+from order_upsert.consumer.sqlstate import translate
+from order_upsert.consumer.store import Connection, Store
+
+CONNECT_TIMEOUT_S = 5
+# A frozen consumer keeps its locks for no longer than this, and its successor waits no longer for them.
+STATEMENT_TIMEOUT_MS = 10_000
+# A server that fell off the network is noticed after about 10 s, in the middle of a wait too.
+_KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class Session:
+    """One live connection and what is prepared on it."""
+
+    def __init__(self, connection: Connection, ledger_days: int) -> None:
+        self.connection = connection
+        connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
+        self.store = Store(connection)
+        self.ledger = Ledger(connection, ledger_days)
+
+
+class Database:
+    """Hands out the session. Errors of psycopg leave it as errors of ours, with the connection closed if it broke."""
+
+    def __init__(self, url: str, ledger_days: int) -> None:
+        self._url = url
+        self._ledger_days = ledger_days
+        self._session: Session | None = None
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError."""
+        try:
+            if self._session is None:
+                self._session = self._connect()
+            yield self._session
+        except psycopg.Error as error:
+            if self._session is not None and self._session.connection.broken:
+                self.close()
+            raise translate(error) from error
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.connection.close()
+            self._session = None
+
+    def _connect(self) -> Session:
+        connection = psycopg.connect(
+            self._url,
+            autocommit=True,  # transactions are opened where they are meant
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="order-upsert consumer",
+            **_KEEPALIVE,
+        )
+        try:
+            return Session(connection, self._ledger_days)
+        except BaseException:
+            connection.close()
+            raise

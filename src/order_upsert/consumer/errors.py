@@ -1,0 +1,19 @@
+"""What can happen to a batch: try it again, find the record that Postgres refuses, or call a person."""
+
+from order_upsert.contracts.errors import OrdersError
+
+
+class ConsumerError(OrdersError):
+    """Root of this branch."""
+
+
+class RetryLaterError(ConsumerError):
+    """Postgres or Kafka cannot at the moment. Happens in every outage; the same batch is tried again, for ever."""
+
+
+class RefusedByPostgresError(ConsumerError):
+    """Some record of the batch holds what the tables refuse. The batch is halved until the record is found."""
+
+
+class ConsumerStoppedError(ConsumerError):
+    """Going on would lose or falsify orders. Nothing was applied; the text says what a person must do."""

@@ -1,0 +1,76 @@
+"""What each event of a batch does to the orders. Pure: no client library, no clock.
+
+This is the rule of the whole system: an event's outcome depends on the event and on the row of its key before it, and
+on nothing else. So a replay decides the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from order_upsert.consumer.record import Decoded, Event, Key, Rejected
+from order_upsert.contracts.partitioner import partition_of
+from order_upsert.contracts.result import Outcome
+from order_upsert.contracts.topics import UPSERT_PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """What the fold needs to know of a row."""
+
+    partition: int
+    offset: int
+    content_hash: bytes
+
+
+@dataclass(slots=True)
+class Folded:
+    """`outcomes` of the records that belong to a request, in order; `changed`: the last state of each changed key."""
+
+    outcomes: list[tuple[Decoded, Outcome]] = field(default_factory=list)
+    changed: dict[Key, Event] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> Folded:
+    """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist."""
+    folded = Folded()
+    states = dict(rows)
+    for decoded in records:
+        if isinstance(decoded, Event):
+            decoded = _unless_misplaced(decoded, states.get(decoded.key))
+        if isinstance(decoded, Rejected):
+            folded.rejected.append(decoded)
+            if decoded.context is not None:
+                folded.outcomes.append((decoded, Outcome.INVALID))
+            continue
+        outcome = _outcome(decoded, states.get(decoded.key))
+        folded.outcomes.append((decoded, outcome))
+        if outcome in (Outcome.INSERTED, Outcome.UPDATED):
+            folded.changed[decoded.key] = decoded
+            states[decoded.key] = RowState(decoded.record.partition, decoded.record.offset, decoded.content_hash)
+    return folded
+
+
+def _outcome(event: Event, row: RowState | None) -> Outcome:
+    if row is None:
+        return Outcome.INSERTED
+    if event.record.offset <= row.offset:
+        return Outcome.STALE
+    if event.content_hash == row.content_hash:
+        return Outcome.UNCHANGED
+    return Outcome.UPDATED
+
+
+def _unless_misplaced(event: Event, row: RowState | None) -> Decoded:
+    """Offsets of two partitions cannot be compared: a writer with another partitioner would break the order (P4).
+
+    Where there is a row, its events passed this check, so that the key need not be hashed again.
+    """
+    home = row.partition if row else partition_of(event.record.key or b"", UPSERT_PARTITIONS)
+    if event.record.partition == home:
+        return event
+    reason = (
+        f"this key belongs into partition {home}, not {event.record.partition}: "
+        "write with the partitioner murmur2_random (the default of Java's producer)"
+    )
+    return Rejected(event.record, event.context, "TRANSFORMATION", "MisplacedKey", reason)

@@ -1,0 +1,95 @@
+"""Sending records and knowing that they arrived: for results and for dead letters."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.contracts.record import Headers
+from order_upsert.contracts.settings import KafkaSettings
+
+DELIVERY_TIMEOUT_S = 5.0
+_TOPIC_IS_WRONG = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_BY_KEY = -1
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be sent; without a partition its key decides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+class AcknowledgedProducer:
+    """`send` returns when every in-sync replica has every record."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._producer = Producer(
+            settings.client_config(
+                client_id="order-upsert-consumer",
+                enable_idempotence=True,
+                partitioner="murmur2_random",
+                linger_ms=0,
+                message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
+                # How long a topic that the broker does not know may still be on its way (30 s by default).
+                topic_metadata_propagation_max_ms=1000,
+                message_max_bytes=2 * 1024 * 1024,
+            ),
+            logger=_log,
+        )
+
+    def send(self, records: Iterable[Outgoing], *, to_foreign_topics: bool = False) -> None:
+        """Raises RetryLaterError where the broker did not acknowledge all.
+
+        `to_foreign_topics`: the topics were named by whoever wrote the event. One that does not exist is logged, and
+        its records are given up: waiting for it would hold up everybody else.
+        """
+        failed: list[tuple[KafkaError, Outgoing]] = []
+        for record in records:
+            self._produce(record, failed)
+        # One second more than a record can take, so that the client is the one to give up.
+        left = self._producer.flush(DELIVERY_TIMEOUT_S + 1)
+        if left:
+            raise RetryLaterError(f"Kafka has not acknowledged {left} records yet")
+        for error, record in failed:
+            if not (to_foreign_topics and error.code() in _TOPIC_IS_WRONG):
+                raise RetryLaterError(f"Kafka did not take a record for {record.topic}: {error}")
+            _log.warning("reply topic %s, partition %s: %s; reply given up", record.topic, record.partition, error)
+
+    def _produce(self, record: Outgoing, failed: list[tuple[KafkaError, Outgoing]]) -> None:
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                failed.append((error, record))
+
+        partition = _BY_KEY if record.partition is None else record.partition
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=list(record.headers),
+                    on_delivery=on_delivery,
+                    partition=partition,
+                )
+            except BufferError:  # the client's queue is full; it empties while we poll, or the records time out
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                failed.append((error.args[0], record))
+                return
+            else:
+                self._producer.poll(0)
+                return

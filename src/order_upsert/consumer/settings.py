@@ -1,0 +1,31 @@
+"""Settings of the consumer and of everything else that talks to Postgres."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from order_upsert.contracts.settings import KafkaSettings, OrdersSettings
+
+
+class PostgresSettings(OrdersSettings):
+    """Where the tables are."""
+
+    postgres_url: Annotated[
+        str,
+        Field(pattern=r"^postgres(ql)?://", description="postgresql://user:password@host:port/database", repr=False),
+    ]
+
+
+class ConsumerSettings(KafkaSettings, PostgresSettings):
+    """One consumer process."""
+
+    group_protocol: Annotated[
+        Literal["classic", "consumer"],
+        Field(description="classic, or consumer (KIP-848) where the broker's session time-out is set to some seconds"),
+    ] = "classic"
+    batch_records_max: Annotated[
+        int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")
+    ] = 2000
+    ledger_days: Annotated[
+        int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
+    ] = 7

@@ -1,0 +1,94 @@
+"""The tables `orders` and `consumer_partition`: the fence, the rows, the watermark *applied*."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import psycopg
+from pydantic import TypeAdapter
+
+from order_upsert.consumer.fold import RowState
+from order_upsert.consumer.record import Event, Key
+from order_upsert.contracts.order import Product
+
+PLAIN_STATEMENT_ROWS_MAX = 8
+"""Up to here one statement with its rows as parameters beats a COPY, which needs a round trip more."""
+
+_COLUMNS = (
+    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
+    "total_amount", "discount", "total_qty", "content_hash", "event_partition", "event_offset", "event_time",
+)  # fmt: skip
+_COLUMN_LIST = ", ".join(_COLUMNS)
+_ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in _COLUMNS[2:]
+)
+_ROW_PLACEHOLDERS = "(" + ", ".join(["%s"] * len(_COLUMNS)) + ")"
+_PRODUCTS = TypeAdapter(list[Product])
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class Store:
+    """Statements over one connection; the caller holds the transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # Kept for the life of the connection; emptied at the end of every transaction.
+        connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
+
+    def lock_fence(self, partitions: Iterable[int]) -> dict[int, int]:
+        """next_offset of each partition, locked in one order by everybody: a zombie waits here for the new owner."""
+        rows = self._connection.execute(
+            "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b) "
+            "ORDER BY partition FOR UPDATE",
+            [list(partitions)],
+        )
+        return dict(rows)  # type: ignore[arg-type]
+
+    def read_fence(self) -> dict[int, int]:
+        """next_offset of every partition, as it is at this moment."""
+        rows = self._connection.execute("SELECT partition, next_offset FROM consumer_partition")
+        return dict(rows)  # type: ignore[arg-type]
+
+    def set_fence(self, next_offsets: Mapping[int, int]) -> None:
+        self._connection.execute(
+            "UPDATE consumer_partition AS p SET next_offset = n.next_offset "
+            "FROM unnest(%b::int[], %b::bigint[]) AS n (partition, next_offset) WHERE p.partition = n.partition",
+            [list(next_offsets.keys()), list(next_offsets.values())],
+        )
+
+    def read_rows(self, keys: Collection[Key]) -> dict[Key, RowState]:
+        """What the fold needs of the rows that exist."""
+        if not keys:
+            return {}
+        partner_ids, order_ids = zip(*keys, strict=True)
+        rows = self._connection.execute(
+            "SELECT partner_id, order_id, event_partition, event_offset, content_hash FROM orders "
+            "JOIN unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) USING (partner_id, order_id)",
+            [list(partner_ids), list(order_ids)],
+        )
+        return {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
+
+    def write_rows(self, events: Collection[Event]) -> None:
+        """Each event becomes the row of its key, whatever that was; one event for a key."""
+        if not events:
+            return
+        if len(events) <= PLAIN_STATEMENT_ROWS_MAX:
+            values = ", ".join([_ROW_PLACEHOLDERS] * len(events))
+            self._connection.execute(
+                f"INSERT INTO orders ({_COLUMN_LIST}) VALUES {values} {_ON_CONFLICT}",
+                [value for event in events for value in _row(event)],
+            )
+            return
+        with self._connection.cursor() as cursor:
+            with cursor.copy(f"COPY changed ({_COLUMN_LIST}) FROM STDIN") as copy:
+                for event in events:
+                    copy.write_row(_row(event))
+            cursor.execute(f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM changed {_ON_CONFLICT}")
+
+
+def _row(event: Event) -> tuple[object, ...]:
+    order, record = event.order, event.record
+    return (
+        event.context.partner_id, order.order_id, order.name, order.phone, order.address, order.email,
+        order.refferral_code, order.user_id, _PRODUCTS.dump_json(order.products).decode(), order.total_amount,
+        order.discount, order.total_qty, event.content_hash, record.partition, record.offset, record.time,
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The loop of a consumer process: take, apply, answer, commit."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from threading import Event as Flag
+
+from order_upsert.consumer.applier import Applier, FenceBehindError
+from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.database import Database
+from order_upsert.consumer.decode import decode
+from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.producer import AcknowledgedProducer
+from order_upsert.consumer.record import Batch
+from order_upsert.consumer.results import result_record
+from order_upsert.consumer.retry import attempts
+from order_upsert.consumer.settings import ConsumerSettings
+
+TAKE_TIMEOUT_S = 0.2
+CHECK_FENCE_EVERY_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs until `stop` is set. Raises ConsumerStoppedError."""
+
+    def __init__(
+        self,
+        settings: ConsumerSettings,
+        database: Database,
+        producer: AcknowledgedProducer,
+        applier: Applier,
+        stop: Flag,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._records_max = settings.batch_records_max
+        self._database = database
+        self._producer = producer
+        self._applier = applier
+        self._stop = stop
+        self._clock_s = clock_s
+        self._fence_checked_s = clock_s()
+        self._assignment = Assignment(settings, self._wait_for_applied)
+
+    def run(self) -> None:
+        self._assignment.subscribe()
+        try:
+            while not self._stop.is_set():
+                self.step()
+        finally:
+            self._assignment.close()
+
+    def step(self) -> None:
+        """One batch, from Kafka to the reply; or nothing, where nothing has arrived."""
+        records, starts = self._assignment.take(self._records_max, TAKE_TIMEOUT_S)
+        if records:
+            self._finish(Batch([decode(record) for record in records], starts))
+        if self._clock_s() - self._fence_checked_s > CHECK_FENCE_EVERY_S:
+            self._check_fence()
+
+    def _finish(self, batch: Batch) -> None:
+        """Applies and answers. Where anything fails, both are done again: the fence and the ledger make that exact."""
+        for attempt in attempts(self._stop, self._wait_in_group):
+            with attempt:
+                # During a wait partitions may have gone to someone else, who does the same.
+                batch = batch.only(batch.starts.keys() - self._assignment.lost)
+                if not batch.records:
+                    return
+                try:
+                    replies = self._applier.apply(batch)
+                except FenceBehindError as error:
+                    _log.warning("%s", error)
+                    self._assignment.rewind({**batch.starts, **error.next_offsets})
+                    return
+                self._producer.send(map(result_record, replies), to_foreign_topics=True)
+                self._assignment.commit(batch.ends)
+
+    def _check_fence(self) -> None:
+        """Finds a database that was put back while nothing arrived."""
+        self._fence_checked_s = self._clock_s()
+        try:
+            with self._database.session() as session:
+                fence = session.store.read_fence()
+        except RetryLaterError as error:
+            _log.warning("Postgres: %s", error)
+            return
+        behind = {p: fence[p] for p, position in self._assignment.positions.items() if fence[p] < position}
+        if behind:
+            _log.warning("%s", FenceBehindError(behind))
+            self._assignment.rewind(behind)
+
+    def _wait_for_applied(self, partitions: Collection[int]) -> Mapping[int, int]:
+        """Inside of a rebalance, where nothing can be polled: waiting too long costs us the assignment, no more."""
+        for attempt in attempts(self._stop, self._wait):
+            with attempt, self._database.session() as session:
+                fence = session.store.read_fence()
+        return {partition: fence[partition] for partition in partitions}
+
+    def _wait_in_group(self, duration_s: float) -> None:
+        self._assignment.wait(duration_s, self._stop)
+
+    def _wait(self, duration_s: float) -> None:
+        self._stop.wait(duration_s)

@@ -1,0 +1,19 @@
+"""What goes wrong around the system: each message says what to do."""
+
+from order_upsert.contracts.errors import OrdersError
+
+
+class DeployError(OrdersError):
+    """Root of this branch."""
+
+
+class StackError(DeployError):
+    """The local stack cannot start or go on: a port in use, a broken data folder, a process that died."""
+
+
+class SetupError(DeployError):
+    """Topics or tables cannot be made, or are not what they should be."""
+
+
+class PartnerError(DeployError):
+    """A partner command that cannot be done: an unknown name, one that is taken, too many tokens."""

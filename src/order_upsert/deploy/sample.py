@@ -1,0 +1,18 @@
+"""The published sample: what a partner sends first."""
+
+DEMO_PARTNER = "demo"
+DEMO_TOKEN = "U78FtRBfsMAnecq_q3i8J"  # published with the API; made in local stacks only
+SAMPLE_BODY = """\
+{"data": [{"name": "John Doe", "phone": "+1 555 0100", "address": "1 Main Street", "email": "[email\u00a0protected]",
+ "order_id": "ORD-1001", "refferral_code": "REF-42", "user_id": "U-7",
+ "products": [{"product_sku_id": "SKU-1", "amount": "1500", "qty": "2"},
+              {"product_sku_id": "SKU-2", "amount": "2500", "qty": "1"}],
+ "total_amount": "5000", "discount": "500", "total_qty": "3"}]}"""
+
+
+def curl(base_url: str, token: str) -> str:
+    """A command that can be copied as it is."""
+    return (
+        f"curl {base_url}/api/integration/orders -H 'Content-Type: application/json' -H 'token: {token}' "
+        f"-d '{SAMPLE_BODY}'"
+    )

@@ -1,0 +1,1 @@
+"""HTTP to Kafka, and the reply back. Depends on Kafka only: it knows nothing of Postgres."""

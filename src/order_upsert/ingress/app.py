@@ -1,0 +1,137 @@
+"""The ingress process: everything is put together here."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uuid_utils.compat import uuid7
+
+from order_upsert.contracts.partner import PartnerRecordError, decode_partner
+from order_upsert.contracts.record import ReplyTo
+from order_upsert.contracts.topics import RESULT_PARTITIONS
+from order_upsert.ingress.admission import Admission
+from order_upsert.ingress.auth import Partners
+from order_upsert.ingress.errors import NotConfirmedError
+from order_upsert.ingress.orders import ORDERS_PATH, OrdersEndpoint, json_response
+from order_upsert.ingress.publisher import Publisher
+from order_upsert.ingress.rate_limit import RateLimit
+from order_upsert.ingress.reader import KeyValue, PartitionReader, ReaderThread
+from order_upsert.ingress.replies import PendingReplies
+from order_upsert.ingress.settings import IngressSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Ingress:
+    """One process's parts, from start to stop, on one event loop."""
+
+    def __init__(self, settings: IngressSettings, admission: Admission, on_fatal: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        topics = settings.topics
+        # Two processes on one partition are fine: each ignores the requests of the other.
+        reply_to = ReplyTo(topics.results, secrets.randbelow(RESULT_PARTITIONS))
+        self._settings = settings
+        self._admission = admission
+        self._partners = Partners()
+        self._pending = PendingReplies()
+        self._publisher = Publisher(settings, loop, self._on_failure, on_fatal)
+        self._partner_records = ReaderThread(
+            PartitionReader(settings, topics.partners, 0, from_beginning=True), loop, self._on_partners
+        )
+        self._replies = ReaderThread(
+            PartitionReader(settings, topics.results, reply_to.partition or 0, from_beginning=False),
+            loop,
+            self._on_replies,
+        )
+        self.endpoint = OrdersEndpoint(
+            partners=self._partners,
+            admission=admission,
+            rate_limit=RateLimit(time.monotonic),
+            publisher=self._publisher,
+            pending=self._pending,
+            reply_to=reply_to,
+            ready=lambda: self._partner_records.ready and self._replies.ready,
+            new_request_id=_new_request_id,
+            request_timeout_s=settings.request_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
+        )
+
+    def readiness(self) -> dict[str, bool]:
+        """All true: a request sent here would be served."""
+        return {
+            "partners_read": self._partner_records.ready,
+            "reply_partition_assigned": self._replies.ready,
+            "broker_reachable": self._publisher.reachable,
+            "accepting": not self._admission.draining,
+        }
+
+    def stop(self) -> None:
+        self._publisher.stop(self._settings.delivery_timeout_s)
+        self._replies.stop()
+        self._partner_records.stop()
+
+    def _on_failure(self, request_id: UUID) -> None:
+        self._pending.fail(request_id, NotConfirmedError(request_id))
+
+    def _on_replies(self, records: list[KeyValue]) -> None:
+        for key, value in records:
+            self._pending.on_result(key, value)
+
+    def _on_partners(self, records: list[KeyValue]) -> None:
+        for key, value in records:
+            try:
+                partner = None if value is None else decode_partner(key, value)
+            except PartnerRecordError as error:
+                _log.warning("%s", error)
+                continue
+            self._partners.put((key or b"").decode(errors="replace"), partner)
+
+
+def create_app(settings: IngressSettings, admission: Admission, on_fatal: Callable[[], None]) -> Starlette:
+    """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
+    running: list[Ingress] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        running.append(Ingress(settings, admission, on_fatal))
+        yield
+        await asyncio.to_thread(running[0].stop)
+
+    async def post_orders(request: Request) -> Response:
+        return await running[0].endpoint.post(request)
+
+    async def healthz(_: Request) -> Response:
+        return json_response(200, {"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        readiness: dict[str, object] = {**running[0].readiness()}
+        return json_response(200 if all(readiness.values()) else 503, readiness)
+
+    async def router_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return json_response(error.status_code, {"error": error.detail}, dict(error.headers or {}))
+
+    app = Starlette(
+        routes=[
+            Route(ORDERS_PATH, post_orders, methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        exception_handlers={HTTPException: router_error},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _new_request_id() -> UUID:
+    return uuid7()

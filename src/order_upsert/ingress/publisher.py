@@ -1,0 +1,126 @@
+"""Orders into Kafka: a producer with one poll thread, which tells the event loop of failures only."""
+
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event as Flag
+from threading import Thread
+from uuid import UUID
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from order_upsert.contracts.record import HeaderWriter
+from order_upsert.ingress.errors import UnavailableError
+from order_upsert.ingress.settings import IngressSettings
+
+_POLL_S = 0.1
+_PROBE_TIMEOUT_S = 1.0
+_log = logging.getLogger(__name__)
+
+Item = tuple[int, bytes, bytes]
+"""Index in the request, key (order_id), value (canonical order)."""
+
+
+class Publisher:
+    """`on_failure(request_id)` is called on the loop when a record of that request was not acknowledged in time."""
+
+    def __init__(
+        self,
+        settings: IngressSettings,
+        loop: AbstractEventLoop,
+        on_failure: Callable[[UUID], None],
+        on_fatal: Callable[[], None],
+    ) -> None:
+        self._topic = settings.topics.upserts
+        self._loop = loop
+        self._on_failure = on_failure
+        self._on_fatal = on_fatal
+        self._reachable = False
+        self._stop = Flag()
+        self._producer = Producer(
+            settings.client_config(
+                client_id="order-upsert-ingress",
+                acks="all",
+                enable_idempotence=True,
+                partitioner="murmur2_random",
+                linger_ms=0,
+                delivery_timeout_ms=int(settings.delivery_timeout_s * 1000),
+                request_timeout_ms=5000,
+                socket_timeout_ms=6000,
+                reconnect_backoff_max_ms=1000,
+                topic_metadata_refresh_interval_ms=10_000,
+                # The admission is the limit: these only have to be wider, or a request could be half published.
+                queue_buffering_max_messages=2 * settings.in_flight_orders_max,
+                queue_buffering_max_kbytes=4 * settings.in_flight_bytes_max // 1024,
+                **{"delivery.report.only.error": True},
+            ),
+            error_cb=self._on_error,
+            logger=_log,
+        )
+        self._thread = Thread(target=self._poll, name="publisher", daemon=True)
+        self._thread.start()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a broker answered, and not all went away since."""
+        return self._reachable
+
+    def publish(self, request_id: UUID, items: Sequence[Item], headers: HeaderWriter) -> None:
+        """Hands over every order of a request. Raises UnavailableError where nothing was handed over.
+
+        A failure after the first is a failed delivery: some orders may be applied, which is 504 and never 503.
+        """
+        on_delivery = partial(self._on_delivery, request_id)
+        for position, (index, key, value) in enumerate(items):
+            try:
+                self._producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
+            except (BufferError, KafkaException) as error:
+                if position == 0:
+                    raise UnavailableError("Kafka does not take records at the moment.") from error
+                _log.error("request %s was published in part: %s", request_id, error)
+                self._on_failure(request_id)
+                return
+
+    def stop(self, timeout_s: float) -> None:
+        """Waits for what is still on its way."""
+        self._producer.flush(timeout_s)
+        self._stop.set()
+        self._thread.join()
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            self._producer.poll(_POLL_S)
+            if not self._reachable:
+                self._probe()
+
+    def _probe(self) -> None:
+        try:
+            topic = self._producer.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
+        except KafkaException:
+            self._stop.wait(_POLL_S)
+            return
+        if topic.error is not None:
+            _log.error("topic %s: %s. Run: orders setup", self._topic, topic.error.str())
+            self._stop.wait(_PROBE_TIMEOUT_S)
+            return
+        _log.info("Kafka is reachable")
+        self._reachable = True
+
+    def _on_error(self, error: KafkaError) -> None:
+        """In the poll thread."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            _log.warning("Kafka is not reachable: %s", error.str())
+            self._reachable = False
+        elif error.fatal():
+            _log.error("the producer cannot go on: %s", error.str())
+            self._reachable = False
+            self._loop.call_soon_threadsafe(self._on_fatal)
+        else:
+            _log.warning("Kafka: %s", error.str())
+
+    def _on_delivery(self, request_id: UUID, error: KafkaError | None, _: Message) -> None:
+        """In the poll thread, for failures only."""
+        if error is not None:
+            _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
+            self._loop.call_soon_threadsafe(self._on_failure, request_id)
