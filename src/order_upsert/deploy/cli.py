@@ -120,6 +120,8 @@ def partners_revoke(
 def main() -> None:
     """Every error that we know ends in a sentence and exit code 1; a stack trace is for those who ask."""
     debug = os.environ.get(f"{PREFIX}DEBUG", "") not in ("", "0")
+    if not debug:  # what a library would log is in the error that a command ends with
+        logging.getLogger().addHandler(logging.NullHandler())
     try:
         app()
     except OrdersError as error:

@@ -4,31 +4,42 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.deploy.errors import SetupError
 
 REQUEST_TIMEOUT_S = 15.0
-_silent = logging.getLogger("order_upsert.deploy.kafka.client")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+_RETRY_EVERY_S = 0.1
+_PASSING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
 
 def admin(settings: KafkaSettings) -> AdminClient:
-    """A client for one command: what it would log is in the error that the command ends with."""
-    return AdminClient(settings.client_config(client_id="orders"), logger=_silent)
+    return AdminClient(settings.client_config(client_id="orders"), logger=_log)
 
 
 def asked(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:
-    """What `call` gives. Raises SetupError for what Kafka says against it."""
+    """What `call` gives, tried again while Kafka says that this may help. Raises SetupError."""
     try:
-        return call()
+        return Retrying(
+            retry=retry_if_exception(_is_passing),
+            wait=wait_fixed(_RETRY_EVERY_S),
+            stop=stop_after_delay(REQUEST_TIMEOUT_S),
+            reraise=True,
+        )(call)
     except KafkaException as error:
         raise SetupError(
             f"Kafka at {settings.kafka_bootstrap}: {error.args[0].str()}\n"
             "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the broker runs."
         ) from None
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and (
+        error.args[0].retriable() or error.args[0].code() in _PASSING  # what a broker says while topics are made
+    )

@@ -1,5 +1,6 @@
 """Partners and their tokens, in the topic orders.partners: every ingress follows it."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -18,6 +19,8 @@ from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.deploy.errors import PartnerError, SetupError
 from order_upsert.deploy.kafka import REQUEST_TIMEOUT_S, asked
 from order_upsert.ingress.reader import PartitionReader
+
+_log = logging.getLogger(__name__)
 
 
 class PartnerRegistry:
@@ -78,8 +81,8 @@ class PartnerRegistry:
             if error is not None:
                 failed.append(error)
 
-        config = self._settings.client_config(enable_idempotence=True, message_timeout_ms=int(REQUEST_TIMEOUT_S * 1000))
-        producer = Producer(config)
+        config = self._settings.client_config(acks="all", message_timeout_ms=int(REQUEST_TIMEOUT_S * 1000))
+        producer = Producer(config, logger=_log)
         producer.produce(
             self._settings.topics.partners, partner.encode(), partner.partner_id.encode(), on_delivery=on_delivery
         )

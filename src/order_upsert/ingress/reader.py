@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from order_upsert.contracts.settings import KafkaSettings
 
@@ -46,12 +46,11 @@ class PartitionReader:
 
     def start(self) -> None:
         """Assigns the partition; from the end, at exactly the offset of this moment. Raises KafkaException."""
-        offset = OFFSET_BEGINNING
-        if not self._from_beginning:
-            where = TopicPartition(self._topic, self._partition)
-            offset = self._consumer.get_watermark_offsets(where, timeout=_WATERMARK_TIMEOUT_S, cached=False)[1]
-            self.at_end = True
-        self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
+        where = TopicPartition(self._topic, self._partition)
+        low, high = self._consumer.get_watermark_offsets(where, timeout=_WATERMARK_TIMEOUT_S, cached=False)
+        where.offset = low if self._from_beginning else high
+        self.at_end = where.offset == high
+        self._consumer.assign([where])
 
     def read(self, timeout_s: float = _POLL_S) -> list[KeyValue]:
         """What has arrived; waits only where nothing has."""

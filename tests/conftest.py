@@ -1,0 +1,146 @@
+"""The parts that tests run on: one real Kafka and one real Postgres for all, topics and a database for each."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from order_upsert.consumer.migrate import migrate
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.ports import free_port
+from order_upsert.deploy.local.postgres import PostgresServer
+from support.installation import Installation
+
+GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)
+GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
+for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:
+    del os.environ[_variable]  # a developer's own settings are not what is tested
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """Not below pytest's own temporary folder: that is closed to the user as whom Postgres runs."""
+    path = Path(tempfile.mkdtemp(prefix="orders-test-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+# Given servers come first, then local processes. A third choice, containers where a Docker engine answers, goes here.
+
+
+@pytest.fixture(scope="session")
+def bootstrap(folder: Path) -> Iterator[str]:
+    if GIVEN_KAFKA:
+        yield GIVEN_KAFKA
+        return
+    broker = KafkaBroker(folder / "kafka", free_port())
+    broker.start()
+    yield broker.bootstrap
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(folder: Path) -> Iterator[str]:
+    """A database that may be used to make others."""
+    if GIVEN_POSTGRES:
+        yield GIVEN_POSTGRES
+        return
+    server = PostgresServer(folder / "postgres", free_port())
+    server.start()
+    yield server.url("postgres")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database; a copy of it is made much faster than its migrations run."""
+    name = f"orders_template_{secrets.token_hex(4)}"
+    _execute(postgres_url, "CREATE DATABASE {}", name)
+    migrate(_url_of(postgres_url, name))
+    yield name
+    _execute(postgres_url, "DROP DATABASE {}", name)
+
+
+@pytest.fixture
+def database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a migrated database of one's own."""
+    yield from _database(postgres_url, template_database)
+
+
+@pytest.fixture
+def installation(bootstrap: str, database: str, folder: Path) -> Iterator[Installation]:
+    """Topics and tables of one's own, nothing running yet."""
+    yield from _installation(bootstrap, database, folder)
+
+
+@pytest.fixture(scope="module")
+def shared_installation(
+    bootstrap: str, postgres_url: str, template_database: str, folder: Path
+) -> Iterator[Installation]:
+    """The same, for all tests of a file that keep out of each other's way by partner."""
+    for database in _database(postgres_url, template_database):
+        yield from _installation(bootstrap, database, folder)
+
+
+@pytest.fixture
+def own_kafka(folder: Path) -> Iterator[KafkaBroker]:
+    """A broker that a test may kill."""
+    broker = KafkaBroker(folder / f"kafka-{secrets.token_hex(4)}", free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def own_postgres(folder: Path) -> Iterator[PostgresServer]:
+    """A server that a test may kill, with the tables in its database `orders`."""
+    server = PostgresServer(folder / f"postgres-{secrets.token_hex(4)}", free_port())
+    server.start()
+    migrate(server.url())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def install(folder: Path) -> Iterator[Callable[[str, str], Installation]]:
+    """Makes an installation on given servers: bootstrap, postgres_url."""
+    with ExitStack() as running:
+
+        def make(bootstrap: str, postgres_url: str) -> Installation:
+            made = Installation(bootstrap, postgres_url, folder)
+            running.push(made.running)
+            return made.set_up()
+
+        yield make
+
+
+def _installation(bootstrap: str, database: str, folder: Path) -> Iterator[Installation]:
+    made = Installation(bootstrap, database, folder)
+    with made.running:
+        yield made.set_up()
+
+
+def _database(postgres_url: str, template: str) -> Iterator[str]:
+    name = f"orders_{secrets.token_hex(4)}"
+    _execute(postgres_url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    yield _url_of(postgres_url, name)
+    _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _url_of(url: str, database: str) -> str:
+    parts = conninfo_to_dict(url)
+    user = f"{parts.get('user', '')}:{parts['password']}" if "password" in parts else parts.get("user", "")
+    return f"postgresql://{user}@{parts.get('host')}:{parts.get('port', 5432)}/{database}"

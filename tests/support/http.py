@@ -1,0 +1,102 @@
+"""Talking HTTP to the ingress: as a client library does, and as bytes on a socket."""
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from order_upsert.deploy.local.ports import LOOPBACK
+
+ORDERS_PATH = "/api/integration/orders"
+TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """(inserted, updated, skipped)"""
+        assert self.status == 200, (self.status, self.body)
+        return self.json["inserted"], self.json["updated"], self.json["skipped"]
+
+
+class Connection:
+    """A keep-alive connection of http.client."""
+
+    def __init__(self, port: int, timeout_s: float = TIMEOUT_S) -> None:
+        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        self._connection.request(method, path, body, headers or {})
+        answer = self._connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+
+    def post(self, token: str, orders: list[dict[str, Any]]) -> Answer:
+        return self.request("POST", ORDERS_PATH, json.dumps({"data": orders}).encode(), {"token": token})
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def get(port: int, path: str) -> Answer:
+    connection = Connection(port)
+    try:
+        return connection.request("GET", path)
+    finally:
+        connection.close()
+
+
+class RawConnection:
+    """Bytes to the server, answers from it; knows only Content-Length, which all our answers have."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection((LOOPBACK, port), timeout=TIMEOUT_S)
+        self._received = b""
+
+    def __enter__(self) -> "RawConnection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def read_answer(self) -> Answer:
+        head = self.read_until(b"\r\n\r\n").decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        length = int(headers.get("content-length", 0))
+        while len(self._received) < length:
+            self._receive()
+        body, self._received = self._received[:length], self._received[length:]
+        return Answer(int(head[0].split()[1]), headers, body)
+
+    def read_until(self, end: bytes) -> bytes:
+        while end not in self._received:
+            self._receive()
+        found, _, self._received = self._received.partition(end)
+        return found
+
+    def at_end(self) -> bool:
+        """Whether the server closed the connection; waits for that or for more bytes."""
+        try:
+            return not self._received and self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def _receive(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError(f"closed by the server, after {self._received!r}")
+        self._received += data

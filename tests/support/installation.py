@@ -1,0 +1,206 @@
+"""One installation of the system: topics and a database of its own on the shared servers, and its processes."""
+
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from psycopg.rows import dict_row
+
+from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext
+from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.deploy.local.child import Child
+from order_upsert.deploy.local.ports import free_port
+from order_upsert.deploy.partners import PartnerRegistry
+from order_upsert.deploy.setup import set_up_topics
+from support.http import Answer, Connection, get
+from support.waiting import eventually
+
+READY_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Ingress:
+    child: Child
+    port: int
+
+    @property
+    def is_ready(self) -> bool:
+        try:
+            return get(self.port, "/readyz").status == 200
+        except OSError:
+            return False
+
+
+@dataclass
+class Installation:
+    bootstrap: str
+    postgres_url: str
+    folder: Path
+    prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
+    running: ExitStack = field(default_factory=ExitStack)
+    count: int = 0
+    ingresses: list[Ingress] = field(default_factory=list)
+
+    @property
+    def settings(self) -> KafkaSettings:
+        return KafkaSettings(kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix)
+
+    def consumer_settings(self, **changes: Any) -> ConsumerSettings:
+        return ConsumerSettings(
+            kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix, postgres_url=self.postgres_url, **changes
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "ORDERS_KAFKA_BOOTSTRAP": self.bootstrap,
+            "ORDERS_POSTGRES_URL": self.postgres_url,
+            "ORDERS_TOPIC_PREFIX": self.prefix,
+        }
+
+    def set_up(self) -> "Installation":
+        set_up_topics(self.settings, None)
+        return self
+
+    # processes
+
+    def start(
+        self, command: str, program: list[str] | None = None, variables: Mapping[str, str] | None = None
+    ) -> Child:
+        self.count += 1
+        child = Child(
+            f"{command} {self.count}",
+            program or [sys.executable, "-W", "error", "-m", "order_upsert", command],
+            self.folder / f"{self.prefix}-{command}-{self.count}.log",
+            env={**self.environment, **(variables or {})},
+        )
+        self.running.callback(child.stop)
+        return child
+
+    def start_consumer(self, program: list[str] | None = None, **variables: str) -> Child:
+        """Returns when it has its first partitions."""
+        child = self.start("consumer", program, variables)
+        child.wait_until(lambda: b"assigned:" in child.log.read_bytes(), READY_TIMEOUT_S)
+        return child
+
+    def start_ingress(self, **variables: str) -> Ingress:
+        """Returns when it is ready."""
+        port = free_port()
+        ingress = Ingress(self.start("ingress", None, {"ORDERS_PORT": str(port), **variables}), port)
+        ingress.child.wait_until(lambda: ingress.is_ready, READY_TIMEOUT_S)
+        self.ingresses.append(ingress)
+        return ingress
+
+    # partners and Postgres
+
+    def registry(self) -> PartnerRegistry:
+        return PartnerRegistry(self.settings, lambda: datetime.now(UTC), secrets.choice)
+
+    def add_partner(self, name: str = "", orders_per_s: int | None = None) -> str:
+        """The token of a new partner, known to every running ingress."""
+        token = self.registry().add(name or f"p-{secrets.token_hex(4)}", orders_per_s)
+        for ingress in self.ingresses:
+            if ingress.child.exit_code is None:
+                eventually(lambda ingress=ingress: self.post(ingress, token, []).status == 200)  # type: ignore[misc]
+        return token
+
+    def sql(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.postgres_url, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def rows(self, partner_id: str) -> dict[str, dict[str, Any]]:
+        """The rows of a partner by order_id."""
+        rows = self.sql("SELECT * FROM orders WHERE partner_id = %s", partner_id)
+        return {row["order_id"]: row for row in rows}
+
+    # topics
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        with self.consumer() as consumer:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+
+    def records(self, topic: str) -> list[Message]:
+        """Every record of a topic, in each partition by offset."""
+        ends = {partition: end for partition, end in self.end_offsets(topic).items() if end}
+        found: list[Message] = []
+        with self.consumer() as consumer:
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+            while any(ends.values()):
+                message = consumer.poll(10)
+                assert message is not None, f"records are missing in {topic}: {ends}"
+                assert message.error() is None, message.error()
+                partition, offset = message.partition(), message.offset()
+                assert partition is not None
+                assert offset is not None
+                found.append(message)
+                if offset + 1 >= ends[partition]:
+                    ends[partition] = 0
+        return sorted(found, key=lambda message: (message.partition() or 0, message.offset() or 0))
+
+    def committed(self) -> dict[int, int]:
+        """The watermark *answered* of each partition that has one."""
+        topic = self.settings.topics.upserts
+        with self.consumer(self.settings.topics.consumer_group) as consumer:
+            asked = [TopicPartition(topic, partition) for partition in range(12)]
+            return {item.partition: item.offset for item in consumer.committed(asked, timeout=10) if item.offset >= 0}
+
+    def wait_until_answered(self) -> None:
+        """Until both watermarks stand at the end of the topic."""
+
+        def is_done() -> bool:
+            ends = self.end_offsets(self.settings.topics.upserts)
+            fence = {row["partition"]: row["next_offset"] for row in self.sql("SELECT * FROM consumer_partition")}
+            committed = self.committed()
+            return fence == ends and all(committed.get(partition, 0) == end for partition, end in ends.items())
+
+        eventually(is_done)
+
+    @contextmanager
+    def consumer(self, group: str = "test") -> Iterator[Consumer]:
+        consumer = Consumer(
+            {"bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2}
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    def produce(self, records: list[dict[str, Any]]) -> None:
+        """Records as another client writes them; each a dict of `Producer.produce`'s arguments."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        failed: list[object] = []
+        for record in records:
+            producer.produce(
+                **{"topic": self.settings.topics.upserts, **record},
+                on_delivery=lambda error, _: failed.append(error) if error else None,
+            )
+        assert producer.flush(20) == 0
+        assert not failed
+
+    # HTTP
+
+    def post(self, ingress: Ingress, token: str, orders: list[dict[str, Any]]) -> Answer:
+        connection = Connection(ingress.port)
+        try:
+            return connection.post(token, orders)
+        finally:
+            connection.close()
+
+
+def headers_of(
+    partner_id: str, index: int = 0, request_id: UUID | None = None, reply_to: ReplyTo | None = None, size: int = 1
+) -> list[tuple[str, Any]]:
+    """The headers of an event, as the ingress writes them."""
+    context = RequestContext(request_id or uuid4(), partner_id, datetime.now(UTC), size, 0, reply_to)
+    return HeaderWriter(context).headers(index)
