@@ -92,10 +92,10 @@ class Installation:
         child.wait_until(lambda: b"assigned:" in child.log.read_bytes(), READY_TIMEOUT_S)
         return child
 
-    def start_ingress(self, **variables: str) -> Ingress:
+    def start_ingress(self, program: list[str] | None = None, **variables: str) -> Ingress:
         """Returns when it is ready."""
         port = free_port()
-        ingress = Ingress(self.start("ingress", None, {"ORDERS_PORT": str(port), **variables}), port)
+        ingress = Ingress(self.start("ingress", program, {"ORDERS_PORT": str(port), **variables}), port)
         ingress.child.wait_until(lambda: ingress.is_ready, READY_TIMEOUT_S)
         self.ingresses.append(ingress)
         return ingress
@@ -196,6 +196,12 @@ class Installation:
             return connection.post(token, orders)
         finally:
             connection.close()
+
+
+def texts(message: Message) -> dict[str, str]:
+    """The headers of a record, as text."""
+    headers: Any = message.headers() or ()
+    return {name: value.decode() for name, value in headers}
 
 
 def headers_of(

@@ -1,0 +1,49 @@
+"""kill -9 at every point between the fence and the committed offsets (issue 3, shown 6)."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from support.dying_consumer import POINTS
+from support.installation import Installation
+from support.orders import an_order
+from support.waiting import eventually
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_whoever_waits_gets_the_true_outcomes_after_a_crash(installation: Installation, point: str) -> None:
+    """The stored outcomes, not 'skipped', although the events are read twice."""
+    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="40")
+    token = installation.add_partner("crash")
+    program = [sys.executable, "-m", "support.dying_consumer", point]
+    dying = installation.start_consumer(program, PYTHONPATH=str(TESTS))
+    with ThreadPoolExecutor() as pool:
+        orders = [an_order(f"C-{number}") for number in range(20)] + [an_order("C-0"), an_order("C-1", name="2")]
+        waiting = pool.submit(installation.post, ingress, token, orders)
+        eventually(lambda: dying.exit_code == -9)
+        installation.start_consumer()
+        assert waiting.result().counts == (20, 1, 1)
+    assert len(installation.rows("crash")) == 20
+    installation.wait_until_answered()
+    parts = installation.sql("SELECT request_size, outcomes::json->'inserted' AS inserted FROM request_part")
+    assert sorted(index for part in parts for index in part["inserted"]) == list(range(20))
+    assert {part["request_size"] for part in parts} == {22}
+
+
+def test_an_ingress_killed_with_requests_in_flight_loses_nothing_that_was_published(installation: Installation) -> None:
+    ingress = installation.start_ingress()
+    token = installation.add_partner("gone")
+    topic = installation.settings.topics.upserts
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(installation.post, ingress, token, [an_order("G-1")])
+        eventually(lambda: sum(installation.end_offsets(topic).values()) == 1)
+        ingress.child.kill()
+        with pytest.raises(OSError, match=r"(?i)closed|reset|remote"):
+            waiting.result()
+    installation.start_consumer()
+    installation.wait_until_answered()
+    assert list(installation.rows("gone")) == ["G-1"]

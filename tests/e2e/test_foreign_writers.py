@@ -1,0 +1,167 @@
+"""Events written straight to orders.upserts by another client, good and bad (issue 3, shown 7)."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from order_upsert.contracts.partitioner import partition_of
+from order_upsert.contracts.record import ReplyTo
+from order_upsert.contracts.result import Outcome, decode_result
+from support.installation import Installation, headers_of, texts
+from support.orders import an_order
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def running(shared_installation: Installation) -> Installation:
+    shared_installation.start_consumer()
+    return shared_installation
+
+
+def event(order: dict[str, Any], partner: str, **changes: Any) -> dict[str, Any]:
+    key = order["order_id"]
+    return {"key": key, "value": json.dumps(order), "headers": headers_of(partner), **changes}
+
+
+GOOD = an_order("bad")
+BAD: dict[str, tuple[dict[str, Any], str, str]] = {
+    # what another client wrote, the stage at which it failed, a part of the reason
+    "not JSON": ({"value": b"\x00\x01 not JSON"}, "VALUE_CONVERTER", "Invalid JSON"),
+    "wrong types": (
+        {"value": json.dumps({**GOOD, "name": 5})},
+        "VALUE_CONVERTER",
+        "name: Input should be a valid string",
+    ),
+    "a field is missing": ({"value": json.dumps({"order_id": "bad"})}, "VALUE_CONVERTER", "name: Field required"),
+    "no headers": ({"headers": None}, "HEADER_CONVERTER", "ce_specversion is missing"),
+    "headers of something else": (
+        {"headers": {"ce_specversion": "1.0", "ce_type": "x"}},
+        "HEADER_CONVERTER",
+        "ce_type",
+    ),
+    "no partner": (
+        {"headers": [(n, v) for n, v in headers_of("p") if n != "ce_source"]},
+        "HEADER_CONVERTER",
+        "ce_source is missing",
+    ),
+    "null value": ({"value": None}, "VALUE_CONVERTER", "no value"),
+    "null key": ({"key": None, "partition": 3}, "VALUE_CONVERTER", "the key should be the order_id"),
+    "another key": ({"key": "other"}, "VALUE_CONVERTER", "the key should be the order_id"),
+    "a number Postgres cannot hold": (
+        {"value": json.dumps({**GOOD, "total_amount": 2**63})},
+        "VALUE_CONVERTER",
+        "total_amount: Input should be a 64-bit integer",
+    ),
+    "an amount Postgres need not hold": (
+        {"value": json.dumps({**GOOD, "products": [{"product_sku_id": "S", "amount": "9" * 31, "qty": 1}]})},
+        "VALUE_CONVERTER",
+        "products[0].amount",
+    ),
+    "NUL": ({"value": json.dumps({**GOOD, "name": "a\0"})}, "VALUE_CONVERTER", "\\u0000"),
+    "too large": ({"value": json.dumps({**GOOD, "name": "x" * 300_000})}, "VALUE_CONVERTER", "262144 bytes"),
+    "data that cannot be true": (
+        {"value": json.dumps({**GOOD, "discount": -1})},
+        "TRANSFORMATION",
+        "discount is negative",
+    ),
+    "another partitioner": (
+        {"partition": (partition_of(b"bad", 12) + 1) % 12},
+        "TRANSFORMATION",
+        "write with the partitioner murmur2_random",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_record_is_in_the_dlq_with_its_reason_and_the_partition_goes_on(running: Installation, name: str) -> None:
+    changes, stage, reason = BAD[name]
+    partner, topics = f"bad-{list(BAD).index(name)}", running.settings.topics
+    bad = {**event(GOOD, partner), **changes}
+    key = bad["key"]
+    partition = bad.get("partition", partition_of((key or "").encode(), 12))
+    before = running.end_offsets(topics.upserts)
+    letters_before = running.end_offsets(topics.dlq)
+    follower = next(f"after-{n}" for n in range(1000) if partition_of(f"after-{n}".encode(), 12) == partition)
+    running.produce([bad])
+    offset = before[partition]
+    running.produce([event(an_order(follower), partner)])
+    eventually(lambda: list(running.rows(partner)) == [follower])
+    letters = [
+        letter
+        for letter in running.records(topics.dlq)
+        if (letter.offset() or 0) >= letters_before[letter.partition() or 0]
+    ]
+    assert len(letters) == 1
+    letter = letters[0]
+    headers = texts(letter)
+    assert headers["__connect.errors.topic"] == topics.upserts
+    assert headers["__connect.errors.partition"] == str(partition)
+    assert headers["__connect.errors.offset"] == str(offset)
+    assert headers["__connect.errors.stage"] == stage
+    assert reason in headers["__connect.errors.exception.message"]
+    assert letter.key() == (key.encode() if key else None)
+    value = bad["value"]
+    assert letter.value() == (value.encode() if isinstance(value, str) else value)
+
+
+def test_good_events_are_applied_in_order_and_answered_where_the_writer_asked(running: Installation) -> None:
+    request_id, topics = uuid4(), running.settings.topics
+    reply_to = ReplyTo(topics.results, 5)
+    orders = [an_order("g1"), an_order("g2"), an_order("g1", name="2"), an_order("g2"), an_order("g2", discount=-1)]
+    running.produce(
+        [
+            event(order, "good", headers=headers_of("good", index, request_id, reply_to, len(orders)))
+            for index, order in enumerate(orders)
+        ]
+    )
+    running.wait_until_answered()
+    assert {order_id: row["name"] for order_id, row in running.rows("good").items()} == {"g1": "2", "g2": "Ada"}
+    replies = [record for record in running.records(topics.results) if record.key() == str(request_id).encode()]
+    assert {record.partition() for record in replies} == {5}
+    found: dict[Outcome, set[int]] = {outcome: set() for outcome in Outcome}
+    for record in replies:
+        for outcome, indexes in decode_result(record.value()).outcomes.items():
+            found[outcome].update(indexes)
+    assert found == {
+        Outcome.INSERTED: {0, 1},
+        Outcome.UPDATED: {2},
+        Outcome.UNCHANGED: {3},
+        Outcome.INVALID: {4},
+        Outcome.STALE: set(),
+    }
+
+
+def test_without_reply_headers_an_event_is_applied_and_nobody_is_told(running: Installation) -> None:
+    before = running.end_offsets(running.settings.topics.results)
+    running.produce([event(an_order("quiet"), "quiet")])
+    running.wait_until_answered()
+    assert list(running.rows("quiet")) == ["quiet"]
+    assert running.end_offsets(running.settings.topics.results) == before
+
+
+@pytest.mark.parametrize("reply_to", [ReplyTo("no-such-topic"), ReplyTo("no-such-topic", 3)], ids=str)
+def test_a_reply_topic_that_does_not_exist_holds_up_nobody(running: Installation, reply_to: ReplyTo) -> None:
+    partner = f"lost-{reply_to.partition or 0}"
+    running.produce([event(an_order("lost"), partner, headers=headers_of(partner, reply_to=reply_to))])
+    running.produce([event(an_order("lost", name="2"), partner)])
+    running.wait_until_answered()
+    assert running.rows(partner)["lost"]["name"] == "2"
+
+
+def test_what_the_tables_refuse_is_found_by_halving_and_the_rest_is_applied(installation: Installation) -> None:
+    """A constraint of the shop's own: SQLSTATE class 23."""
+    installation.sql("ALTER TABLE orders ADD CONSTRAINT not_mallory CHECK (name <> 'Mallory')")
+    ingress = installation.start_ingress()
+    installation.start_consumer()
+    token = installation.add_partner("refused")
+    orders = [an_order(f"R-{n}", name="Mallory" if n in (7, 33) else "Ada") for n in range(50)]
+    assert installation.post(ingress, token, orders).counts == (48, 0, 2)
+    assert len(installation.rows("refused")) == 48
+    letters = installation.records(installation.settings.topics.dlq)
+    assert sorted(letter.key() or b"" for letter in letters) == [b"R-33", b"R-7"]
+    for letter in letters:
+        headers = texts(letter)
+        assert headers["__connect.errors.stage"] == "TASK_PUT"
+        assert "not_mallory" in headers["__connect.errors.exception.message"]

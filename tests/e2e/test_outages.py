@@ -1,0 +1,247 @@
+"""What partners see while a part is down, and that everything goes on by itself (issue 3, shown 8)."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.postgres import PostgresServer
+from support.http import get
+from support.installation import Installation
+from support.orders import an_order
+from support.waiting import eventually
+
+OUTAGE_S = 10.0
+Install = Callable[[str, str], Installation]
+
+
+def test_postgres_down_for_10_s(install: Install, bootstrap: str, own_postgres: PostgresServer) -> None:
+    installation = install(bootstrap, own_postgres.url())
+    consumer = installation.start_consumer()
+    patient = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60")
+    hasty = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="2")
+    token = installation.add_partner("outage")
+    assert installation.post(patient, token, [an_order("before")]).counts == (1, 0, 0)
+
+    own_postgres.kill()
+    down_s = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        orders = [an_order(f"D-{n}") for n in range(100)] + [an_order("before")]
+        waiting = pool.submit(installation.post, patient, token, orders)
+        answer = installation.post(hasty, token, [an_order("hasty")])
+        assert answer.status == 504
+        assert re.fullmatch(r"/api/integration/orders/requests/[0-9a-f-]{36}", answer.headers["location"])
+        assert list(answer.json) == ["error"]
+        eventually(lambda: time.monotonic() - down_s > OUTAGE_S)
+        assert not waiting.done()
+        own_postgres.start()
+        assert waiting.result().counts == (100, 0, 1)
+    eventually(lambda: "hasty" in installation.rows("outage"))
+    assert installation.post(patient, token, [an_order("hasty")]).counts == (0, 0, 1)
+    log = consumer.log.read_text()
+    assert log.count("assigned:") == 1
+    assert "revoked:" not in log
+    assert not installation.records(installation.settings.topics.dlq)
+
+
+def test_a_session_that_postgres_ends_is_made_anew(installation: Installation) -> None:
+    installation.start_consumer()
+    ingress = installation.start_ingress()
+    token = installation.add_partner()
+    for number in range(3):
+        assert installation.post(ingress, token, [an_order(f"T-{number}")]).counts == (1, 0, 0)
+        installation.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'order-upsert consumer'"
+        )
+
+
+def test_kafka_down(install: Install, own_kafka: KafkaBroker, database: str) -> None:
+    installation = install(own_kafka.bootstrap, database)
+    installation.start_consumer()
+    ingress = installation.start_ingress()
+    token = installation.add_partner("kafka")
+    assert installation.post(ingress, token, [an_order("before")]).counts == (1, 0, 0)
+    ends = installation.end_offsets(installation.settings.topics.upserts)
+
+    own_kafka.kill()
+    eventually(lambda: not ingress.is_ready)
+    assert get(ingress.port, "/healthz").status == 200
+    for _ in range(3):
+        answer = installation.post(ingress, token, [an_order("refused")])
+        assert (answer.status, list(answer.json)) == (503, ["error"])
+        assert int(answer.headers["retry-after"]) >= 1
+    own_kafka.start()
+    assert installation.end_offsets(installation.settings.topics.upserts) == ends
+    eventually(lambda: ingress.is_ready)
+    assert installation.post(ingress, token, [an_order("before"), an_order("after")]).counts == (1, 0, 1)
+    assert sorted(installation.rows("kafka")) == ["after", "before"]
+
+
+def test_a_broker_that_hangs_is_504_because_the_orders_may_be_there(
+    install: Install, own_kafka: KafkaBroker, database: str
+) -> None:
+    installation = install(own_kafka.bootstrap, database)
+    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="2")
+    token = installation.add_partner()
+    own_kafka.child.signal(signal.SIGSTOP)
+    try:
+        answer = installation.post(ingress, token, [an_order()])
+    finally:
+        own_kafka.child.signal(signal.SIGCONT)
+    assert answer.status == 504
+    assert "location" in answer.headers
+    eventually(lambda: b"not acknowledged" in ingress.child.log.read_bytes())
+
+
+def test_started_before_kafka_both_wait_for_it(install: Install, own_kafka: KafkaBroker, database: str) -> None:
+    installation = install(own_kafka.bootstrap, database)
+    token = installation.add_partner()
+    own_kafka.stop()
+    consumer = installation.start("consumer")
+    ingress = installation.start("ingress", variables={"ORDERS_PORT": str(own_kafka.port + 1)})
+    eventually(lambda: b"trying again" in consumer.log.read_bytes())
+    eventually(lambda: b"waiting for Kafka" in ingress.log.read_bytes())
+    own_kafka.start()
+    consumer.wait_until(lambda: b"assigned:" in consumer.log.read_bytes(), 30)
+    eventually(lambda: get(own_kafka.port + 1, "/readyz").status == 200)
+    assert token
+
+
+def test_a_partner_over_its_rate_gets_429_and_is_let_in_again(installation: Installation) -> None:
+    ingress = installation.start_ingress()
+    installation.start_consumer()
+    token, other = installation.add_partner("fast", orders_per_s=10), installation.add_partner("other")
+    assert installation.post(ingress, token, [an_order(f"F-{n}") for n in range(25)]).counts == (25, 0, 0)
+    ends = installation.end_offsets(installation.settings.topics.upserts)
+    answer = installation.post(ingress, token, [an_order()])
+    assert (answer.status, list(answer.json)) == (429, ["error"])
+    assert int(answer.headers["retry-after"]) >= 1
+    assert installation.end_offsets(installation.settings.topics.upserts) == ends
+    assert installation.post(ingress, other, [an_order()]).counts == (1, 0, 0)
+    eventually(lambda: installation.post(ingress, token, [an_order()]).status == 200)
+
+
+def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: Installation) -> None:
+    ingress = installation.start_ingress(ORDERS_IN_FLIGHT_ORDERS_MAX="1000", ORDERS_REQUEST_TIMEOUT_S="60")
+    token = installation.add_partner()
+    topic = installation.settings.topics.upserts
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(installation.post, ingress, token, [an_order(f"W-{n}") for n in range(995)])
+        eventually(lambda: sum(installation.end_offsets(topic).values()) == 995)
+        answer = installation.post(ingress, token, [an_order(f"X-{n}") for n in range(6)])
+        assert (answer.status, list(answer.json)) == (503, ["error"])
+        assert "retry-after" in answer.headers
+        assert sum(installation.end_offsets(topic).values()) == 995
+        installation.start_consumer()
+        assert waiting.result().counts == (995, 0, 0)
+    assert installation.post(ingress, token, [an_order(f"X-{n}") for n in range(6)]).counts == (6, 0, 0)
+
+
+def test_too_many_bytes_in_flight_are_503(installation: Installation) -> None:
+    ingress = installation.start_ingress(ORDERS_IN_FLIGHT_BYTES_MAX=str(4 << 20), ORDERS_REQUEST_TIMEOUT_S="60")
+    token = installation.add_partner()
+    topic = installation.settings.topics.upserts
+    large = [an_order(f"L-{n}", address="x" * 250_000) for n in range(12)]
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(installation.post, ingress, token, large)
+        eventually(lambda: sum(installation.end_offsets(topic).values()) == 12)
+        assert installation.post(ingress, token, large).status == 503
+        assert installation.post(ingress, token, [an_order("S", address="x" * 100)] * 0).counts == (0, 0, 0)
+        assert sum(installation.end_offsets(topic).values()) == 12
+        installation.start_consumer()
+        assert waiting.result().counts == (12, 0, 0)
+    assert installation.post(ingress, token, large).counts == (0, 0, 12)
+
+
+def test_a_bug_is_a_500_with_an_id_and_no_internals(installation: Installation) -> None:
+    program = [sys.executable, "-m", "support.broken_ingress"]
+    ingress = installation.start_ingress(program, PYTHONPATH=str(Path(__file__).parents[1]))
+    token = installation.add_partner()
+    answer = installation.post(ingress, token, [an_order()])
+    assert (answer.status, list(answer.json)) == (500, ["error"])
+    assert b"secret" not in answer.body
+    found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", answer.json["error"])
+    assert found
+    log = ingress.child.log.read_text()
+    assert f"error {found[0]}" in log
+    assert "a secret of the inside" in log
+    assert not any(installation.end_offsets(installation.settings.topics.upserts).values())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_answers_what_is_in_flight_and_refuses_what_is_new(installation: Installation, workers: int) -> None:
+    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60", ORDERS_WORKERS=str(workers))
+    token = installation.add_partner("drain")
+    topic = installation.settings.topics.upserts
+    with ThreadPoolExecutor(8) as pool:
+        # enough of them that each worker has one
+        waiting = [pool.submit(installation.post, ingress, token, [an_order(f"D-{n}")]) for n in range(8)]
+        eventually(lambda: sum(installation.end_offsets(topic).values()) == 8)
+        ingress.child.signal(signal.SIGTERM)
+        eventually(lambda: get(ingress.port, "/readyz").json.get("accepting") is False)
+        if workers == 1:
+            answer = installation.post(ingress, token, [an_order("new")])
+            assert (answer.status, list(answer.json)) == (503, ["error"])
+            assert "retry-after" in answer.headers
+            assert get(ingress.port, "/readyz").status == 503
+        assert ingress.child.exit_code is None
+        assert sum(installation.end_offsets(topic).values()) == 8
+        installation.start_consumer()
+        assert [future.result().counts for future in waiting] == [(1, 0, 0)] * 8
+    eventually(lambda: ingress.child.exit_code == 0)
+
+
+def test_a_worker_that_dies_is_started_again(installation: Installation) -> None:
+    ingress = installation.start_ingress(ORDERS_WORKERS="2")
+    workers = _children(ingress.child.pid)
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    eventually(lambda: len(_children(ingress.child.pid)) == 2 and workers[0] not in _children(ingress.child.pid))
+    ingress.child.kill()  # nobody is left to stop the workers
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers[1:]))
+
+
+def test_postgres_put_back_to_a_backup_catches_up(
+    install: Install, bootstrap: str, own_postgres: PostgresServer
+) -> None:
+    """Issue 3, shown 10: P8. Without a new order, and without a restart of the consumer."""
+    installation = install(bootstrap, own_postgres.url())
+    consumer = installation.start_consumer()
+    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60")
+    token = installation.add_partner("restored")
+    assert installation.post(ingress, token, [an_order(f"B-{n}") for n in range(50)]).counts == (50, 0, 0)
+    data, backup = own_postgres.folder / "data", own_postgres.folder / "backup"
+    own_postgres.stop()
+    shutil.copytree(data, backup)
+    _give(backup, data)
+    own_postgres.start()
+    changed = [an_order(f"B-{n}", name="changed") for n in range(25)] + [an_order(f"N-{n}") for n in range(25)]
+    assert installation.post(ingress, token, changed).counts == (25, 25, 0)
+    everything = "SELECT * FROM orders ORDER BY order_id"
+    rows = installation.sql(everything)
+    own_postgres.stop()
+    shutil.rmtree(data)
+    backup.rename(data)
+    own_postgres.start()
+    eventually(lambda: installation.sql(everything) == rows)
+    assert installation.post(ingress, token, [*changed, an_order("B-0")]).counts == (0, 1, 50)
+    assert consumer.log.read_text().count("assigned:") == 1
+
+
+def _give(folder: Path, like: Path) -> None:
+    owner = like.stat()
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
