@@ -17,10 +17,10 @@ TESTS = Path(__file__).parents[1]
 @pytest.mark.parametrize("point", POINTS)
 def test_whoever_waits_gets_the_true_outcomes_after_a_crash(installation: Installation, point: str) -> None:
     """The stored outcomes, not 'skipped', although the events are read twice."""
-    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="40")
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "40"})
     token = installation.add_partner("crash")
     program = [sys.executable, "-m", "support.dying_consumer", point]
-    dying = installation.start_consumer(program, PYTHONPATH=str(TESTS))
+    dying = installation.start_consumer({"PYTHONPATH": str(TESTS)}, program)
     with ThreadPoolExecutor() as pool:
         orders = [an_order(f"C-{number}") for number in range(20)] + [an_order("C-0"), an_order("C-1", name="2")]
         waiting = pool.submit(installation.post, ingress, token, orders)

@@ -26,8 +26,8 @@ Install = Callable[[str, str], Installation]
 def test_postgres_down_for_10_s(install: Install, bootstrap: str, own_postgres: PostgresServer) -> None:
     installation = install(bootstrap, own_postgres.url())
     consumer = installation.start_consumer()
-    patient = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60")
-    hasty = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="2")
+    patient = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    hasty = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "2"})
     token = installation.add_partner("outage")
     assert installation.post(patient, token, [an_order("before")]).counts == (1, 0, 0)
 
@@ -90,7 +90,7 @@ def test_a_broker_that_hangs_is_504_because_the_orders_may_be_there(
     install: Install, own_kafka: KafkaBroker, database: str
 ) -> None:
     installation = install(own_kafka.bootstrap, database)
-    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="2")
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "2"})
     token = installation.add_partner()
     own_kafka.child.signal(signal.SIGSTOP)
     try:
@@ -131,7 +131,7 @@ def test_a_partner_over_its_rate_gets_429_and_is_let_in_again(installation: Inst
 
 
 def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: Installation) -> None:
-    ingress = installation.start_ingress(ORDERS_IN_FLIGHT_ORDERS_MAX="1000", ORDERS_REQUEST_TIMEOUT_S="60")
+    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_ORDERS_MAX": "1000", "ORDERS_REQUEST_TIMEOUT_S": "60"})
     token = installation.add_partner()
     topic = installation.settings.topics.upserts
     with ThreadPoolExecutor() as pool:
@@ -147,7 +147,7 @@ def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: I
 
 
 def test_too_many_bytes_in_flight_are_503(installation: Installation) -> None:
-    ingress = installation.start_ingress(ORDERS_IN_FLIGHT_BYTES_MAX=str(4 << 20), ORDERS_REQUEST_TIMEOUT_S="60")
+    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_BYTES_MAX": str(4 << 20), "ORDERS_REQUEST_TIMEOUT_S": "60"})
     token = installation.add_partner()
     topic = installation.settings.topics.upserts
     large = [an_order(f"L-{n}", address="x" * 250_000) for n in range(12)]
@@ -164,7 +164,7 @@ def test_too_many_bytes_in_flight_are_503(installation: Installation) -> None:
 
 def test_a_bug_is_a_500_with_an_id_and_no_internals(installation: Installation) -> None:
     program = [sys.executable, "-m", "support.broken_ingress"]
-    ingress = installation.start_ingress(program, PYTHONPATH=str(Path(__file__).parents[1]))
+    ingress = installation.start_ingress({"PYTHONPATH": str(Path(__file__).parents[1])}, program)
     token = installation.add_partner()
     answer = installation.post(ingress, token, [an_order()])
     assert (answer.status, list(answer.json)) == (500, ["error"])
@@ -179,8 +179,9 @@ def test_a_bug_is_a_500_with_an_id_and_no_internals(installation: Installation) 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_answers_what_is_in_flight_and_refuses_what_is_new(installation: Installation, workers: int) -> None:
-    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60", ORDERS_WORKERS=str(workers))
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60", "ORDERS_WORKERS": str(workers)})
     token = installation.add_partner("drain")
+    eventually(lambda: {installation.post(ingress, token, []).status for _ in range(16)} == {200})  # every worker
     topic = installation.settings.topics.upserts
     with ThreadPoolExecutor(8) as pool:
         # enough of them that each worker has one
@@ -201,7 +202,7 @@ def test_sigterm_answers_what_is_in_flight_and_refuses_what_is_new(installation:
 
 
 def test_a_worker_that_dies_is_started_again(installation: Installation) -> None:
-    ingress = installation.start_ingress(ORDERS_WORKERS="2")
+    ingress = installation.start_ingress({"ORDERS_WORKERS": "2"})
     workers = _children(ingress.child.pid)
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
@@ -216,7 +217,7 @@ def test_postgres_put_back_to_a_backup_catches_up(
     """Issue 3, shown 10: P8. Without a new order, and without a restart of the consumer."""
     installation = install(bootstrap, own_postgres.url())
     consumer = installation.start_consumer()
-    ingress = installation.start_ingress(ORDERS_REQUEST_TIMEOUT_S="60")
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
     token = installation.add_partner("restored")
     assert installation.post(ingress, token, [an_order(f"B-{n}") for n in range(50)]).counts == (50, 0, 0)
     data, backup = own_postgres.folder / "data", own_postgres.folder / "backup"

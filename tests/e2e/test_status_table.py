@@ -16,7 +16,7 @@ from support.waiting import eventually
 @pytest.fixture(scope="module")
 def ingress(shared_installation: Installation) -> Ingress:
     shared_installation.start_consumer()
-    return shared_installation.start_ingress(ORDERS_BODY_TIMEOUT_S="2")
+    return shared_installation.start_ingress({"ORDERS_BODY_TIMEOUT_S": "2"})
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,6 @@ def bug(_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    orders.invalid_reason = bug  # type: ignore[assignment]
+    orders.invalid_reason = bug  # type: ignore[assignment, attr-defined]
     sys.argv.append("ingress")
     main()

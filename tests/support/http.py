@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,8 @@ class Connection:
 
 
 def get(port: int, path: str) -> Answer:
-    connection = Connection(port)
-    try:
+    with closing(Connection(port)) as connection:
         return connection.request("GET", path)
-    finally:
-        connection.close()
 
 
 class RawConnection:

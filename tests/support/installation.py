@@ -3,7 +3,7 @@
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ class Installation:
     # processes
 
     def start(
-        self, command: str, program: list[str] | None = None, variables: Mapping[str, str] | None = None
+        self, command: str, variables: Mapping[str, str] | None = None, program: list[str] | None = None
     ) -> Child:
         self.count += 1
         child = Child(
@@ -86,16 +86,16 @@ class Installation:
         self.running.callback(child.stop)
         return child
 
-    def start_consumer(self, program: list[str] | None = None, **variables: str) -> Child:
+    def start_consumer(self, variables: Mapping[str, str] | None = None, program: list[str] | None = None) -> Child:
         """Returns when it has its first partitions."""
-        child = self.start("consumer", program, variables)
+        child = self.start("consumer", variables, program)
         child.wait_until(lambda: b"assigned:" in child.log.read_bytes(), READY_TIMEOUT_S)
         return child
 
-    def start_ingress(self, program: list[str] | None = None, **variables: str) -> Ingress:
+    def start_ingress(self, variables: Mapping[str, str] | None = None, program: list[str] | None = None) -> Ingress:
         """Returns when it is ready."""
         port = free_port()
-        ingress = Ingress(self.start("ingress", program, {"ORDERS_PORT": str(port), **variables}), port)
+        ingress = Ingress(self.start("ingress", {"ORDERS_PORT": str(port), **(variables or {})}, program), port)
         ingress.child.wait_until(lambda: ingress.is_ready, READY_TIMEOUT_S)
         self.ingresses.append(ingress)
         return ingress
@@ -191,17 +191,14 @@ class Installation:
     # HTTP
 
     def post(self, ingress: Ingress, token: str, orders: list[dict[str, Any]]) -> Answer:
-        connection = Connection(ingress.port)
-        try:
+        with closing(Connection(ingress.port)) as connection:
             return connection.post(token, orders)
-        finally:
-            connection.close()
 
 
 def texts(message: Message) -> dict[str, str]:
-    """The headers of a record, as text."""
+    """The headers of a record, as text; the reply partition is a number."""
     headers: Any = message.headers() or ()
-    return {name: value.decode() for name, value in headers}
+    return {name: value.decode(errors="replace") for name, value in headers}
 
 
 def headers_of(

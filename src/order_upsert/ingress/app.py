@@ -1,6 +1,7 @@
 """The ingress process: everything is put together here."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -28,6 +29,8 @@ from order_upsert.ingress.reader import KeyValue, PartitionReader, ReaderThread
 from order_upsert.ingress.replies import PendingReplies
 from order_upsert.ingress.settings import IngressSettings
 
+READY_WAIT_S = 3.0
+_READY_CHECK_S = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +105,9 @@ def create_app(settings: IngressSettings, admission: Admission, on_fatal: Callab
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running.append(Ingress(settings, admission, on_fatal))
+        ingress = Ingress(settings, admission, on_fatal)
+        running.append(ingress)
+        await _wait_until_ready(ingress)
         yield
         await asyncio.to_thread(running[0].stop)
 
@@ -131,6 +136,14 @@ def create_app(settings: IngressSettings, admission: Admission, on_fatal: Callab
     )
     app.router.redirect_slashes = False
     return app
+
+
+async def _wait_until_ready(ingress: Ingress) -> None:
+    """Not listening yet beats a 503 where others listen on the same port; without Kafka, 503 beats not listening."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY_WAIT_S):
+            while not all(ingress.readiness().values()):
+                await asyncio.sleep(_READY_CHECK_S)
 
 
 def _new_request_id() -> UUID:

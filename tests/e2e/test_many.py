@@ -1,0 +1,108 @@
+"""10,000 orders through processes that come and go (issue 3, shown 5), and what the processes weigh meanwhile."""
+
+import json
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from order_upsert.deploy.local.child import Child
+from support.http import Answer, Connection
+from support.installation import Ingress, Installation, texts
+from support.model import replay
+from support.orders import an_order
+from support.waiting import eventually
+
+CONNECTIONS, REQUESTS, ORDERS = 8, 25, 50
+TOTAL = CONNECTIONS * REQUESTS * ORDERS
+INGRESS_MB, CONSUMER_MB = 150, 200
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
+    installation: Installation, protocol: str
+) -> None:
+    variables = {"ORDERS_GROUP_PROTOCOL": protocol}
+    ingresses = [installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"}) for _ in range(2)]
+    tokens = [installation.add_partner(f"many-{n}") for n in range(2)]
+    consumers = [installation.start_consumer(variables) for _ in range(2)]
+    topic = installation.settings.topics.upserts
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        work = [
+            pool.submit(_post_many, ingresses[number % 2], tokens[number // 2 % 2], number)
+            for number in range(CONNECTIONS)
+        ]
+        eventually(lambda: sum(installation.end_offsets(topic).values()) > TOTAL // 5)
+        consumers.append(installation.start_consumer(variables))
+        eventually(lambda: sum(installation.end_offsets(topic).values()) > TOTAL // 2)
+        consumers[0].kill()
+        answers = {request: answer for future in work for request, answer in future.result().items()}
+    installation.wait_until_answered()
+
+    assert {answer.status for answer in answers.values()} == {200}
+    records = installation.records(topic)
+    assert len(records) == TOTAL
+    expected_rows, expected_counts = replay(records)
+    # each request carries its name in user_id, so that its answer is found again
+    names = {texts(r)["ce_id"].partition("/")[0]: json.loads(r.value() or b"")["user_id"] for r in records}
+    assert {names[request_id]: counts for request_id, counts in expected_counts.items()} == {
+        request: Counter({outcome: answer.json[outcome] for outcome in ("inserted", "updated", "skipped")})
+        for request, answer in answers.items()
+    }
+    rows = {(row["partner_id"], row["order_id"]): row for row in installation.sql("SELECT * FROM orders")}
+    assert rows.keys() == expected_rows.keys()
+    assert all(rows[key]["name"] == order["name"] for key, order in expected_rows.items())
+    assert sum(answer.json["inserted"] for answer in answers.values()) == len(rows)
+    assert not installation.records(installation.settings.topics.dlq)
+    for ingress in ingresses:
+        assert peak_mb(ingress.child) < INGRESS_MB
+    for consumer in consumers[1:]:
+        assert peak_mb(consumer) < CONSUMER_MB
+
+
+def test_memory_stays_bounded_under_large_bodies_and_a_large_backlog(installation: Installation) -> None:
+    """8 connections with bodies near the limit, and then 100 MB of events to catch up with."""
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "1"})
+    token = installation.add_partner("heavy")
+    body = [an_order(f"H-{n}", address="x" * 3500) for n in range(1000)]
+
+    def post(number: int) -> list[int]:
+        with closing(Connection(ingress.port)) as connection:
+            return [connection.post(token, body).status for _ in range(5)]
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        statuses = [
+            status for future in [pool.submit(post, n) for n in range(CONNECTIONS)] for status in future.result()
+        ]
+    assert set(statuses) <= {503, 504}
+    assert statuses.count(504) >= 8
+    assert peak_mb(ingress.child) < INGRESS_MB
+    consumer = installation.start_consumer()
+    installation.wait_until_answered()
+    assert len(installation.rows("heavy")) == 1000
+    assert peak_mb(consumer) < CONSUMER_MB
+
+
+def _post_many(ingress: Ingress, token: str, number: int) -> dict[str, Answer]:
+    """Few hot keys and many cold ones, from several connections at once."""
+    chosen = random.Random(number)
+    answers = {}
+    with closing(Connection(ingress.port, timeout_s=100)) as connection:
+        for request in range(REQUESTS):
+            name = f"{number}/{request}"
+            answers[name] = connection.post(token, [_order(chosen, name) for _ in range(ORDERS)])
+    return answers
+
+
+def _order(chosen: random.Random, request: str) -> dict[str, object]:
+    key = chosen.randrange(20) if chosen.random() < 0.3 else chosen.randrange(4000)
+    return an_order(f"K-{key}", name=f"{chosen.randrange(3)}", user_id=request)
+
+
+def peak_mb(process: Child) -> float:
+    """The most that was resident in the process, in MB."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
