@@ -3,7 +3,7 @@
 import os
 from typing import Annotated, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as PydanticSettingsError
 
@@ -14,6 +14,26 @@ PREFIX = "ORDERS_"
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 KafkaProperty = str | int | float | bool
+
+
+PROMISED_PROPERTIES = frozenset(
+    {
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "delivery.report.only.error",
+        "delivery.timeout.ms",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "group.id",
+        "isolation.level",
+        "message.timeout.ms",
+        "partitioner",
+        "request.required.acks",
+    }
+)
+"""What no operator may set: with another value orders could be lost, applied twice, or answered wrongly."""
 
 
 class SettingsError(OrdersError):
@@ -41,6 +61,14 @@ class KafkaSettings(OrdersSettings):
             description="letters, digits, dots, dashes: first part of the topics' names",
         ),
     ] = "orders"
+
+    @field_validator("kafka_properties")
+    @classmethod
+    def _leaves_promises(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
+        forbidden = sorted(PROMISED_PROPERTIES & properties.keys())
+        if forbidden:
+            raise ValueError(f"{', '.join(forbidden)} cannot be set, because what this program promises depends on it")
+        return properties
 
     @property
     def topics(self) -> Topics:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from order_upsert.contracts.errors import OrdersError
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
+from order_upsert.deploy.kafka import load_kafka
 from order_upsert.deploy.partners import PartnerRegistry
 from order_upsert.deploy.stack_file import find_running_stack
 
@@ -51,7 +52,7 @@ def ingress(
         os.environ[f"{PREFIX}WORKERS"] = str(workers)
     _log_to_stderr()
     _use_running_stack()
-    serve(load(IngressSettings))
+    serve(load_kafka(IngressSettings))
 
 
 @app.command()
@@ -62,7 +63,7 @@ def consumer() -> None:
 
     _log_to_stderr()
     _use_running_stack()
-    run(load(ConsumerSettings))
+    run(load_kafka(ConsumerSettings))
 
 
 @app.command()
@@ -71,7 +72,7 @@ def setup() -> None:
     from order_upsert.deploy.setup import SetupSettings, set_up_tables, set_up_topics
 
     _use_running_stack()
-    settings = load(SetupSettings)
+    settings = load_kafka(SetupSettings)
     for topic in set_up_topics(settings, settings.replication_factor):
         _out.print(f"made topic {topic}")
     for migration in set_up_tables(settings):
@@ -143,7 +144,7 @@ def main() -> None:
 
 def _registry() -> PartnerRegistry:
     _use_running_stack()
-    return PartnerRegistry(load(KafkaSettings), lambda: datetime.now(UTC), secrets.choice)
+    return PartnerRegistry(load_kafka(KafkaSettings), lambda: datetime.now(UTC), secrets.choice)
 
 
 def _show_token(token: str) -> None:

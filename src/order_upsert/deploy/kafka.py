@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.contracts.settings import PREFIX, KafkaSettings, SettingsError, load
 from order_upsert.deploy.errors import SetupError
 
 REQUEST_TIMEOUT_S = 15.0
@@ -17,10 +17,21 @@ _PASSING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Settings = TypeVar("Settings", bound=KafkaSettings)
 
 
 def admin(settings: KafkaSettings) -> AdminClient:
     return AdminClient(settings.client_config(client_id="orders"), logger=_log)
+
+
+def load_kafka(settings: type[Settings]) -> Settings:
+    """Settings whose librdkafka properties exist. Raises SettingsError, before anything is started with them."""
+    loaded = load(settings)
+    try:
+        admin(loaded)
+    except KafkaException as error:
+        raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES: {error.args[0].str()}") from None
+    return loaded
 
 
 def asked(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:

@@ -1,0 +1,179 @@
+"""`orders up`: what a newcomer gets, and that it leaves nothing behind."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from order_upsert.deploy.local.child import Child
+from order_upsert.deploy.local.ports import LOOPBACK, free_port
+from support.http import Answer, Connection
+from support.waiting import eventually
+
+UP_TIMEOUT_S = 90.0
+
+
+class Stack:
+    """A data folder with ports of its own, in which `orders up` is started again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / ".data"
+        self.port = free_port()
+        self.environment = {
+            "ORDERS_PORT": str(self.port),
+            "ORDERS_DATA_DIR": str(self.data),
+            "ORDERS_LOCAL_KAFKA_PORT": str(free_port()),
+            "ORDERS_LOCAL_POSTGRES_PORT": str(free_port()),
+        }
+        self.starts = 0
+
+    def run(self) -> Child:
+        self.starts += 1
+        command = [sys.executable, "-m", "order_upsert", "up"]
+        return Child("orders up", command, self.folder / f"up-{self.starts}.log", env=self.environment)
+
+    def start(self) -> Child:
+        """Returns when the screen is complete."""
+        child = self.run()
+        child.wait_until(lambda: "Ctrl-C stops everything." in child.log.read_text(), UP_TIMEOUT_S)
+        return child
+
+    def fails(self) -> str:
+        """What the screen says of a start that fails."""
+        child = self.run()
+        eventually(lambda: child.exit_code is not None, UP_TIMEOUT_S)
+        assert child.exit_code == 1
+        text = child.log.read_text()
+        assert "Traceback" not in text
+        return text
+
+    def orders(self, *arguments: str) -> str:
+        """A command in the folder of the stack, with nothing set by hand."""
+        command = [str(Path(sys.executable).parent / "orders"), *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    def processes(self) -> list[int]:
+        """Everything that works in the data folder or for this stack."""
+        marks = [str(self.data).encode(), f"ORDERS_PORT={self.port}".encode()]
+        found = []
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and int(process.name) != os.getpid():
+                try:
+                    about = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                except OSError:
+                    continue
+                if any(mark in about for mark in marks):
+                    found.append(int(process.name))
+        return found
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path) -> Iterator[Stack]:
+    stack = Stack(folder / "up")
+    yield stack
+    assert stack.processes() == []
+
+
+def post_as_printed(screen: str, change: tuple[str, str] = ("", "")) -> Answer:
+    """The curl line of the screen, copied as it is."""
+    line = re.search(r"^curl .*?'$(?<=\}\]\}')", screen, re.DOTALL | re.MULTILINE)
+    assert line, screen
+    arguments = shlex.split(line[0])
+    url = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/.*)", arguments[1])
+    assert url
+    headers = dict(value.split(": ") for flag, value in pairwise(arguments) if flag == "-H")
+    body = arguments[arguments.index("-d") + 1].replace(*change)
+    with closing(Connection(int(url[1]))) as connection:
+        return connection.request("POST", url[2], body.encode(), headers)
+
+
+def test_the_stack_comes_up_stays_when_stopped_and_leaves_no_process(stack: Stack) -> None:
+    child = stack.start()
+    screen = child.log.read_text()
+    assert post_as_printed(screen).body == (
+        b'{"message": "1 new records inserted. 0 existing records updated. Same value or invalid data skipped 0", '
+        b'"skipped": 0, "inserted": 1, "updated": 0}'
+    )
+    assert post_as_printed(screen).counts == (0, 0, 1)
+    assert post_as_printed(screen, ("1 Main Street", "2 Main Street")).counts == (0, 1, 0)
+
+    token = stack.orders("partners", "add", "shop").strip()
+    assert re.fullmatch(r"ord_live_\w{8}_\w{33}", token)
+    assert "shop" in stack.orders("partners", "list")
+    with closing(Connection(stack.port)) as connection:
+        eventually(lambda: connection.post(token, []).status == 200, timeout_s=2)
+
+    assert "A stack is running in" in stack.fails()  # a second one in the same folder
+
+    child.signal(signal.SIGINT)  # as Ctrl-C
+    eventually(lambda: child.exit_code == 0)
+    assert stack.processes() == []
+
+    child = stack.start()
+    assert post_as_printed(child.log.read_text(), ("1 Main Street", "2 Main Street")).counts == (0, 0, 1)
+    assert "shop" in stack.orders("partners", "list")
+    child.signal(signal.SIGTERM)
+    eventually(lambda: child.exit_code == 0)
+    assert stack.processes() == []
+
+
+def test_what_dies_takes_the_stack_down_and_a_killed_stack_starts_again(stack: Stack) -> None:
+    child = stack.start()
+    consumer = next(pid for pid in stack.processes() if b"consumer" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(consumer, signal.SIGKILL)
+    eventually(lambda: child.exit_code == 1)
+    assert "consumer ended by itself (SIGKILL)" in child.log.read_text()
+    assert stack.processes() == []
+
+    child = stack.start()
+    child.kill()  # kill -9: nobody is left to stop the others, and Postgres's pid file is stale
+    eventually(lambda: stack.processes() == [])
+    (stack.data / "postgres" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n")  # a pid that lives again
+    child = stack.start()
+    child.stop()
+    assert child.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "part"),
+    [("ORDERS_PORT", "the ingress"), ("ORDERS_LOCAL_KAFKA_PORT", "Kafka"), ("ORDERS_LOCAL_POSTGRES_PORT", "Postgres")],
+)
+def test_a_port_in_use_is_named_with_its_variable(stack: Stack, variable: str, part: str) -> None:
+    with socket.create_server((LOOPBACK, int(stack.environment[variable]))):
+        text = stack.fails()
+    assert f"Port {stack.environment[variable]} for {part} cannot be used" in text
+    assert f"{variable}=<port>" in text
+    assert stack.processes() == []
+
+
+def test_a_broken_data_folder_says_what_to_do(stack: Stack) -> None:
+    meta = stack.data / "kafka" / "log" / "meta.properties"
+    before = meta.read_text()
+    meta.write_text("broken")
+    assert "move it away and start again: Kafka then begins empty" in stack.fails()
+    meta.write_text(before)
+    control = stack.data / "postgres" / "data" / "global" / "pg_control"
+    control.write_bytes(b"broken")
+    assert "move it away and start again: the tables are then filled from the topic" in stack.fails()
+    assert stack.processes() == []
+
+
+def test_a_wrong_setting_stops_the_start_with_its_name(stack: Stack) -> None:
+    stack.environment["ORDERS_PORT"] = "99999"
+    try:
+        assert "ORDERS_PORT is '99999': Input should be less than or equal to 65535" in stack.fails()
+    finally:
+        stack.environment["ORDERS_PORT"] = str(stack.port)
