@@ -63,6 +63,7 @@ class Applier:
         rows = session.store.read_rows({decoded.key for decoded in fresh if isinstance(decoded, Event)})
         folded = fold(fresh, rows)
         parts = request_parts(folded.outcomes)
+        stored = _replies_again(session, applied_before)
         session.store.write_rows(folded.changed.values())
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
@@ -70,7 +71,7 @@ class Applier:
             self._bury(
                 folded.rejected
             )  # before the commit: after a crash between the two, it is buried twice, not lost
-        return _first_replies(parts) + _replies_again(session, applied_before)
+        return _first_replies(parts) + stored
 
 
 def _first_replies(parts: Iterable[RequestPart]) -> list[Reply]:

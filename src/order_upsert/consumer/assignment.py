@@ -7,12 +7,13 @@ from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from order_upsert.consumer.errors import ConsumerStoppedError
+from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.record import Record
+from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
 
 StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
-"""The watermark *applied* of these partitions; blocks until Postgres answers."""
+"""The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
 
 COMMIT_TIMEOUT_S = 10.0
 _POLL_SLICE_S = 0.1
@@ -22,7 +23,8 @@ _log = logging.getLogger(__name__)
 class Assignment:
     """Partitions with our own positions: what is returned by `take` has no gap and no record of a lost partition."""
 
-    def __init__(self, settings: ConsumerSettings, applied: StartOffsets) -> None:
+    def __init__(self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag) -> None:
+        self._stop = stop
         self._topic = settings.topics.upserts
         self._applied = applied
         self._positions: dict[int, int] = {}
@@ -53,11 +55,11 @@ class Assignment:
             return [], {}
         return self._accept([first, *self._consumer.consume(records_max - 1, 0)])
 
-    def wait(self, duration_s: float, stop: Flag) -> None:
-        """Stays in the group without reading: keeps every partition over any outage of Postgres."""
+    def wait(self, duration_s: float) -> None:
+        """Stays in the group without reading: keeps every partition over any outage of Postgres. Ends with `stop`."""
         until_s = time.monotonic() + duration_s
         self._set_paused(True)
-        while not stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
+        while not self._stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
             message = self._consumer.poll(min(left_s, _POLL_SLICE_S))
             if message is not None:  # it was on its way when we paused: as if it had not been read
                 _, starts = self._accept([message])
@@ -76,22 +78,18 @@ class Assignment:
         self._consumer.commit(offsets=self._at(next_offsets), asynchronous=True)
 
     def close(self) -> None:
+        """Leaves the group."""
+        self._stop.set()
         self._consumer.close()
 
     def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._stop.is_set():
+            return  # a rebalance that ends while we leave: nothing would be read, and nothing answers any more
         partitions = [item.partition for item in assigned]
-        applied = self._applied(partitions)
-        answered = self._answered(partitions)
-        # Without this, a crash between the first commit in Postgres and its replies would forget the replies.
-        unanswered = {partition: applied[partition] for partition in partitions if partition not in answered}
-        if unanswered:
-            self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
-        self._assign(
-            {
-                partition: min(applied[partition], answered.get(partition, applied[partition]))
-                for partition in partitions
-            }
-        )
+        # Nothing can be polled inside of a rebalance: waiting too long costs us the assignment, no more.
+        for attempt in attempts(self._stop, self._sleep):
+            with attempt:
+                self._assign(self._start_offsets(partitions))
         self._new.update(partitions)
         _log.info("assigned: %s", self._positions)
 
@@ -102,15 +100,24 @@ class Assignment:
         _log.info("revoked: %s", sorted(self._lost))
         self._consumer.incremental_unassign(revoked)
 
-    def _answered(self, partitions: Collection[int]) -> dict[int, int]:
-        while True:
-            try:
-                committed = self._consumer.committed(self._at(dict.fromkeys(partitions, 0)), timeout=COMMIT_TIMEOUT_S)
-                return {item.partition: item.offset for item in committed if item.offset >= 0}
-            except KafkaException as error:
-                if not error.args[0].retriable() and error.args[0].code() != KafkaError._TIMED_OUT:
-                    raise
-                _log.warning("cannot read the committed offsets, trying again: %s", error)
+    def _start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        """The lower of the two watermarks."""
+        applied = self._applied(partitions)
+        try:
+            committed = self._consumer.committed(self._at(dict.fromkeys(partitions, 0)), timeout=COMMIT_TIMEOUT_S)
+            answered = {item.partition: item.offset for item in committed if item.offset >= 0}
+            # Without this, a crash between the first commit in Postgres and its replies would forget the replies.
+            unanswered = {partition: applied[partition] for partition in partitions if partition not in answered}
+            if unanswered:
+                self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
+        except KafkaException as error:
+            raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
+        return {
+            partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
+        }
+
+    def _sleep(self, duration_s: float) -> None:
+        self._stop.wait(duration_s)
 
     def _assign(self, offsets: Mapping[int, int]) -> None:
         self._consumer.incremental_assign(self._at(offsets))

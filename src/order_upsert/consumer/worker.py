@@ -40,7 +40,7 @@ class Worker:
         self._stop = stop
         self._clock_s = clock_s
         self._fence_checked_s = clock_s()
-        self._assignment = Assignment(settings, self._wait_for_applied)
+        self._assignment = Assignment(settings, self._applied, stop)
 
     def run(self) -> None:
         self._assignment.subscribe()
@@ -60,7 +60,7 @@ class Worker:
 
     def _finish(self, batch: Batch) -> None:
         """Applies and answers. Where anything fails, both are done again: the fence and the ledger make that exact."""
-        for attempt in attempts(self._stop, self._wait_in_group):
+        for attempt in attempts(self._stop, self._assignment.wait):
             with attempt:
                 # During a wait partitions may have gone to someone else, who does the same.
                 batch = batch.only(batch.starts.keys() - self._assignment.lost)
@@ -89,15 +89,7 @@ class Worker:
             _log.warning("%s", FenceBehindError(behind))
             self._assignment.rewind(behind)
 
-    def _wait_for_applied(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """Inside of a rebalance, where nothing can be polled: waiting too long costs us the assignment, no more."""
-        for attempt in attempts(self._stop, self._wait):
-            with attempt, self._database.session() as session:
-                fence = session.store.read_fence()
+    def _applied(self, partitions: Collection[int]) -> Mapping[int, int]:
+        with self._database.session() as session:
+            fence = session.store.read_fence()
         return {partition: fence[partition] for partition in partitions}
-
-    def _wait_in_group(self, duration_s: float) -> None:
-        self._assignment.wait(duration_s, self._stop)
-
-    def _wait(self, duration_s: float) -> None:
-        self._stop.wait(duration_s)

@@ -52,7 +52,7 @@ class KafkaSettings(OrdersSettings):
     kafka_bootstrap: Annotated[str, Field(min_length=1, description="host:port of a broker, several with commas")]
     kafka_properties: Annotated[
         dict[str, KafkaProperty],
-        Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}'),
+        Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}', repr=False),
     ] = {}
     topic_prefix: Annotated[
         str,
@@ -92,13 +92,19 @@ def load(settings: type[Settings]) -> Settings:
 
 
 def _explained(settings: type[BaseSettings], error: ValidationError) -> list[str]:
-    lines = []
-    for violation in error.errors(include_url=False):
-        name = str(violation["loc"][0]) if violation["loc"] else ""
-        field = settings.model_fields.get(name)
-        variable = PREFIX + name.upper()
-        problem = (
-            "is not set" if violation["type"] == "missing" else f"is {os.environ.get(variable)!r}: {violation['msg']}"
-        )
-        lines.append(f"{variable} {problem}. It should be: {field.description if field else 'see README'}.")
-    return lines
+    return [
+        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"])
+        for violation in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str) -> str:
+    field = settings.model_fields[name]
+    variable = PREFIX + name.upper()
+    if kind == "missing":
+        problem = "is not set"
+    elif field.repr:
+        problem = f"is {os.environ.get(variable)!r}: {message}"
+    else:  # it may hold a password
+        problem = f"is wrong: {message}"
+    return f"{variable} {problem}. It should be: {field.description}."

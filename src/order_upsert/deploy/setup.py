@@ -1,7 +1,9 @@
 """Topics and tables: made where they are missing, checked where they are there. Can be run again at any time."""
 
+from concurrent.futures import Future
 from typing import Annotated
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -43,13 +45,22 @@ def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> li
         new = [NewTopic(spec.name, spec.partitions, replication_factor or -1, config=spec.config) for spec in missing]
         made = asked(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
         for future in made.values():
-            asked(settings, future.result)
+            asked(settings, lambda future=future: _unless_made_meanwhile(future))  # type: ignore[misc]
     return [spec.name for spec in missing]
 
 
 def set_up_tables(settings: PostgresSettings) -> list[str]:
     """Applies the migrations that are missing and gives their names. Raises ConsumerError."""
     return migrate(settings.postgres_url)
+
+
+def _unless_made_meanwhile(made: "Future[None]") -> None:
+    """Two set-ups at once make the same topics."""
+    try:
+        made.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
 
 
 def _require_partitions(spec: TopicSpec, partitions: int) -> None:

@@ -38,7 +38,9 @@ def hold(folder: Path) -> Iterator[None]:
 
 def publish(folder: Path, variables: dict[str, str]) -> None:
     """Lets other commands find the stack; `variables` as they would be set by hand."""
-    (folder / _STACK).write_text(json.dumps(variables, indent=1))
+    stack = folder / _STACK
+    stack.touch(mode=0o600)  # a URL may hold a password
+    stack.write_text(json.dumps(variables, indent=1))
 
 
 def find_running_stack(folder: Path) -> dict[str, str]:

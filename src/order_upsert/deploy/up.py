@@ -1,6 +1,8 @@
 """`orders up`: the whole system on this machine, until Ctrl-C."""
 
 import json
+import os
+import re
 import secrets
 import signal
 import sys
@@ -18,9 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from order_upsert.consumer.settings import PostgresSettings
-from order_upsert.contracts.settings import PREFIX, KafkaSettings, OrdersSettings
+from order_upsert.contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
 from order_upsert.deploy import stack_file
 from order_upsert.deploy.errors import StackError
+from order_upsert.deploy.kafka import load_kafka
 from order_upsert.deploy.local.child import Child
 from order_upsert.deploy.local.kafka import KafkaBroker, class_path
 from order_upsert.deploy.local.ports import LOOPBACK, require_free
@@ -101,18 +104,18 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
                 children.append(kafka.child)
         variables = {f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap, f"{PREFIX}POSTGRES_URL": postgres_url}
         with step("Topics, tables, demo partner"):
-            kafka_settings = KafkaSettings(kafka_bootstrap=bootstrap)
+            os.environ.update(variables)  # for the children too
+            kafka_settings = load_kafka(KafkaSettings)
             set_up_topics(kafka_settings, None)
-            set_up_tables(PostgresSettings(postgres_url=postgres_url))
+            set_up_tables(load(PostgresSettings))
             if settings.kafka_bootstrap is None:
                 _add_demo_partner(kafka_settings)
         with step("Consumer"):
-            consumer = _start_command("consumer", folder, variables)
+            consumer = _start_command("consumer", folder)
             running.callback(consumer.stop)
             children.append(consumer)
         with step("Ingress"):
-            ingress_variables = {**variables, f"{PREFIX}HOST": settings.host, f"{PREFIX}PORT": str(settings.port)}
-            ingress = _start_command("ingress", folder, ingress_variables)
+            ingress = _start_command("ingress", folder)
             running.callback(ingress.stop)
             children.append(ingress)
             ingress.wait_until(lambda: _is_ready(settings), _READY_TIMEOUT_S)
@@ -121,8 +124,8 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
     return children
 
 
-def _start_command(name: str, folder: Path, variables: dict[str, str]) -> Child:
-    return Child(name, [sys.executable, "-m", "order_upsert", name], folder / "logs" / f"{name}.log", env=variables)
+def _start_command(name: str, folder: Path) -> Child:
+    return Child(name, [sys.executable, "-m", "order_upsert", name], folder / "logs" / f"{name}.log")
 
 
 def _add_demo_partner(settings: KafkaSettings) -> None:
@@ -160,7 +163,7 @@ def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console
         ("ingress", f"{base_url}/api/integration/orders"),
         ("ready?", f"{base_url}/readyz"),
         ("Kafka", variables[f"{PREFIX}KAFKA_BOOTSTRAP"]),
-        ("Postgres", variables[f"{PREFIX}POSTGRES_URL"]),
+        ("Postgres", re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", variables[f"{PREFIX}POSTGRES_URL"])),
         ("data, logs", str(folder)),
     ):
         console.print(f"  [bold]{name:<11}[/]", where, highlight=False, soft_wrap=True)

@@ -1,0 +1,276 @@
+"""The single transaction on a real Postgres: the fence, the rows, the ledger, and what is refused."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count, islice
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from order_upsert.consumer.applier import Applier, FenceBehindError
+from order_upsert.consumer.database import Database
+from order_upsert.consumer.decode import decode
+from order_upsert.consumer.errors import (
+    ConsumerStoppedError,
+    RefusedByPostgresError,
+    RetryLaterError,
+)
+from order_upsert.consumer.record import Batch, Record, Rejected
+from order_upsert.consumer.results import Reply
+from order_upsert.contracts.partitioner import partition_of
+from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
+from support.events import REPLY_TO, TIME, batch, event, record
+from support.orders import an_order
+from support.waiting import eventually
+
+LEDGER_DAYS = 7
+INSERTED, UPDATED, INVALID = Outcome.INSERTED, Outcome.UPDATED, Outcome.INVALID
+Sql = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def sql(database: str) -> Iterator[Sql]:
+    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
+
+        def run(statement: str, *parameters: Any) -> list[dict[str, Any]]:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def opened(database: str) -> Iterator[Database]:
+    opened = Database(database, LEDGER_DAYS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def buried() -> list[Rejected]:
+    return []
+
+
+@pytest.fixture
+def applier(opened: Database, buried: list[Rejected]) -> Applier:
+    return Applier(opened, buried.extend)
+
+
+def outcomes(*items: tuple[int, Outcome]) -> str:
+    return encode_outcomes(outcomes_of(items))
+
+
+def fence(sql: Sql) -> dict[int, int]:
+    rows = sql("SELECT partition, next_offset FROM consumer_partition WHERE next_offset > 0")
+    return {row["partition"]: row["next_offset"] for row in rows}
+
+
+def test_a_batch_is_applied_and_answered_and_again_it_is_only_answered(applier: Applier, sql: Sql) -> None:
+    events = [event(0, "A", reply_to=REPLY_TO, index=0), event(1, "B", reply_to=REPLY_TO, index=1)]
+    first = applier.apply(batch(events))
+    assert first == [Reply(events[0].context.request_id, REPLY_TO, outcomes((0, INSERTED), (1, UPDATED)))]
+    tables = sql("SELECT * FROM orders"), sql("SELECT * FROM request_part"), fence(sql)
+    assert applier.apply(batch(events)) == first  # the stored outcomes, not 'unchanged'
+    assert (sql("SELECT * FROM orders"), sql("SELECT * FROM request_part"), fence(sql)) == tables
+    assert tables[2] == {events[0].record.partition: 2}
+
+
+@pytest.mark.parametrize("size", [1, 8, 9, 300])
+def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: Sql, size: int) -> None:
+    offsets: dict[int, int] = {}
+    events = []
+    for number in range(size):
+        order = an_order(f"N-{number}", name='"\\\t\n{}é€😀', phone=None, total_qty=None)
+        partition = record(order, 0).partition
+        offsets[partition] = offsets.get(partition, -1) + 1
+        events.append(decode(record(order, offsets[partition])))
+    applier.apply(batch(events))  # type: ignore[arg-type]
+    rows = sql("SELECT name, phone, total_qty, products, event_time, octet_length(content_hash) AS h FROM orders")
+    assert len(rows) == size
+    expected = {
+        "name": '"\\\t\n{}é€😀',
+        "phone": None,
+        "total_qty": None,
+        "products": [{"product_sku_id": "S", "amount": "12.5", "qty": 2}],
+        "event_time": TIME,
+        "h": 16,
+    }
+    assert all(row == expected for row in rows)
+
+
+def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
+    events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(6)]
+    applier.apply(batch(events[:3]))
+    replies = applier.apply(batch(events))
+    assert [reply.outcomes_json for reply in replies] == [
+        outcomes((3, UPDATED), (4, UPDATED), (5, UPDATED)),
+        outcomes((0, INSERTED), (1, UPDATED), (2, UPDATED)),
+    ]
+    assert fence(sql) == {events[0].record.partition: 6}
+
+
+def test_offsets_that_are_no_records_are_left_out(applier: Applier, sql: Sql) -> None:
+    """A transaction's marker takes an offset; `starts` says that nothing was skipped."""
+    item = event(5)
+    applier.apply(Batch([item], {item.record.partition: 0}))
+    assert fence(sql) == {item.record.partition: 6}
+
+
+def test_a_database_that_was_put_back_is_noticed_and_nothing_is_written(applier: Applier, sql: Sql) -> None:
+    item = event(5)
+    with pytest.raises(FenceBehindError) as caught:
+        applier.apply(batch([item]))
+    assert caught.value.next_offsets == {item.record.partition: 0}
+    assert sql("SELECT * FROM orders") == []
+    assert fence(sql) == {}
+
+
+def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str, sql: Sql) -> None:
+    events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(3)]
+    in_transaction, go_on = threading.Event(), threading.Event()
+
+    def bury_slowly(_: list[Rejected]) -> None:
+        in_transaction.set()
+        assert go_on.wait(10)
+
+    slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
+    bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, "stage", "error", "reason")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(Applier(slow, bury_slowly).apply, Batch([*events, bad], batch(events).starts))
+        assert in_transaction.wait(10)
+        second = pool.submit(Applier(fast, lambda _: None).apply, batch(events))
+        waiting = (
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        eventually(lambda: sql(waiting)[0]["n"] == 1)
+        go_on.set()
+        assert first.result() == second.result()
+    slow.close()
+    fast.close()
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["2"]
+    assert len(sql("SELECT * FROM request_part")) == 1
+
+
+def test_a_frozen_consumer_loses_its_locks(opened: Database, database: str) -> None:
+    """The server ends its session; else a process that was stopped in mid-transaction would hold its successor up."""
+    with opened.session() as session:
+        limits = [
+            session.connection.execute(f"SHOW {name}".encode()).fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        ]
+    assert limits == [("10s",), ("10s",)]
+
+
+def test_what_is_rejected_is_buried_before_the_commit(opened: Database, sql: Sql) -> None:
+    good, bad = event(0, index=0, reply_to=REPLY_TO), record(an_order(discount=-1), 1, index=1, reply_to=REPLY_TO)
+    seen: list[int] = []
+
+    def bury(rejected: list[Rejected]) -> None:
+        seen.append(len(sql("SELECT * FROM orders")))
+        assert [item.reason for item in rejected] == ["discount is negative"]
+
+    replies = Applier(opened, bury).apply(Batch([good, decode(bad)], {bad.partition: 0}))
+    assert seen == [0]
+    assert [reply.outcomes_json for reply in replies] == [outcomes((0, INSERTED), (1, INVALID))]
+
+
+def test_when_the_dlq_is_down_nothing_is_committed(opened: Database, sql: Sql) -> None:
+    def bury(_: list[Rejected]) -> None:
+        raise RetryLaterError("the DLQ is down")
+
+    bad = record(an_order(discount=-1), 1)
+    with pytest.raises(RetryLaterError):
+        Applier(opened, bury).apply(Batch([event(0), decode(bad)], {bad.partition: 0}))
+    assert sql("SELECT * FROM orders") == []
+    assert fence(sql) == {}
+
+
+def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
+    applier: Applier, buried: list[Rejected], sql: Sql
+) -> None:
+    sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
+    keys = islice((key for n in count() if partition_of((key := f"K-{n}").encode(), 12) == 0), 10)
+    events = [
+        event(n, "refused" if n in (3, 4) else "fine", key, index=n, reply_to=REPLY_TO) for n, key in enumerate(keys)
+    ]
+    replies = applier.apply(batch(events))
+    assert sorted(item.record.offset for item in buried) == [3, 4]
+    assert all(item.stage == "TASK_PUT" and "23514" in item.reason for item in buried)
+    assert sql("SELECT name FROM orders") == [{"name": "fine"}] * 8
+    assert fence(sql) == {0: 10}
+    found = "".join(reply.outcomes_json for reply in replies)
+    assert '"invalid":[3]' in found
+    assert '"invalid":[4]' in found
+    again = applier.apply(batch(events))
+    assert sorted(reply.outcomes_json for reply in again) == sorted(reply.outcomes_json for reply in replies)
+
+
+def test_a_table_that_is_gone_stops_the_consumer_with_advice(applier: Applier, sql: Sql) -> None:
+    sql("DROP TABLE orders")
+    with pytest.raises(ConsumerStoppedError, match="Run: orders setup"):
+        applier.apply(batch([event(0)]))
+
+
+def test_errors_of_a_session_are_ours(opened: Database) -> None:
+    with pytest.raises(RefusedByPostgresError, match="22012"), opened.session() as session:
+        session.connection.execute("SELECT 1 / 0")
+    with opened.session() as session:
+        assert session.connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_database_that_does_not_exist_is_told_from_one_that_is_down(database: str) -> None:
+    with pytest.raises(ConsumerStoppedError, match="Create the database"), Database(database + "x", 7).session():
+        pass
+    with pytest.raises(RetryLaterError), Database("postgresql://u@127.0.0.1:1/d", 7).session():
+        pass
+
+
+def days(sql: Sql) -> list[str]:
+    rows = sql("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'request_part'::regclass")
+    return sorted(row["name"].removeprefix("request_part_") for row in rows)
+
+
+def test_days_of_the_ledger_are_made_when_they_come_and_dropped_by_the_newest(applier: Applier, sql: Sql) -> None:
+    for number in range(10):
+        applier.apply(batch([event(number, str(number), request=number + 1, time=TIME + timedelta(days=number))]))
+    expected = [f"{TIME + timedelta(days=number):%Y%m%d}" for number in range(3, 10)]
+    assert days(sql) == expected
+    assert len(sql("SELECT * FROM request_part")) == LEDGER_DAYS
+
+
+def test_an_event_older_than_the_ledger_is_applied_but_not_filed(applier: Applier, sql: Sql) -> None:
+    applier.apply(batch([event(0, "new", "a", time=TIME)]))
+    applier.apply(batch([event(0, "old", "b", time=TIME - timedelta(days=LEDGER_DAYS), request=2)]))
+    assert len(sql("SELECT * FROM orders")) == 2
+    assert len(sql("SELECT * FROM request_part")) == 1
+
+
+def test_one_batch_may_span_more_days_than_are_kept(applier: Applier, sql: Sql) -> None:
+    events = [event(n, str(n), request=n + 1, time=TIME + timedelta(days=n)) for n in range(20)]
+    applier.apply(batch(events))
+    assert len(days(sql)) == len(sql("SELECT * FROM request_part")) == LEDGER_DAYS
+
+
+def test_a_day_that_another_consumer_dropped_is_no_record_s_fault(
+    applier: Applier, database: str, buried: list[Rejected], sql: Sql
+) -> None:
+    old = TIME - timedelta(days=LEDGER_DAYS - 1)
+    applier.apply(batch([event(0, "1", "a", time=old)]))
+    other = Database(database, LEDGER_DAYS)
+    Applier(other, buried.extend).apply(batch([event(0, "1", "b", time=TIME + timedelta(days=3), request=2)]))
+    other.close()
+    with pytest.raises(RetryLaterError, match="dropped by another consumer"):
+        applier.apply(batch([event(1, "2", "a", time=old, request=3)]))
+    applier.apply(batch([event(1, "2", "a", time=old, request=3)]))
+    assert buried == []
+    assert sql("SELECT name FROM orders WHERE order_id = 'a'") == [{"name": "2"}]
+
+
+def test_a_reply_is_only_sent_to_the_partner_whose_request_it_was(applier: Applier) -> None:
+    applier.apply(batch([event(0, partner="p", request=5)]))
+    foreign = event(0, partner="q", request=5, reply_to=REPLY_TO)
+    assert applier.apply(batch([foreign])) == []

@@ -1,0 +1,274 @@
+"""What touches Kafka, on a real broker: assignment, producer, topics, partners, readers."""
+
+import json
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.producer import AcknowledgedProducer, Outgoing
+from order_upsert.consumer.record import Record
+from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.consumer.source import require_same_topic, topic_id
+from order_upsert.contracts.partitioner import partition_of
+from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.deploy.errors import PartnerError, SetupError
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.setup import set_up_topics
+from support.installation import Installation, headers_of
+from support.orders import an_order
+from support.waiting import eventually
+
+
+@pytest.fixture
+def admin(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+def event(order_id: str, **changes: Any) -> dict[str, Any]:
+    return {"key": order_id, "value": json.dumps(an_order(order_id)), "headers": headers_of("p"), **changes}
+
+
+@contextmanager
+def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = None) -> Iterator[Assignment]:
+    def watermarks(partitions: Collection[int]) -> dict[int, int]:
+        return {partition: (applied or {}).get(partition, 0) for partition in partitions}
+
+    assignment = Assignment(settings, watermarks, threading.Event())
+    assignment.subscribe()
+    try:
+        yield assignment
+    finally:
+        assignment.close()
+
+
+def taken(assignment: Assignment) -> list[Record]:
+    return assignment.take(100, 0.2)[0]
+
+
+def take(assignment: Assignment, count: int) -> list[Record]:
+    found: list[Record] = []
+
+    def enough() -> bool:
+        found.extend(taken(assignment))
+        return len(found) >= count
+
+    eventually(enough)
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_it_starts_at_the_lower_watermark_and_reads_again_what_it_is_told(
+    installation: Installation, protocol: str
+) -> None:
+    settings = installation.consumer_settings(group_protocol=protocol)
+    installation.produce([event("a", partition=1) for _ in range(10)])
+    with assignment_of(settings, {1: 4}) as assignment:
+        # nothing is committed: what was applied counts, and is noted, so that a crash cannot forget the replies
+        assert [record.offset for record in take(assignment, 6)] == [4, 5, 6, 7, 8, 9]
+        assert installation.committed()[1] == 4
+        assignment.commit({1: 6})
+        eventually(lambda: installation.committed()[1] == 6)
+        assignment.rewind({1: 2, 99: 0})
+        assert [record.offset for record in take(assignment, 8)] == [2, 3, 4, 5, 6, 7, 8, 9]
+    with assignment_of(settings, {1: 8}) as assignment:
+        assert [record.offset for record in take(assignment, 4)] == [6, 7, 8, 9]  # applied 8, answered 6
+    with assignment_of(settings, {1: 3}) as assignment:
+        assert [record.offset for record in take(assignment, 7)] == [3, 4, 5, 6, 7, 8, 9]  # put back to 3
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_while_it_waits_it_keeps_its_partitions_and_loses_no_record(installation: Installation, protocol: str) -> None:
+    settings = installation.consumer_settings(group_protocol=protocol)
+    with assignment_of(settings) as assignment:
+        eventually(lambda: taken(assignment) == [] and len(assignment.positions) == 12)
+        installation.produce([event("a", partition=1) for _ in range(5)])
+        for _ in range(5):
+            assignment.wait(0.1)
+        installation.produce([event("a", partition=1) for _ in range(5)])
+        assignment.wait(0.1)
+        assert [record.offset for record in take(assignment, 10)] == list(range(10))
+        assert assignment.lost == set()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_two_share_the_partitions_and_nothing_is_missed_when_they_move(
+    installation: Installation, protocol: str
+) -> None:
+    settings = installation.consumer_settings(group_protocol=protocol)
+    found: set[tuple[int, int]] = set()
+
+    def after(*assignments: Assignment) -> int:
+        """How much was found after one more step of each."""
+        for assignment in assignments:
+            records, starts = assignment.take(3, 0.05)
+            for record in records:
+                assert record.offset >= starts[record.partition]
+                found.add((record.partition, record.offset))
+            if records:
+                assignment.commit({record.partition: record.offset + 1 for record in records})
+        return len(found)
+
+    with assignment_of(settings) as one:
+        installation.produce([event("a", partition=n % 12) for n in range(240)])
+        eventually(lambda: after(one) > 30)
+        with assignment_of(settings) as two:
+            eventually(lambda: after(one, two) and (len(one.positions), len(two.positions)) == (6, 6))
+            installation.produce([event("a", partition=n % 12) for n in range(240)])
+            eventually(lambda: after(one, two) > 250)
+        eventually(lambda: after(one) == 480 and len(one.positions) == 12)
+    assert found == {(partition, offset) for partition in range(12) for offset in range(40)}
+
+
+def test_an_offset_that_kafka_no_longer_has_stops_its_partition_alone(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = installation.settings.topics.upserts
+    installation.produce([event("a", partition=1) for _ in range(5)] + [event("b", partition=2)])
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap})
+    admin.delete_records([TopicPartition(topic, 1, 3)])[TopicPartition(topic, 1, 3)].result()
+    with assignment_of(installation.consumer_settings()) as assignment:
+        found = take(assignment, 1)
+        eventually(lambda: taken(assignment) == [] and "PARTITION 1 STOPPED" in caplog.text)
+        installation.produce([event("b", partition=2)])
+        found += take(assignment, 1)
+        assert [record.partition for record in found] == [2, 2]
+
+
+def test_the_partition_of_a_key_is_the_one_that_the_client_library_takes(installation: Installation) -> None:
+    keys = [f"k-{number}" * (number % 5) for number in range(200)] + ["é€😀", "x" * 512]
+    installation.produce([event("a", key=key) for key in keys if key])
+    records = installation.records(installation.settings.topics.upserts)
+    assert len(records) > 150
+    for record in records:
+        assert record.partition() == partition_of(record.key() or b"", 12), record.key()
+
+
+def outgoing(topic: str, **changes: Any) -> Outgoing:
+    return Outgoing(**{"topic": topic, "key": b"k", "value": b"v", "headers": [], **changes})
+
+
+def test_a_send_returns_when_everything_is_there(installation: Installation) -> None:
+    topic = installation.settings.topics.results
+    producer = AcknowledgedProducer(installation.settings)
+    producer.send([outgoing(topic), outgoing(topic, partition=7), outgoing(topic, key=None, value=None)])
+    assert len(installation.records(topic)) == 3
+    producer.send([])
+
+
+def test_a_topic_of_somebody_else_that_does_not_exist_is_given_up_and_ours_is_not(installation: Installation) -> None:
+    producer = AcknowledgedProducer(installation.settings)
+    known = outgoing(installation.settings.topics.results)
+    for lost in (outgoing("no-such-topic"), outgoing("bad topic!"), outgoing(known.topic, partition=99)):
+        producer.send([lost, known], to_foreign_topics=True)
+        with pytest.raises(RetryLaterError):
+            producer.send([lost])
+    assert len(installation.records(known.topic)) == 3
+
+
+def test_without_a_broker_a_send_is_tried_again_later() -> None:
+    producer = AcknowledgedProducer(KafkaSettings(kafka_bootstrap="127.0.0.1:1"))
+    with pytest.raises(RetryLaterError):
+        producer.send([outgoing("any")])
+
+
+def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
+    installation: Installation, admin: AdminClient
+) -> None:
+    topics = installation.settings.topics
+    known = admin.list_topics(timeout=10).topics
+    found = {
+        name: len(known[name].partitions) for name in (topics.upserts, topics.results, topics.dlq, topics.partners)
+    }
+    assert list(found.values()) == [12, 16, 12, 1]
+    assert set_up_topics(installation.settings, None) == []
+
+
+def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
+    settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix="seven", postgres_url="postgresql://x")
+    admin.create_topics([NewTopic("seven.upserts", 7, 1)])["seven.upserts"].result()
+    eventually(lambda: "seven.upserts" in admin.list_topics(timeout=10).topics)
+    with pytest.raises(SetupError, match="7 partitions instead of 12"):
+        set_up_topics(settings, None)
+    with pytest.raises(ConsumerStoppedError, match="7 partitions instead of 12"):
+        topic_id(admin, "seven.upserts")
+
+
+def test_a_topic_without_the_brokers_time_is_refused_until_set_up_mends_it(
+    bootstrap: str, admin: AdminClient, installation: Installation
+) -> None:
+    installation.prefix = "by-hand"
+    admin.create_topics([NewTopic("by-hand.upserts", 12, 1)])["by-hand.upserts"].result()
+    eventually(lambda: "by-hand.upserts" in admin.list_topics(timeout=10).topics)
+    with pytest.raises(ConsumerStoppedError, match="LogAppendTime"):
+        topic_id(admin, "by-hand.upserts")
+    set_up_topics(installation.settings, None)
+    assert topic_id(admin, "by-hand.upserts")
+
+
+def test_a_topic_that_was_made_anew_is_refused(installation: Installation, admin: AdminClient) -> None:
+    topic = installation.settings.topics.upserts
+    consumer = installation.start_consumer()
+    consumer.stop()
+    admin.delete_topics([topic])[topic].result()
+    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
+    installation.set_up()
+    again = installation.start("consumer")
+    eventually(lambda: again.exit_code is not None)
+    assert again.exit_code == 1
+    text = again.log.read_text()
+    assert "it was deleted and created again" in text
+    assert "Nothing was applied" in text
+    assert "Traceback" not in text
+
+
+def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("order_upsert.deploy.setup.REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("order_upsert.deploy.kafka.REQUEST_TIMEOUT_S", 0.5)
+    with pytest.raises(SetupError, match=r"Kafka at 127\.0\.0\.1:1: .*\n.*ORDERS_KAFKA_BOOTSTRAP"):
+        set_up_topics(KafkaSettings(kafka_bootstrap="127.0.0.1:1"), None)
+
+
+def test_partner_commands_that_cannot_be_done(installation: Installation) -> None:
+    registry = installation.registry()
+    registry.add("p")
+    wrong: list[Callable[[], object]] = [
+        lambda: registry.add("p"),
+        lambda: registry.add("P"),
+        lambda: registry.add("x" * 65),
+        lambda: registry.rotate("q"),
+        lambda: registry.revoke("p", "no-such"),
+    ]
+    for call in wrong:
+        with pytest.raises(PartnerError):
+            call()
+    for _ in range(9):
+        registry.rotate("p")
+    with pytest.raises(PartnerError, match="Revoke one first"):
+        registry.rotate("p")
+    assert [partner.partner_id for partner in installation.registry().all()] == ["p"]
+
+
+def test_data_survives_a_kill_of_the_local_broker(own_kafka: KafkaBroker) -> None:
+    settings = KafkaSettings(kafka_bootstrap=own_kafka.bootstrap)
+    assert len(set_up_topics(settings, None)) == 4
+    own_kafka.kill()
+    own_kafka.start()
+    assert set_up_topics(settings, None) == []
+
+
+def test_require_same_topic_notes_the_first(installation: Installation) -> None:
+    import psycopg
+
+    with psycopg.connect(installation.postgres_url, autocommit=True) as connection:
+        require_same_topic(connection, "t", "id-1")
+        require_same_topic(connection, "t", "id-1")
+        for other in (("t", "id-2"), ("u", "id-1")):
+            with pytest.raises(ConsumerStoppedError, match="Nothing was applied"):
+                require_same_topic(connection, *other)

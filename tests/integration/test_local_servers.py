@@ -1,0 +1,95 @@
+"""Child processes, ports and the data folder of the local stack."""
+
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from order_upsert.deploy import stack_file
+from order_upsert.deploy.errors import StackError
+from order_upsert.deploy.local.child import Child
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.ports import LOOPBACK, free_port, require_free
+from order_upsert.deploy.local.postgres import PostgresServer
+from order_upsert.ingress.server import ServeError, serve
+from order_upsert.ingress.settings import IngressSettings
+from support.waiting import eventually
+
+
+def python(code: str, log: Path) -> Child:
+    return Child("a child", [sys.executable, "-c", code], log)
+
+
+def test_a_child_that_dies_says_its_last_words(tmp_path: Path) -> None:
+    child = python("print('the reason'); raise SystemExit(3)", tmp_path / "log")
+    with pytest.raises(StackError, match=r"a child ended by itself \(exit code 3\)(.|\n)*the reason"):
+        child.wait_until(lambda: False, 10)
+
+
+def test_a_child_that_does_not_get_ready_is_not_waited_for_endlessly(tmp_path: Path) -> None:
+    child = python("import time; time.sleep(60)", tmp_path / "log")
+    with pytest.raises(StackError, match="did not get ready within 0 s"):
+        child.wait_until(lambda: False, 0.1)
+    child.stop()
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('here', flush=True); time.sleep(60)"
+    child = python(code, tmp_path / "log")
+    child.wait_until(lambda: b"here" in child.log.read_bytes(), 10)
+    child.stop(timeout_s=0.2)
+    assert child.exit_code == -signal.SIGKILL
+    child.stop()  # harmless
+
+
+def test_a_child_does_not_outlive_us(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from order_upsert.deploy.local.child import Child;"
+        f"c = Child('x', [sys.executable, '-c', 'import time; time.sleep(60)'], Path({str(tmp_path / 'g')!r}));"
+        "print(c.pid, flush=True); time.sleep(60)"
+    )
+    child = python(code, tmp_path / "log")
+    child.wait_until(lambda: child.log.read_bytes().endswith(b"\n"), 10)
+    grandchild = Path(f"/proc/{int(child.log.read_text())}")
+    assert grandchild.exists()
+    child.kill()
+    eventually(lambda: not grandchild.exists())
+
+
+def test_a_port_in_use_is_told_with_its_variable() -> None:
+    require_free(free_port(), LOOPBACK, "x", "ORDERS_X")
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match="ORDERS_X=<port>"):
+            require_free(port, LOOPBACK, "x", "ORDERS_X")
+        with pytest.raises(ServeError, match="ORDERS_PORT"):
+            serve(IngressSettings(kafka_bootstrap="x", port=port))
+
+
+def test_servers_that_were_not_started_say_so(tmp_path: Path) -> None:
+    for server in (KafkaBroker(tmp_path, 1), PostgresServer(tmp_path, 1)):
+        with pytest.raises(StackError, match="was not started"):
+            server.kill()
+        server.stop()
+
+
+def test_a_stack_is_found_only_while_it_runs(tmp_path: Path) -> None:
+    assert stack_file.find_running_stack(tmp_path) == {}
+    with stack_file.hold(tmp_path):
+        assert stack_file.find_running_stack(tmp_path) == {}
+        stack_file.publish(tmp_path, {"A": "1"})
+        assert stack_file.find_running_stack(tmp_path) == {"A": "1"}
+        with pytest.raises(StackError, match="A stack is running"), stack_file.hold(tmp_path):
+            pass
+    assert stack_file.find_running_stack(tmp_path) == {}
+    (tmp_path / "stack.json").write_text('{"A": "1"}')  # left by a kill -9
+    assert stack_file.find_running_stack(tmp_path) == {}
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StackError, match="ORDERS_DATA_DIR"), stack_file.hold(tmp_path / "file" / "data"):
+        pass

@@ -1,0 +1,97 @@
+"""The rules of the layout: who imports whom, and that every error has a test that raises it."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import order_upsert
+from order_upsert.contracts.errors import OrdersError
+
+SOURCE = Path(order_upsert.__file__).parent
+TESTS = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "contracts": {"contracts"},
+    "ingress": {"contracts", "ingress"},
+    "consumer": {"contracts", "consumer"},
+    "deploy": {"contracts", "ingress", "consumer", "deploy"},
+}
+CLIENT_LIBRARIES = {"confluent_kafka", "psycopg", "starlette", "uvicorn", "httptools", "uvloop", "typer", "rich"}
+PURE = [
+    "ingress/replies.py",
+    "ingress/admission.py",
+    "ingress/auth.py",
+    "ingress/rate_limit.py",
+    "ingress/errors.py",
+    "consumer/fold.py",
+    "consumer/decode.py",
+    "consumer/record.py",
+    "consumer/errors.py",
+]
+LINES_MAX = 250
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_the_layout_allows(package: str) -> None:
+    files = list((SOURCE / package).rglob("*.py"))
+    assert files
+    for file in files:
+        ours = {name.split(".")[1] for name in imports_of(file) if name.startswith("order_upsert.")}
+        assert ours <= MAY_IMPORT[package], file
+
+
+def test_contracts_need_pydantic_and_the_standard_library_only() -> None:
+    import sys
+
+    allowed = {"pydantic", "pydantic_core", "pydantic_settings", "order_upsert", *sys.stdlib_module_names}
+    for file in (SOURCE / "contracts").rglob("*.py"):
+        assert {name.split(".")[0] for name in imports_of(file)} <= allowed, file
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_the_core_imports_no_client_library_and_no_clock(file: str) -> None:
+    assert not {name.split(".")[0] for name in imports_of(SOURCE / file)} & (CLIENT_LIBRARIES | {"time", "threading"})
+
+
+def test_all_sql_is_in_the_consumer() -> None:
+    statement = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
+    for file in SOURCE.rglob("*.py"):
+        if "consumer" not in file.parts and file.name != "postgres.py":  # which asks whether a database is there
+            assert not statement.search(file.read_text()), file
+
+
+def test_a_file_has_one_subject_and_at_most_five_screens() -> None:
+    for file in SOURCE.rglob("*.py"):
+        assert len(file.read_text().splitlines()) <= LINES_MAX, file
+
+
+def all_errors(base: type[OrdersError] = OrdersError) -> set[type[OrdersError]]:
+    for module in pkgutil.walk_packages([str(SOURCE)], "order_upsert."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return {base}.union(*(all_errors(sub) for sub in base.__subclasses__())) if base.__subclasses__() else {base}
+
+
+def test_every_error_of_the_tree_has_a_test_that_names_it() -> None:
+    """Either it is caught by name, or it is an answer whose status a test of the ingress asserts."""
+    tests = "\n".join(file.read_text() for file in TESTS.rglob("test_*.py"))
+    raised = set(re.findall(r"pytest\.raises\((\w+)", tests))
+    statuses = set(re.findall(r"(?:status\s*==\s*|\(|== \()(\d{3})\b", tests))
+    for error in all_errors():
+        if error.__subclasses__():
+            continue  # a branch: its leaves are what is raised
+        status = str(getattr(error, "status", ""))
+        assert error.__name__ in raised or status in statuses, f"no test raises {error.__name__}"

@@ -1,0 +1,65 @@
+"""Settings come from ORDERS_... variables; a wrong one is named, with what it may be."""
+
+import pytest
+
+from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.contracts.settings import KafkaSettings, SettingsError, load
+from order_upsert.ingress.settings import IngressSettings
+
+
+@pytest.fixture(autouse=True)
+def bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_KAFKA_BOOTSTRAP", "broker:9092")
+
+
+def test_every_setting_has_a_description_for_its_error() -> None:
+    for settings in (IngressSettings, ConsumerSettings):
+        for name, field in settings.model_fields.items():
+            assert field.description, name
+
+
+def test_what_is_missing_and_what_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_LEDGER_DAYS", "many")
+    with pytest.raises(SettingsError) as caught:
+        load(ConsumerSettings)
+    assert str(caught.value).splitlines() == [
+        "ORDERS_POSTGRES_URL is not set. It should be: postgresql://user:password@host:port/database.",
+        "ORDERS_LEDGER_DAYS is 'many': Input should be a valid integer, unable to parse string as an integer. "
+        "It should be: days for which outcomes are kept and can be sent again, 1 to 3650.",
+    ]
+
+
+def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_POSTGRES_URL", "mysql://user:secret@host/db")
+    with pytest.raises(SettingsError) as caught:
+        load(ConsumerSettings)
+    assert "ORDERS_POSTGRES_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(KafkaSettings).topic_prefix = "other"  # type: ignore[misc]
+
+
+def test_properties_of_the_operator_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", '{"security.protocol": "ssl", "linger.ms": 5}')
+    assert load(KafkaSettings).client_config(linger_ms=0) == {
+        "bootstrap.servers": "broker:9092",
+        "security.protocol": "ssl",
+        "linger.ms": 5,
+    }
+
+
+@pytest.mark.parametrize("name", ["acks", "enable.idempotence", "partitioner", "group.id", "auto.offset.reset"])
+def test_properties_on_which_the_promises_stand_cannot_be_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", f'{{"{name}": "1"}}')
+    with pytest.raises(SettingsError, match=f"{name} cannot be set"):
+        load(KafkaSettings)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"a": []}'])
+def test_properties_are_a_json_object(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", text)
+    with pytest.raises(SettingsError, match="ORDERS_KAFKA_PROPERTIES"):
+        load(KafkaSettings)
