@@ -272,3 +272,21 @@ def test_require_same_topic_notes_the_first(installation: Installation) -> None:
         for other in (("t", "id-2"), ("u", "id-1")):
             with pytest.raises(ConsumerStoppedError, match="Nothing was applied"):
                 require_same_topic(connection, *other)
+
+
+def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a rebalance. Else the lag would stay until the next record of that partition."""
+    settings = installation.consumer_settings()
+    late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event())
+    with assignment_of(settings) as member:
+        eventually(lambda: taken(member) == [] and len(member.positions) == 12)
+        late.commit({1: 6})  # it is not in the group yet
+        late.subscribe()
+        eventually(lambda: taken(late) == taken(member) == [] and "offset 6 was not committed" in caplog.text)
+        assert installation.committed().get(1) == 0
+    eventually(lambda: taken(late) == [] and len(late.positions) == 12)
+    late.commit({})
+    eventually(lambda: taken(late) == [] and installation.committed()[1] == 6)
+    late.close()

@@ -30,8 +30,9 @@ class Assignment:
         self._positions: dict[int, int] = {}
         self._new: set[int] = set()
         self._lost: set[int] = set()
+        self._uncommitted: dict[int, int] = {}
         self._paused = False
-        self._consumer = Consumer(_config(settings), logger=_log)
+        self._consumer = Consumer({**_config(settings), "on_commit": self._on_commit}, logger=_log)
 
     def subscribe(self) -> None:
         self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -74,8 +75,13 @@ class Assignment:
             self._assign({partition: offsets[partition]})
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
-        """Sets the watermark *answered*, without waiting: were it lost, replies would be sent again, no more."""
-        self._consumer.commit(offsets=self._at(next_offsets), asynchronous=True)
+        """Sets the watermark *answered*, without waiting: were it lost, replies would be sent again, no more.
+
+        What a rebalance made fail is committed by the next call, which may bring nothing new.
+        """
+        self._uncommitted.update(next_offsets)
+        if self._uncommitted:
+            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
 
     def close(self) -> None:
         """Leaves the group."""
@@ -93,9 +99,19 @@ class Assignment:
         self._new.update(partitions)
         _log.info("assigned: %s", self._positions)
 
+    def _on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
+        """While polling."""
+        for item in committed:
+            if error is None and item.error is None:
+                if self._uncommitted.get(item.partition) == item.offset:
+                    del self._uncommitted[item.partition]
+            else:
+                _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
+
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
         for item in revoked:
             self._positions.pop(item.partition, None)
+            self._uncommitted.pop(item.partition, None)  # whoever has it now answers again
             self._lost.add(item.partition)
         _log.info("revoked: %s", sorted(self._lost))
         self._consumer.incremental_unassign(revoked)

@@ -17,7 +17,7 @@ from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
 
 TAKE_TIMEOUT_S = 0.2
-CHECK_FENCE_EVERY_S = 5.0
+CHECK_EVERY_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +39,7 @@ class Worker:
         self._applier = applier
         self._stop = stop
         self._clock_s = clock_s
-        self._fence_checked_s = clock_s()
+        self._checked_s = clock_s()
         self._assignment = Assignment(settings, self._applied, stop)
 
     def run(self) -> None:
@@ -55,7 +55,9 @@ class Worker:
         records, starts = self._assignment.take(self._records_max, TAKE_TIMEOUT_S)
         if records:
             self._finish(Batch([decode(record) for record in records], starts))
-        if self._clock_s() - self._fence_checked_s > CHECK_FENCE_EVERY_S:
+        if self._clock_s() - self._checked_s > CHECK_EVERY_S:
+            self._checked_s = self._clock_s()
+            self._assignment.commit({})
             self._check_fence()
 
     def _finish(self, batch: Batch) -> None:
@@ -77,7 +79,6 @@ class Worker:
 
     def _check_fence(self) -> None:
         """Finds a database that was put back while nothing arrived."""
-        self._fence_checked_s = self._clock_s()
         try:
             with self._database.session() as session:
                 fence = session.store.read_fence()

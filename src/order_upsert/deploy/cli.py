@@ -15,6 +15,7 @@ from rich.table import Table
 from order_upsert.contracts.errors import OrdersError
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
 from order_upsert.deploy.kafka import load_kafka
+from order_upsert.deploy.logs import log_to_stderr
 from order_upsert.deploy.partners import PartnerRegistry
 from order_upsert.deploy.stack_file import find_running_stack
 
@@ -50,7 +51,7 @@ def ingress(
 
     if workers is not None:
         os.environ[f"{PREFIX}WORKERS"] = str(workers)
-    _log_to_stderr()
+    log_to_stderr()
     _use_running_stack()
     serve(load_kafka(IngressSettings))
 
@@ -61,7 +62,7 @@ def consumer() -> None:
     from order_upsert.consumer.app import run
     from order_upsert.consumer.settings import ConsumerSettings
 
-    _log_to_stderr()
+    log_to_stderr()
     _use_running_stack()
     run(load_kafka(ConsumerSettings))
 
@@ -157,9 +158,3 @@ def _use_running_stack() -> None:
     folder = Path(os.environ.get(f"{PREFIX}DATA_DIR", ".data"))
     for variable, value in find_running_stack(folder).items():
         os.environ.setdefault(variable, value)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
