@@ -230,7 +230,7 @@ def test_a_topic_that_was_made_anew_is_refused(installation: Installation, admin
 
 def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("order_upsert.deploy.setup.REQUEST_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("order_upsert.deploy.kafka.REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("order_upsert.deploy.admin.REQUEST_TIMEOUT_S", 0.5)
     with pytest.raises(SetupError, match=r"Kafka at 127\.0\.0\.1:1: .*\n.*ORDERS_KAFKA_BOOTSTRAP"):
         set_up_topics(KafkaSettings(kafka_bootstrap="127.0.0.1:1"), None)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from order_upsert.contracts.errors import OrdersError
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
-from order_upsert.deploy.kafka import load_kafka
+from order_upsert.deploy.admin import load_kafka
 from order_upsert.deploy.logs import log_to_stderr
 from order_upsert.deploy.partners import PartnerRegistry
 from order_upsert.deploy.stack_file import find_running_stack

@@ -16,8 +16,8 @@ from order_upsert.contracts.partner import (
     new_token,
 )
 from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.deploy.admin import REQUEST_TIMEOUT_S, asked
 from order_upsert.deploy.errors import PartnerError, SetupError
-from order_upsert.deploy.kafka import REQUEST_TIMEOUT_S, asked
 from order_upsert.ingress.reader import PartitionReader
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from order_upsert.consumer.migrate import migrate
 from order_upsert.consumer.settings import PostgresSettings
 from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.contracts.topics import TopicSpec
+from order_upsert.deploy.admin import REQUEST_TIMEOUT_S, admin, asked
 from order_upsert.deploy.errors import SetupError
-from order_upsert.deploy.kafka import REQUEST_TIMEOUT_S, admin, asked
 
 
 class SetupSettings(KafkaSettings, PostgresSettings):

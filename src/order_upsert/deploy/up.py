@@ -22,8 +22,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from order_upsert.consumer.settings import PostgresSettings
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
 from order_upsert.deploy import stack_file
+from order_upsert.deploy.admin import load_kafka
 from order_upsert.deploy.errors import StackError
-from order_upsert.deploy.kafka import load_kafka
 from order_upsert.deploy.local.child import Child
 from order_upsert.deploy.local.kafka import KafkaBroker, class_path
 from order_upsert.deploy.local.ports import LOOPBACK, require_free
