@@ -1,5 +1,6 @@
 """kill -9 at every point between the fence and the committed offsets (issue 3, shown 6)."""
 
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,3 +48,30 @@ def test_an_ingress_killed_with_requests_in_flight_loses_nothing_that_was_publis
     installation.start_consumer()
     installation.wait_until_answered()
     assert list(installation.rows("gone")) == ["G-1"]
+
+
+def test_a_zombie_that_wakes_up_changes_nothing(installation: Installation) -> None:
+    """SIGSTOP beyond the session time-out; another consumer takes over meanwhile."""
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    token = installation.add_partner("zombie")
+    zombie = installation.start_consumer()
+    assert installation.post(ingress, token, [an_order("Z-0")]).counts == (1, 0, 0)
+    zombie.signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as pool:
+            orders = [an_order(f"Z-{number}") for number in range(100)]
+            waiting = pool.submit(installation.post, ingress, token, orders)
+            installation.start_consumer()
+            assert waiting.result().counts == (99, 0, 1)
+    finally:
+        zombie.signal(signal.SIGCONT)
+    eventually(lambda: zombie.log.read_text().count("assigned:") >= 2)  # it lost its partitions, and has some again
+    assert installation.post(ingress, token, [an_order(f"Z-{number}", name="2") for number in range(100)]).counts == (
+        0,
+        100,
+        0,
+    )
+    installation.wait_until_answered()
+    assert {row["name"] for row in installation.rows("zombie").values()} == {"2"}
+    parts = installation.sql("SELECT outcomes::json->'inserted' AS inserted FROM request_part")
+    assert sum(len(part["inserted"]) for part in parts) == 100

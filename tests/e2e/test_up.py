@@ -35,12 +35,13 @@ class Stack:
             "ORDERS_LOCAL_KAFKA_PORT": str(free_port()),
             "ORDERS_LOCAL_POSTGRES_PORT": str(free_port()),
         }
-        self.starts = 0
+        self.started: list[Child] = []
 
     def run(self) -> Child:
-        self.starts += 1
         command = [sys.executable, "-m", "order_upsert", "up"]
-        return Child("orders up", command, self.folder / f"up-{self.starts}.log", env=self.environment)
+        log = self.folder / f"up-{len(self.started)}.log"
+        self.started.append(Child("orders up", command, log, env=self.environment))
+        return self.started[-1]
 
     def start(self) -> Child:
         """Returns when the screen is complete."""
@@ -84,6 +85,8 @@ class Stack:
 def stack(folder: Path) -> Iterator[Stack]:
     stack = Stack(folder / "up")
     yield stack
+    for child in stack.started:
+        child.stop()
     assert stack.processes() == []
 
 

@@ -36,6 +36,7 @@ from order_upsert.ingress.settings import Host, Port
 _READY_TIMEOUT_S = 60.0
 _WATCH_EVERY_S = 0.2
 _STEPS = 6
+_ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class UpSettings(OrdersSettings):
@@ -52,7 +53,7 @@ class UpSettings(OrdersSettings):
 
 def up(settings: UpSettings, console: Console) -> None:
     """Runs until Ctrl-C, SIGTERM or SIGHUP. Raises StackError when something dies or cannot start."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:  # SIGINT too: a shell starts background jobs with it ignored
         signal.signal(number, signal.default_int_handler)
     folder = settings.data_dir.resolve()
     try:
@@ -66,7 +67,7 @@ def up(settings: UpSettings, console: Console) -> None:
 
 def _ignore_signals() -> None:
     """A second Ctrl-C must not leave processes behind."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
