@@ -286,7 +286,7 @@ def test_strict_passes_what_is_right(post: Callable[..., Answer]) -> None:
         (b'{"data": [NaN]}', "", 1),
         (b'{"data": [{"name": "\\u0000"}]}', "data[0].name", 8),
         (b'{"data": [' + b"{}," * 1000 + b"{}]}", "data[0].name", VIOLATIONS_MAX),
-        (b'{"data": [{"products": [' + b"0," * 900_000 + b"0]}]}", "data[0].products[0]", 9),
+        (b'{"data": [{"products": [' + b"0," * 900_000 + b"0]}]}", "", 1),
         (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", 1),
     ],
     ids=range(10),

@@ -56,16 +56,18 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
 
 def parse_body(body: bytes, *, strict: bool) -> list[tuple[Order, bytes]]:
     """Each order and its canonical JSON. Raises Violation: the first one, and where `strict` the others too."""
-    body = _bounded(body)
     if not strict:
-        return _parse(body)
+        return _parse(_bounded(body))
     first: Violation | None = None
     orders: list[tuple[Order, bytes]] = []
+    bounded: bytes | None = None
     try:
-        orders = _parse(body)
+        bounded = _bounded(body)
+        orders = _parse(bounded)
     except Violation as violation:
         first = violation
-    found = _all_violations(body) if first is None or first.path.startswith("data[") else []
+    readable = first is None or first.path.startswith("data[")
+    found = _all_violations(bounded) if readable and bounded is not None else []
     if first is not None and (first.path, first.error) not in found:
         found.insert(0, (first.path, first.error))  # what only the bytes show, and what makes a body unreadable
     if found:
