@@ -1,0 +1,42 @@
+"""The sequential model: what becomes of every event when the topic is read from its beginning, by one reader.
+
+It shares no code with the consumer. Which of two bodies under one Idempotency-Key counts cannot be told from offsets of
+two partitions: there the dead letters are the record of the decision, and are taken as given.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from chaos.facts import CONFLICT, Event, Identity, Key, Position
+
+
+@dataclass(slots=True)
+class Modelled:
+    """`rows`: the event that each row shows. `outcomes`: by request and index; `applied`: events that got one."""
+
+    rows: dict[Key, Event] = field(default_factory=dict)
+    outcomes: dict[Identity, dict[int, str]] = field(default_factory=dict)
+    applied: set[Position] = field(default_factory=set)
+
+
+def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
+    """`events`: in each partition by offset. A letter that is not about a conflict makes its event invalid."""
+    model = Modelled()
+    values: dict[Key, bytes] = {}
+    for event in events:
+        letter = letters.get(event.position)
+        outcomes = model.outcomes.setdefault(event.identity, {})
+        if letter == CONFLICT or (event.digest is not None and event.index in outcomes):
+            continue
+        model.applied.add(event.position)
+        if letter is not None:
+            outcomes[event.index] = "invalid"
+            continue
+        key = event.key
+        outcomes[event.index] = (
+            "inserted" if key not in values else "unchanged" if values[key] == event.value else "updated"
+        )
+        if outcomes[event.index] != "unchanged":
+            values[key] = event.value
+            model.rows[key] = event
+    return model
