@@ -105,7 +105,13 @@ def _item(chosen: random.Random) -> Item:
 def order_of(partner: str, item: Item) -> dict[str, Any]:
     """The order on the wire. It names its partner, so that data in the wrong hands is seen."""
     order_id, version = item
-    return an_order(order_id, name=f"{partner} {version}", total_amount=1000 + version, discount=min(version, 0))
+    return an_order(
+        order_id,
+        name=f"{partner} {version}",
+        user_id=PARTNERS[version % len(PARTNERS)],  # partners' names, which must mean nothing
+        total_amount=1000 + version,
+        discount=min(version, 0),
+    )
 
 
 @cache
