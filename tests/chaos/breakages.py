@@ -37,6 +37,7 @@ BREAKAGES = {
     "offsets-never-committed": Breakage("consumer", broken_consumer.offsets_never_committed, ("I11",)),
     "keyed-events-applied-again": Breakage("consumer", broken_consumer.keyed_events_applied_again, ("I3", "I8")),
     "key-not-claimed": Breakage("consumer", broken_consumer.key_not_claimed, ("I3", "I8")),
+    "conflicts-forgotten": Breakage("consumer", broken_consumer.conflicts_forgotten, ("I1", "I3", "I7", "I8", "I10")),
     "refused-after-publishing": Breakage("ingress", broken_ingress.refused_after_publishing, ("I10",)),
     "published-again": Breakage("ingress", broken_ingress.published_again, ("I3",)),
     "producer-not-idempotent": Breakage("ingress", broken_ingress.producer_not_idempotent, ("I3",)),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chaos.patching import put
-from order_upsert.consumer import applier, fold, ledger, record, store
+from order_upsert.consumer import applier, fold, keys, ledger, record, store
 from order_upsert.consumer.assignment import Assignment
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.results import result_record
@@ -146,8 +146,25 @@ def offsets_never_committed() -> None:
 
 
 def keyed_events_applied_again() -> None:
-    raise NotImplementedError
+    """The ledger is not asked whether an event of a request with a key was applied before."""
+    in_order = vars(applier)["sort"]
+
+    def again(records: Iterable[Any], owners: Any, _: Any) -> Any:
+        listed = list(records)
+        found = in_order(listed, owners, {})
+        lost = {id(rejected.record) for rejected in found.conflicts}
+        found.fresh = [decoded for decoded in listed if id(decoded.record) not in lost]
+        found.repeats.clear()
+        return found
+
+    put(applier, "sort", again)
 
 
 def key_not_claimed() -> None:
-    raise NotImplementedError
+    """Whoever comes has the key."""
+    put(keys.Keys, "claim", lambda self, claims: {request: digest for request, (digest, _) in claims.items()})
+
+
+def conflicts_forgotten() -> None:
+    """After a restore, the dead letters are not asked who lost a key."""
+    put(Worker, "_put_back", lambda self: None)

@@ -1,6 +1,8 @@
 """Breakages of the ingress: each function changes the running program, and nothing else."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +58,7 @@ def partner_from_the_body() -> None:
         contexts[context.request_id] = context
         return writer(context)
 
-    def publishing(self: Any, request_id: Any, items: Any, headers: Any) -> None:
+    def publishing(self: Any, request_id: Any, items: Any, headers: Any, acknowledged: Any = None) -> None:
         for item in items:
             partner = Order.model_validate_json(item[2]).user_id
             publish(self, request_id, [item], writer(replace(contexts[request_id], partner_id=partner)))
@@ -67,30 +69,36 @@ def partner_from_the_body() -> None:
 
 def results_counted_twice() -> None:
     """Without the bit for each index."""
+    in_order = replies._settle
 
     def settle(pending: Any, result: Any) -> None:
+        if result.conflict:
+            in_order(pending, result)
+            return
         for outcome, indexes in result.outcomes.items():
             for index in indexes:
                 pending.missing &= ~(1 << index)
-                pending.counts.add(outcome)
-        if not pending.missing and not pending.answer.done():
-            pending.answer.set_result(pending.counts)
+                pending.answer.outcomes[outcome].append(index)
+        if not pending.missing and not pending.done.done():
+            pending.done.set_result(pending.answer)
 
     put(replies, "_settle", settle)
 
 
 def answered_when_published() -> None:
     """Without waiting for the outcomes."""
-    add = replies.PendingReplies.add
+    waiting_for = replies.PendingReplies.waiting_for
 
-    def answering(self: Any, request_id: Any, indexes: Any, counts: Any, answer: Any) -> None:
+    @contextmanager
+    def answering(self: Any, request_id: Any, digest: Any, indexes: Any) -> Iterator[Any]:
         listed = list(indexes)
-        add(self, request_id, listed, counts, answer)
-        for _ in listed:
-            counts.add(Outcome.INSERTED)
-        answer.set_result(counts)
+        with waiting_for(self, request_id, digest, listed) as pending:
+            if not pending.done.done():
+                pending.answer.outcomes[Outcome.INSERTED] += listed
+                pending.done.set_result(pending.answer)
+            yield pending
 
-    put(replies.PendingReplies, "add", answering)
+    put(replies.PendingReplies, "waiting_for", answering)
 
 
 def invalid_orders_published() -> None:

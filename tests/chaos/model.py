@@ -6,17 +6,26 @@ two partitions: there the dead letters are the record of the decision, and are t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from chaos.facts import CONFLICT, Event, Identity, Key, Position
 
 
-@dataclass(slots=True)
+@dataclass
 class Modelled:
     """`rows`: the event that each row shows. `outcomes`: by request and index; `applied`: events that got one."""
 
     rows: dict[Key, Event] = field(default_factory=dict)
     outcomes: dict[Identity, dict[int, str]] = field(default_factory=dict)
     applied: set[Position] = field(default_factory=set)
+
+    def outcomes_of_request(self, partner: str, request_id: str) -> dict[int, str]:
+        """Of the body that has the key, where there are several under one."""
+        return self._by_request.get((partner, request_id), {})
+
+    @cached_property
+    def _by_request(self) -> dict[tuple[str, str], dict[int, str]]:
+        return {(partner, request_id): found for (partner, request_id, _), found in self.outcomes.items() if found}
 
 
 def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:

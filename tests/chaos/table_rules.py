@@ -29,6 +29,10 @@ def one_event_and_one_outcome(facts: Facts, model: Modelled) -> Iterator[str]:
     for (request, index), count in settled.items():
         if count > 1:
             yield f"request {request}, index {index}: {count} outcomes"
+    bodies = Counter((partner, request_id) for partner, request_id, _ in ledger_outcomes(facts))
+    for key, count in bodies.items():
+        if count > 1:
+            yield f"request {key}: {count} bodies were applied under its key"
     for event in facts.events:
         if event.position in model.applied and (event.identity, event.index) not in settled:
             yield f"event {event.position}: no outcome in the ledger"

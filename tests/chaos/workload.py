@@ -84,7 +84,9 @@ def _fresh(chosen: random.Random) -> Planned:
         attempts_max=2 if chosen.random() < 0.3 else 1,
         hang_up_s=round(chosen.choice((0, 0.001, 0.01, 0.2)), 4) if chosen.random() < 0.05 else None,
         ask_status=chosen.random() < 0.1,
-        prefer=chosen.choice(("respond-async", "return=representation", "wait=3")) if chosen.random() < 0.15 else None,
+        prefer=chosen.choice(("respond-async", "return=representation", "wait=3", "handling=strict"))
+        if chosen.random() < 0.15
+        else None,
     )
 
 

@@ -133,6 +133,10 @@ def conflict_settled(facts: Facts) -> None:
     facts.ledger.append(outcomes("k", "d2", updated=[0]))
 
 
+def two_bodies_under_one_key(facts: Facts) -> None:
+    facts.ledger.append(outcomes("k", "d3", updated=[0]))
+
+
 def written_backwards(facts: Facts) -> None:
     facts.row_writes[1:] = reversed(facts.row_writes[1:])
 
@@ -190,7 +194,8 @@ def wrong_order_told(facts: Facts) -> None:
 
 
 def wrong_status(facts: Facts) -> None:
-    done = {"status": "done", "inserted": 1, "updated": 0, "skipped": 2}
+    facts.calls[0].location = "/requests/r-11"
+    done = {"status": "done", "size": 3, "inserted": 1, "updated": 0, "skipped": 2}
     facts.calls.append(Call("77", "client 1", "ant", (), 0, 3, "status", asked_of=PLAIN, status=200, body=done))
 
 
@@ -249,6 +254,7 @@ WRONG: dict[Callable[[Facts], None], str] = {
     settled_twice: "I3",
     never_settled: "I3",
     conflict_settled: "I3",
+    two_bodies_under_one_key: "I3",
     written_backwards: "I4",
     written_by_a_zombie: "I4",
     stale_row: "I5",
