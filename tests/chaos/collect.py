@@ -55,8 +55,9 @@ def records(installation: Installation, topic: str) -> list[Message]:
     with installation.consumer() as consumer:
         consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
         while any(ends.values()):
-            messages = consumer.consume(_FETCH_MAX, 10)
-            assert messages, f"records are missing in {topic}: {ends}"
+            first = consumer.poll(10)
+            assert first is not None, f"records are missing in {topic}: {ends}"
+            messages = [first, *consumer.consume(_FETCH_MAX, 0)]
             for message in messages:
                 assert message.error() is None, message.error()
                 if (message.offset() or 0) + 1 >= ends[message.partition() or 0]:
