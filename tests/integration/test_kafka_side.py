@@ -98,6 +98,26 @@ def test_while_it_waits_it_keeps_its_partitions_and_loses_no_record(installation
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_partition_that_was_lost_while_it_waited_is_read_when_it_comes_back(
+    installation: Installation, protocol: str
+) -> None:
+    """The client library keeps a pause over the loss of a partition."""
+    settings = installation.consumer_settings(group_protocol=protocol)
+    with assignment_of(settings) as one:
+        eventually(lambda: taken(one) == [] and len(one.positions) == 12)
+        with assignment_of(settings) as two:
+
+            def is_shared() -> bool:
+                one.wait(0.1)
+                return taken(two) == [] and (len(one.positions), len(two.positions)) == (6, 6)
+
+            eventually(is_shared)
+        eventually(lambda: taken(one) == [] and len(one.positions) == 12)
+        installation.produce([event("a", partition=partition) for partition in range(12)])
+        assert {record.partition for record in take(one, 12)} == set(range(12))
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_two_share_the_partitions_and_nothing_is_missed_when_they_move(
     installation: Installation, protocol: str
 ) -> None:
