@@ -129,7 +129,8 @@ class Cluster:
 
     def _start(self, command: str, variables: dict[str, str]) -> Child:
         program = self.programs.get(command)
-        return self.installation.start(command, {"PYTHONPATH": str(TESTS), **variables}, program)
+        path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return self.installation.start(command, {"PYTHONPATH": path, **variables}, program)
 
     # servers
 
