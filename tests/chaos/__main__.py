@@ -3,6 +3,7 @@
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ STEADY_WITHOUT = ("ingress kill", "ingress term", "consumer kill", "consumer ter
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--duration-s", type=float, default=60)
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = make_plan(given.seed, given.duration_s, given.brokers, single=given.single, without=left_out)
         return made.without_scaling() if given.steady else made
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind, as after Ctrl-C
     output = given.output or Path(".chaos") / str(given.seed)
     folder = Path(tempfile.mkdtemp(prefix="orders-chaos-"))
     _show(f"seed {given.seed}, {given.duration_s:g} s, {given.brokers} brokers; history and picture in {output}")
