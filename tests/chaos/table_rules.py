@@ -77,6 +77,16 @@ def no_gap(facts: Facts, model: Modelled) -> Iterator[str]:
     for partition, end in ends(facts).items():
         if reached.get(partition, 0) != end or facts.fence.get(partition) != end:
             yield f"partition {partition}: applied up to {facts.fence.get(partition)}, the end is {end}"
+    outcomes = ledger_outcomes(facts)
+    passed_over = [
+        event.position
+        for event in facts.events
+        if event.position in model.applied
+        and event.offset < facts.fence.get(event.partition, 0)
+        and event.index not in outcomes.get(event.identity, {})
+    ]
+    if passed_over:
+        yield f"{len(passed_over)} events were passed over, the first is {min(passed_over)}"
 
 
 def a_replay_gives_the_same(facts: Facts, model: Modelled) -> Iterator[str]:

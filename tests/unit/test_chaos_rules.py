@@ -169,6 +169,10 @@ def applied_twice(facts: Facts) -> None:
     facts.fence_moves.append(FenceMove(3, 1, 1, 4, 1.7))
 
 
+def passed_over(facts: Facts) -> None:
+    facts.ledger[0] = outcomes("r-11", inserted=[0])
+
+
 def end_not_reached(facts: Facts) -> None:
     facts.fence[0] = 0
 
@@ -264,6 +268,7 @@ WRONG: dict[Callable[[Facts], None], str] = {
     gap: "I6",
     applied_twice: "I6",
     end_not_reached: "I6",
+    passed_over: "I6",
     replayed_otherwise: "I7",
     replayed_with_other_outcomes: "I7",
     wrong_count: "I8",
