@@ -2,15 +2,18 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.conflicts import TIMEOUT_S, read_conflicts
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.producer import AcknowledgedProducer, Outgoing
 from order_upsert.consumer.record import Record
@@ -310,3 +313,19 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
     late.commit({})
     eventually(lambda: taken(late) == [] and installation.committed()[1] == 6)
     late.close()
+
+
+def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_them(installation: Installation) -> None:
+    """It is read between two batches, so whoever waits for an outcome waits for it too."""
+    settings = installation.consumer_settings()
+    request_id, digest = uuid4(), "d" * 32
+    reasons = {"IdempotencyConflict": request_id, "InvalidOrder": uuid4()}
+    topic = installation.settings.topics.dlq
+    for reason, about in reasons.items():
+        headers = headers_of("p", request_id=about, digest=digest)
+        name = ("__connect.errors.exception.class.name", reason.encode())
+        installation.produce([event("a", topic=topic, headers=[*headers, name])])
+    started_s = time.monotonic()
+    lost = read_conflicts(settings)
+    assert time.monotonic() - started_s < TIMEOUT_S / 2
+    assert lost.times.keys() == {((request_id, "p"), digest)}
