@@ -50,19 +50,13 @@ BREAKAGES = {
     "dead-letters-dropped": Breakage("consumer", broken_consumer.dead_letters_dropped, ("I3", "I8")),
     "one-record-forgotten": Breakage("consumer", broken_consumer.one_record_forgotten, ("I1", "I3", "I11")),
     "offsets-never-committed": Breakage("consumer", broken_consumer.offsets_never_committed, ("I11",)),
-    "keyed-events-applied-again": Breakage("consumer", broken_consumer.keyed_events_applied_again, ("I3", "I8")),
+    "copies-applied-again": Breakage("consumer", broken_consumer.copies_applied_again, ("I3", "I8")),
     "key-not-claimed": Breakage("consumer", broken_consumer.key_not_claimed, ("I3", "I8")),
     "conflicts-forgotten": Breakage(
         "consumer", broken_consumer.conflicts_forgotten, ("I1", "I3", "I7", "I8", "I10"), ("postgres restore",)
     ),
     "refused-after-publishing": Breakage("ingress", broken_ingress.refused_after_publishing, ("I10",)),
-    "published-again": Breakage("ingress", broken_ingress.published_again, ("I3",)),
-    "producer-not-idempotent": Breakage(
-        "ingress",
-        broken_ingress.producer_not_idempotent,
-        ("I3",),
-        ("ingress-kafka stall", "ingress-kafka cut", "broker kill"),
-    ),
+    "published-under-another-id": Breakage("ingress", broken_ingress.published_under_another_id, ("I3",)),
     "partner-from-the-body": Breakage("ingress", broken_ingress.partner_from_the_body, ("I9",)),
     "results-counted-twice": Breakage("ingress", broken_ingress.results_counted_twice, ("I8",), ("consumer kill",)),
     "answered-when-published": Breakage("ingress", broken_ingress.answered_when_published, ("I1", "I8")),

@@ -145,8 +145,8 @@ def offsets_never_committed() -> None:
     put(Assignment, "commit", lambda self, next_offsets: None)
 
 
-def keyed_events_applied_again() -> None:
-    """The ledger is not asked whether an event of a request with a key was applied before."""
+def copies_applied_again() -> None:
+    """Nobody looks whether an event was applied before, under another offset."""
     in_order = vars(applier)["sort"]
 
     def again(records: Iterable[Any], owners: Any, _: Any) -> Any:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from chaos.patching import put
 from order_upsert.contracts.order import Order
+from order_upsert.contracts.record import HeaderWriter
 from order_upsert.contracts.result import Outcome
 from order_upsert.ingress import orders, publisher, replies
 from order_upsert.ingress.errors import UnavailableError
@@ -27,43 +29,30 @@ def refused_after_publishing() -> None:
     put(publisher.Publisher, "publish", refusing)
 
 
-def published_again() -> None:
-    """Now and then, as by a retry that does not know that the first attempt came through."""
+def published_under_another_id() -> None:
+    """Now and then, as by a retry inside of the ingress that does not know that the first attempt came through."""
     publish = publisher.Publisher.publish
+    contexts = _noted_contexts()
 
-    def twice(self: Any, *request: Any) -> None:
-        publish(self, *request)
-        if random.random() < OFTEN:
-            publish(self, *request)
+    def twice(self: Any, request_id: Any, items: Any, headers: Any, acknowledged: Any = None) -> None:
+        context = contexts[request_id]
+        publish(self, request_id, items, headers, acknowledged)
+        if context.digest is None and random.random() < OFTEN:
+            publish(self, request_id, items, HeaderWriter(replace(context, request_id=uuid4())))
 
     put(publisher.Publisher, "publish", twice)
 
 
-def producer_not_idempotent() -> None:
-    producer = vars(publisher)["Producer"]
-
-    def plain(config: dict[str, Any], **others: Any) -> Any:
-        return producer({**config, "enable.idempotence": False, "request.timeout.ms": 1000}, **others)
-
-    put(publisher, "Producer", plain)
-
-
 def partner_from_the_body() -> None:
     """As if `user_id` said whose order it is."""
-    writer = vars(orders)["HeaderWriter"]
     publish = publisher.Publisher.publish
-    contexts: dict[Any, Any] = {}
-
-    def noting(context: Any) -> Any:
-        contexts[context.request_id] = context
-        return writer(context)
+    contexts = _noted_contexts()
 
     def publishing(self: Any, request_id: Any, items: Any, headers: Any, acknowledged: Any = None) -> None:
         for item in items:
             partner = Order.model_validate_json(item[2]).user_id
-            publish(self, request_id, [item], writer(replace(contexts[request_id], partner_id=partner)))
+            publish(self, request_id, [item], HeaderWriter(replace(contexts[request_id], partner_id=partner)))
 
-    put(orders, "HeaderWriter", noting)
     put(publisher.Publisher, "publish", publishing)
 
 
@@ -103,3 +92,15 @@ def answered_when_published() -> None:
 
 def invalid_orders_published() -> None:
     put(orders, "invalid_reason", lambda order: None)
+
+
+def _noted_contexts() -> dict[Any, Any]:
+    """Of every request from now on, by its id."""
+    contexts: dict[Any, Any] = {}
+
+    def noting(context: Any) -> Any:
+        contexts[context.request_id] = context
+        return HeaderWriter(context)
+
+    put(orders, "HeaderWriter", noting)
+    return contexts

@@ -35,7 +35,7 @@ def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
     for event in events:
         letter = letters.get(event.position)
         outcomes = model.outcomes.setdefault(event.identity, {})
-        if letter == CONFLICT or (event.digest is not None and event.index in outcomes):
+        if letter == CONFLICT or event.index in outcomes:  # a copy is no second event
             continue
         model.applied.add(event.position)
         if letter is not None:

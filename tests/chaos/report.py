@@ -23,6 +23,8 @@ class Summary:
     orders: int
     orders_acknowledged: int
     events: int
+    copies: int
+    """Events that were there before, sent again by a producer or asked for again with a key."""
     rows: int
     faults: int
     scalings: int
@@ -53,6 +55,7 @@ def summarize(
         orders=sum(len(call.items) for call in asked),
         orders_acknowledged=sum(len(call.items) for call in asked if call.status == 200),
         events=len(facts.events),
+        copies=len(facts.events) - len({(event.identity, event.index) for event in facts.events}),
         rows=len(facts.rows),
         faults=len(lasting),
         scalings=len(facts.faults) - len(lasting),
@@ -74,7 +77,7 @@ def lines(summary: Summary) -> list[str]:
     answers = ", ".join(f"{name} {count}" for name, count in summary.answers.items())
     return [
         f"orders        {summary.orders} in {summary.requests} requests, {summary.orders_acknowledged} acknowledged; "
-        f"{summary.events} events, {summary.rows} rows",
+        f"{summary.events} events, of them {summary.copies} copies, {summary.rows} rows",
         f"faults        {summary.faults}, and {summary.scalings} times a consumer more or less",
         f"answers       {answers}; of the 4xx {summary.conflicts} for another body under a key",
         f"recovery      at the slowest {slowest}; once healed, the lag was gone after {summary.lag_gone_s} s",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from chaos.facts import CONFLICT, Facts, Key, Outcomes
+from chaos.facts import CONFLICT, Event, Facts, Identity, Key, Outcomes
 from chaos.history_rules import ledger_outcomes
 from chaos.model import Modelled
 
@@ -16,11 +16,17 @@ _COLUMNS = (
 
 
 def one_event_and_one_outcome(facts: Facts, model: Modelled) -> Iterator[str]:
-    """A request with an Idempotency-Key may have been published again; its orders have one outcome all the same."""
-    published = Counter((event.identity, event.index) for event in facts.events if event.digest is None)
-    for (identity, index), count in published.items():
-        if count > 1:
-            yield f"request {identity}, index {index}: {count} events"
+    """A record may be there several times: with a key it was asked for again, and a producer that cannot know whether
+    it arrived sends it again. Then it is the same record, and it has one outcome.
+    """
+    copies: dict[tuple[Identity, int], Event] = {}
+    names: dict[tuple[str, int], Identity] = {}
+    for event in facts.events:
+        first = copies.setdefault((event.identity, event.index), event)
+        if (event.partition, event.value) != (first.partition, first.value):
+            yield f"event {event.position}: has the id of {first.position}, and is another one"
+        if names.setdefault((event.trace, event.index), event.identity) != event.identity:
+            yield f"event {event.position}: published by a call that published it under another id"
     settled = Counter(
         ((row.partner, row.request_id, row.digest), index)
         for row in facts.ledger

@@ -117,8 +117,12 @@ def invalid_published(facts: Facts) -> None:
     facts.events.append(event(0, 1, PLAIN, ("c", INVALID), 2))
 
 
-def published_twice(facts: Facts) -> None:
-    facts.events.append(event(1, 4, PLAIN, ("b", 1), 1))
+def published_under_two_ids(facts: Facts) -> None:
+    facts.events.append(event(1, 4, PLAIN, ("b", 1), 1, request_id="another"))
+
+
+def one_id_for_two(facts: Facts) -> None:
+    facts.events.append(event(1, 4, PLAIN, ("b", 2), 1))
 
 
 def settled_twice(facts: Facts) -> None:
@@ -254,7 +258,8 @@ WRONG: dict[Callable[[Facts], None], str] = {
     ghost_row: "I2",
     changed_on_the_way: "I2",
     invalid_published: "I2",
-    published_twice: "I3",
+    published_under_two_ids: "I3",
+    one_id_for_two: "I3",
     settled_twice: "I3",
     never_settled: "I3",
     conflict_settled: "I3",
@@ -294,6 +299,15 @@ def test_one_wrong_thing_is_found_by_its_invariant(doctor: Callable[[Facts], Non
     facts = right()
     doctor(facts)
     assert WRONG[doctor] in found(facts)
+
+
+def test_a_copy_of_a_record_is_no_second_event() -> None:
+    """A producer that cannot know whether it arrived sends it again."""
+    facts = right()
+    facts.events.append(event(1, 4, PLAIN, ("b", 1), 1))
+    facts.fence[1] = facts.committed[1] = 5
+    facts.fence_moves.append(FenceMove(3, 1, 4, 5, 1.7))
+    assert check(facts) == []
 
 
 def test_every_invariant_can_fail() -> None:
