@@ -51,13 +51,14 @@ def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[
 def offsets_before_replies() -> None:
     send = AcknowledgedProducer.send
 
-    def later(self: Any, records: Iterable[Any], *, to_foreign_topics: bool = False) -> None:
-        if to_foreign_topics:
-            waiting = threading.Timer(REPLY_DELAY_S, send, [self, list(records)], {"to_foreign_topics": True})
-            waiting.daemon = True
-            waiting.start()
-        else:
-            send(self, records)
+    def later(self: Any, records: Iterable[Any], *others: Any, **more: Any) -> None:
+        listed = list(records)
+        letters = [record for record in listed if _is_letter(record)]
+        replies = [record for record in listed if not _is_letter(record)]
+        send(self, letters)
+        waiting = threading.Timer(REPLY_DELAY_S, send, [self, replies])
+        waiting.daemon = True
+        waiting.start()
 
     put(AcknowledgedProducer, "send", later)
 
@@ -72,7 +73,7 @@ def reply_before_commit() -> None:
 
     def replying(self: Any, session: Any, batch: Any) -> Any:
         replies = apply(self, session, batch)
-        producers[0].send(map(result_record, replies), to_foreign_topics=True)
+        producers[0].send(map(result_record, replies))
         return replies
 
     put(AcknowledgedProducer, "__init__", noted)
@@ -122,11 +123,14 @@ def event_time_from_the_clock() -> None:
 def dead_letters_dropped() -> None:
     send = AcknowledgedProducer.send
 
-    def dropping(self: Any, records: Iterable[Any], *, to_foreign_topics: bool = False) -> None:
-        if to_foreign_topics:
-            send(self, records, to_foreign_topics=True)
+    def dropping(self: Any, records: Iterable[Any], *others: Any, **more: Any) -> None:
+        send(self, (record for record in records if not _is_letter(record)), *others, **more)
 
     put(AcknowledgedProducer, "send", dropping)
+
+
+def _is_letter(record: Any) -> bool:
+    return bool(record.topic.endswith(".dlq"))
 
 
 def one_record_forgotten() -> None:

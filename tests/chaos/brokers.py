@@ -27,7 +27,7 @@ class ClusterNode(KafkaBroker):
         self.node = node
         self._ports = ports
 
-    def properties(self) -> str:
+    def properties(self, log: Path) -> str:
         """The local stack's, and over them what a cluster needs: of two equal names the later one counts."""
         ports, copies = self._ports[self.node], len(self._ports)
         listeners = {"PLAINTEXT": ports.plain, "CONTROLLER": ports.controller}
@@ -47,7 +47,7 @@ class ClusterNode(KafkaBroker):
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": min(2, copies),
         }
-        return super().properties() + "".join(f"{name}={value}\n" for name, value in ours.items())
+        return super().properties(log) + "".join(f"{name}={value}\n" for name, value in ours.items())
 
 
 def _addresses(listeners: dict[str, int]) -> str:

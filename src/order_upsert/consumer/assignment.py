@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from operator import methodcaller
 from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -11,12 +12,14 @@ from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.record import Record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.contracts.record import UNREADABLE, Headers
 
 StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
 
 COMMIT_TIMEOUT_S = 10.0
 _POLL_SLICE_S = 0.1
+_read_headers = methodcaller("headers")
 _log = logging.getLogger(__name__)
 
 
@@ -150,8 +153,7 @@ class Assignment:
         self._pause_or_resume(self._positions)
 
     def _pause_or_resume(self, offsets: Mapping[int, int]) -> None:
-        switch = self._consumer.pause if self._paused else self._consumer.resume
-        switch(self._at(offsets))
+        (self._consumer.pause if self._paused else self._consumer.resume)(self._at(offsets))
 
     def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
         records: list[Record] = []
@@ -185,7 +187,18 @@ class Assignment:
 
 def _record(message: Message, partition: int, offset: int) -> Record:
     _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+    return Record(partition, offset, time_ms, message.key(), message.value(), _headers(message))
+
+
+def _headers(message: Message) -> Headers:
+    """For a name that is not UTF-8 the client library gives a broken list, and leaves an exception set behind.
+
+    CPython looks for that after a call, but not in code that it has specialised: a methodcaller always looks.
+    """
+    try:
+        return _read_headers(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ((UNREADABLE, None),)  # the record is one for the dead letters
 
 
 def _report(error: KafkaError, partition: int | None) -> None:
