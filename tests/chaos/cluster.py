@@ -94,6 +94,8 @@ class Cluster:
         return tokens
 
     def stop(self) -> None:
+        for child in [*self.consumers, *self.ended, *(slot.child for slot in self.ingresses)]:
+            child.kill()  # one that is stopped would not notice anything else
         self.running.close()
 
     # processes
