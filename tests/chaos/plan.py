@@ -1,7 +1,7 @@
 """From a seed to the faults of a run. Pure: the same seed gives the same plan."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from chaos.proxy import CUT, STALL, TRICKLE
@@ -79,7 +79,7 @@ class Plan:
 
 
 def make_plan(
-    seed: int, duration_s: float, brokers: int, *, single: bool = False, without: tuple[str, ...] = ()
+    seed: int, duration_s: float, brokers: int, *, single: bool = False, without: Collection[str] = ()
 ) -> Plan:
     """Storms of some faults at once, dealt from a deck of every kind, so that each comes as often as the others.
 
@@ -94,12 +94,13 @@ def make_plan(
 
 def _singles(chosen: random.Random, kinds: list[Kind], until_s: float) -> Iterator[Fault]:
     at_s = FIRST_FAULT_S
-    for kind in chosen.sample(kinds, len(kinds)):
-        fault = _fault(chosen, kind, at_s)
-        if fault.end_s > until_s:
-            return
-        yield fault
-        at_s = fault.end_s + 3 * CALM_S
+    while True:
+        for kind in chosen.sample(kinds, len(kinds)):
+            fault = _fault(chosen, kind, at_s)
+            if fault.end_s > until_s:
+                return
+            yield fault
+            at_s = fault.end_s + 3 * CALM_S
 
 
 def _storms(chosen: random.Random, kinds: list[Kind], until_s: float) -> Iterator[Fault]:

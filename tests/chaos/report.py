@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,12 +65,21 @@ def summarize(
         conflicts=sum(call.status == 422 for call in asked),
         slowest_recovery_s=slowest.after_s if slowest else None,
         slowest_recovery_of=slowest.fault.kind if slowest else "",
-        recovery_alone_s={recovery.fault.kind: recovery.after_s for recovery in recovered if recovery.alone},
+        recovery_alone_s=_slowest_by_kind(recovery for recovery in recovered if recovery.alone),
         lag_gone_s=facts.lag_gone_s,
         rss_mb_by_minute=by_minute(history.weights),
         violations=violations,
         checked_s=history.now_s(),
     )
+
+
+def _slowest_by_kind(recovered: Iterable[Recovery]) -> dict[str, float | None]:
+    slowest: dict[str, float | None] = {}
+    for recovery in recovered:
+        before = slowest.get(recovery.fault.kind, 0.0)
+        never = before is None or recovery.after_s is None
+        slowest[recovery.fault.kind] = None if never else max(before or 0, recovery.after_s or 0)
+    return dict(sorted(slowest.items()))
 
 
 def lines(summary: Summary) -> list[str]:
