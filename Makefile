@@ -3,12 +3,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test lock clean
+.PHONY: help up setup check test chaos chaos-breakages lock clean
 
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
 	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
 	@echo "make check  lint and types only"
+	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
 	@echo "make setup  only make .venv, with what the tests need"
 	@echo "make lock   pin the newest versions that pyproject.toml allows"
 	@echo "make clean  remove .venv and caches (the data in .data stays)"
@@ -25,6 +26,16 @@ check: $(VENV)/.dev
 
 test: check
 	$(VENV)/bin/pytest -n 3 --dist loadfile
+
+SEED ?=
+DURATION_S ?= 60
+BROKERS ?= 1
+CHAOS := PYTHONPATH=tests $(VENV)/bin/python -W error -m
+chaos: $(VENV)/.dev
+	$(CHAOS) chaos $(if $(SEED),--seed $(SEED)) --duration-s $(DURATION_S) --brokers $(BROKERS) $(ARGS)
+
+chaos-breakages: $(VENV)/.dev
+	$(CHAOS) chaos.hunt $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

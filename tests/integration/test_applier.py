@@ -93,7 +93,7 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
         order = an_order(f"N-{number}", name='"\\\t\n{}é€😀', phone=None, total_qty=None)
         partition = record(order, 0).partition
         offsets[partition] = offsets.get(partition, -1) + 1
-        events.append(decode(record(order, offsets[partition])))
+        events.append(decode(record(order, offsets[partition], index=number)))
     applier.apply(batch(events))  # type: ignore[arg-type]
     rows = sql("SELECT name, phone, total_qty, products, event_time, octet_length(content_hash) AS h FROM orders")
     assert len(rows) == size
@@ -106,6 +106,21 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
         "h": 16,
     }
     assert all(row == expected for row in rows)
+
+
+def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Applier, sql: Sql) -> None:
+    """The client library sends a record again that may have arrived, when another record of its own timed out."""
+    about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}
+    first, newer, copy = event(0, "old", **about), event(1, "new", request=2), event(2, "old", **about)
+    applier.apply(batch([first, newer]))
+    assert applier.apply(batch([copy])) == [Reply(first.context.request_id, REPLY_TO, outcomes((0, INSERTED)))]
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["new"]
+    assert len(sql("SELECT * FROM request_part")) == 2
+    assert fence(sql) == {first.record.partition: 3}
+    late = event(3, "old", time=TIME + timedelta(days=1), **about)  # around midnight
+    applier.apply(batch([late, event(4, "newest", request=3, time=TIME + timedelta(days=1))]))
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["newest"]
+    assert len(sql("SELECT * FROM request_part")) == 3
 
 
 def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
@@ -188,7 +203,7 @@ def test_when_the_dlq_is_down_nothing_is_committed(opened: Database, sql: Sql) -
     def bury(_: list[Rejected]) -> None:
         raise RetryLaterError("the DLQ is down")
 
-    bad = record(an_order(discount=-1), 1)
+    bad = record(an_order(discount=-1), 1, index=1)
     with pytest.raises(RetryLaterError):
         Applier(opened, bury).apply(Batch([event(0), decode(bad)], {bad.partition: 0}))
     assert sql("SELECT * FROM orders") == []

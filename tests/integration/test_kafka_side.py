@@ -2,15 +2,18 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.conflicts import TIMEOUT_S, read_conflicts
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.producer import AcknowledgedProducer, Outgoing
 from order_upsert.consumer.record import Record
@@ -95,6 +98,26 @@ def test_while_it_waits_it_keeps_its_partitions_and_loses_no_record(installation
         assignment.wait(0.1)
         assert [record.offset for record in take(assignment, 10)] == list(range(10))
         assert assignment.lost == set()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_partition_that_was_lost_while_it_waited_is_read_when_it_comes_back(
+    installation: Installation, protocol: str
+) -> None:
+    """The client library keeps a pause over the loss of a partition."""
+    settings = installation.consumer_settings(group_protocol=protocol)
+    with assignment_of(settings) as one:
+        eventually(lambda: taken(one) == [] and len(one.positions) == 12)
+        with assignment_of(settings) as two:
+
+            def is_shared() -> bool:
+                one.wait(0.1)
+                return taken(two) == [] and (len(one.positions), len(two.positions)) == (6, 6)
+
+            eventually(is_shared)
+        eventually(lambda: taken(one) == [] and len(one.positions) == 12)
+        installation.produce([event("a", partition=partition) for partition in range(12)])
+        assert {record.partition for record in take(one, 12)} == set(range(12))
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -305,3 +328,19 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
     late.commit({})
     eventually(lambda: taken(late) == [] and installation.committed()[1] == 6)
     late.close()
+
+
+def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_them(installation: Installation) -> None:
+    """It is read between two batches, so whoever waits for an outcome waits for it too."""
+    settings = installation.consumer_settings()
+    request_id, digest = uuid4(), "d" * 32
+    reasons = {"IdempotencyConflict": request_id, "InvalidOrder": uuid4()}
+    topic = installation.settings.topics.dlq
+    for reason, about in reasons.items():
+        headers = headers_of("p", request_id=about, digest=digest)
+        name = ("__connect.errors.exception.class.name", reason.encode())
+        installation.produce([event("a", topic=topic, headers=[*headers, name])])
+    started_s = time.monotonic()
+    lost = read_conflicts(settings)
+    assert time.monotonic() - started_s < TIMEOUT_S / 2
+    assert lost.times.keys() == {((request_id, "p"), digest)}

@@ -159,16 +159,15 @@ class Installation:
             asked = [TopicPartition(topic, partition) for partition in range(12)]
             return {item.partition: item.offset for item in consumer.committed(asked, timeout=10) if item.offset >= 0}
 
+    def is_answered(self) -> bool:
+        """Whether both watermarks stand at the end of the topic."""
+        ends = self.end_offsets(self.settings.topics.upserts)
+        fence = {row["partition"]: row["next_offset"] for row in self.sql("SELECT * FROM consumer_partition")}
+        committed = self.committed()
+        return fence == ends and all(committed.get(partition, 0) == end for partition, end in ends.items())
+
     def wait_until_answered(self) -> None:
-        """Until both watermarks stand at the end of the topic."""
-
-        def is_done() -> bool:
-            ends = self.end_offsets(self.settings.topics.upserts)
-            fence = {row["partition"]: row["next_offset"] for row in self.sql("SELECT * FROM consumer_partition")}
-            committed = self.committed()
-            return fence == ends and all(committed.get(partition, 0) == end for partition, end in ends.items())
-
-        eventually(is_done)
+        eventually(self.is_answered)
 
     @contextmanager
     def consumer(self, group: str = "test") -> Iterator[Consumer]:

@@ -1,4 +1,4 @@
-"""Events of requests with an Idempotency-Key: which are applied, by examples and over random histories."""
+"""Events that are there more than once: which are applied, by examples and over random histories."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import StoredPart, request_parts
 from order_upsert.consumer.record import Decoded, Event
-from order_upsert.consumer.repeats import CONFLICT, Lost, conflict, digests, sort
+from order_upsert.consumer.repeats import CONFLICT, Identity, Lost, conflict, digests, sort
 from order_upsert.consumer.results import conflict_replies, first_replies, stored_replies
 from order_upsert.contracts.record import ReplyTo, Request
 from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
@@ -20,10 +20,14 @@ A, B = "a" * 32, "b" * 32
 REQUEST: Request = (UUID(int=1), "p")
 
 
-def test_an_event_without_a_key_is_applied_however_often_it_comes() -> None:
-    events = [event(1), event(2)]
+def test_a_copy_of_an_event_without_a_key_is_a_repeat_too() -> None:
+    """A producer sent it again."""
+    events = [event(1), event(2), event(3, index=1), event(4, request=2), event(5, partner="q")]
     assert digests(events) == {}
-    assert sort(events, {}, {}).fresh == events
+    found = sort(events, {}, {})
+    assert found.fresh == [events[0], *events[2:]]
+    assert found.repeats == [events[1]]
+    assert sort(events, {}, {(REQUEST, None): {0}, ((UUID(int=2), "p"), A): {0}}).repeats == events[:2]
 
 
 def test_the_first_event_is_applied_and_every_later_one_is_a_repeat() -> None:
@@ -31,7 +35,7 @@ def test_the_first_event_is_applied_and_every_later_one_is_a_repeat() -> None:
     found = sort(events, {REQUEST: A}, {})
     assert found.fresh == events[:2]
     assert found.repeats == events[2:]
-    assert sort(events, {REQUEST: A}, {REQUEST: {0, 1}}).repeats == events
+    assert sort(events, {REQUEST: A}, {(REQUEST, A): {0, 1}}).repeats == events
 
 
 def test_the_key_belongs_to_one_digest_and_events_of_another_are_conflicts() -> None:
@@ -76,7 +80,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
         for n, (digest, request, index, name) in enumerate(items)
     ]
     owners: dict[Request, str] = {}
-    applied: dict[Request, set[int]] = {}
+    applied: dict[Identity, set[int]] = {}
     fresh: list[Decoded] = []
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     for start, end in pairwise(edges):
@@ -86,8 +90,9 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
         found = sort(part, owners, applied)
         fresh += found.fresh
         for decoded in found.fresh:
-            if decoded.context and decoded.context.digest:
-                applied.setdefault(decoded.context.request, set()).add(decoded.context.index)
+            if decoded.context:
+                identity = decoded.context.request, decoded.context.digest
+                applied.setdefault(identity, set()).add(decoded.context.index)
     whole_owners = {request: digest for request, (digest, _) in digests(events).items()}
     assert fresh == sort(events, whole_owners, {}).fresh
 
@@ -107,6 +112,11 @@ def test_who_asked_again_is_told_what_the_ledger_has_at_each_place_that_was_name
         (REPLY_TO, "{}", True),
         (other, "{}", True),
     ]
+
+
+def test_who_has_no_key_did_not_ask_again() -> None:
+    told = stored_replies([event(1, reply_to=REPLY_TO)], [StoredPart(REQUEST, None, "{}")], repeated=True)
+    assert [reply.stored for reply in told] == [False]
 
 
 def test_replies_carry_the_digest_and_whether_the_key_is_taken() -> None:

@@ -1,6 +1,7 @@
 """A batch into Postgres, in one transaction, whatever it holds (design 6)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from itertools import chain
 
 from order_upsert.consumer.database import Database, Session
@@ -8,10 +9,12 @@ from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, Re
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import request_parts
 from order_upsert.consumer.record import Batch, Decoded, Event, Rejected
-from order_upsert.consumer.repeats import Lost, Sorted, conflict, digests, sort
+from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
-from order_upsert.contracts.record import Request
 from order_upsert.contracts.result import decode_outcomes
+
+COPIES_WITHIN = timedelta(days=1)
+"""How far apart the copies of a record can be that a producer sent again. With a key it may be later."""
 
 BuryRejected = Callable[[list[Rejected]], None]
 """Puts records into the dead-letter topic; returns when they are safe there. Raises RetryLaterError."""
@@ -92,16 +95,18 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
 
 
 def _sorted(session: Session, new: list[Decoded], lost: Lost) -> Sorted:
-    """Which events are to be applied. Requests without a key, nearly all, cost nothing here."""
-    claims = digests(decoded for decoded in new if not lost.includes(decoded))
-    if not claims and not lost.times:
-        return Sorted(fresh=new)
-    owners = session.keys.claim(claims)
-    applied: dict[Request, set[int]] = {}
-    for part in session.ledger.read(owners.keys()):
-        if part.digest == owners[part.request]:
-            indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
-            applied.setdefault(part.request, set()).update(indexes)
+    """Which events are to be applied."""
+    if not new:
+        return Sorted()
+    owners = session.keys.claim(digests(decoded for decoded in new if not lost.includes(decoded)))
+    without_key = {
+        decoded.context.request for decoded in new if decoded.context is not None and decoded.context.digest is None
+    }
+    since = min(decoded.record.time for decoded in new).date() - COPIES_WITHIN
+    applied: dict[Identity, set[int]] = {}
+    for part in chain(session.ledger.read(owners.keys()), session.ledger.read(without_key, since)):
+        indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
+        applied.setdefault((part.request, part.digest), set()).update(indexes)
     return sort(new, owners, applied)
 
 

@@ -145,14 +145,15 @@ class Assignment:
 
     def _assign(self, offsets: Mapping[int, int]) -> None:
         self._consumer.incremental_assign(self._at(offsets))
-        if self._paused:
-            self._consumer.pause(self._at(offsets))
         self._positions.update(offsets)
+        self._pause_or_resume(offsets)  # the client keeps the pause of a partition that was lost and comes back
 
     def _set_paused(self, paused: bool) -> None:
         self._paused = paused
-        switch = self._consumer.pause if paused else self._consumer.resume
-        switch(self._at(self._positions))
+        self._pause_or_resume(self._positions)
+
+    def _pause_or_resume(self, offsets: Mapping[int, int]) -> None:
+        (self._consumer.pause if self._paused else self._consumer.resume)(self._at(offsets))
 
     def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
         records: list[Record] = []

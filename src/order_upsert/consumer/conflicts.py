@@ -11,7 +11,7 @@ from order_upsert.consumer.settings import ConsumerSettings
 from order_upsert.contracts.record import Headers, RecordError, read_headers
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
-_TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0
 _RECORDS_MAX = 1000
 _log = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ def read_conflicts(settings: ConsumerSettings) -> Lost:
         missing = set(range(UPSERT_PARTITIONS))
         consumer.assign([TopicPartition(settings.topics.dlq, partition, 0) for partition in missing])
         while missing:
-            messages = consumer.consume(_RECORDS_MAX, _TIMEOUT_S)
-            if not messages:
+            first = consumer.poll(TIMEOUT_S)  # not consume(): it waits until it has as many as it may give
+            if first is None:
                 raise RetryLaterError(f"Kafka did not give the records of {settings.topics.dlq}")
-            for message in messages:
+            for message in [first, *consumer.consume(_RECORDS_MAX, 0)]:
                 error = message.error()
                 if error is None:
                     _add(lost, message.headers(), message.timestamp()[1])  # type: ignore[arg-type]

@@ -105,15 +105,16 @@ class Ledger:
             self._days.clear()
             raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
 
-    def read(self, requests: Collection[Request]) -> list[StoredPart]:
-        """Every part of these requests that is in the ledger."""
+    def read(self, requests: Collection[Request], since: date = date.min) -> list[StoredPart]:
+        """Every part of these requests that is in the ledger, of `since` or a later day."""
         if not requests:
             return []
         request_ids, partner_ids = zip(*requests, strict=True)
         rows = self._connection.execute(
             "SELECT request_id, partner_id, digest, outcomes FROM request_part "
-            "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id)",
-            [list(request_ids), list(partner_ids)],
+            "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id) "
+            "WHERE day >= %b",
+            [list(request_ids), list(partner_ids), since],
         )
         return [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
 

@@ -1,9 +1,11 @@
-"""Events of requests with an Idempotency-Key: which of them are to be applied. Pure: no client library, no clock.
+"""Events that stand on the topic more than once: which of them are to be applied. Pure: no client library, no clock.
 
-Whoever asks again publishes the same events again, with the same digest: same index, same order, same partition. So the
-first of them by offset is applied, and every later one is a repeat; a replay finds the same. Two bodies under one key
-may stand in different partitions, whose offsets say nothing about each other: the key belongs to the first committed
-one, and the dead letters of the other keep that decision for ever (`Lost`).
+Whoever asks again with an Idempotency-Key publishes the same events again: same id, same digest, same order, same
+partition. And a producer that cannot know whether a record arrived may send it again: the idempotent one too, when
+another record of its own timed out. So the first of them by offset is applied, and every later one is a repeat; a
+replay finds the same. Two bodies under one key may stand in different partitions, whose offsets say nothing about each
+other: the key belongs to the first committed one, and the dead letters of the other keep that decision for ever
+(`Lost`).
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -14,6 +16,8 @@ from order_upsert.consumer.record import Decoded, Rejected
 from order_upsert.contracts.record import EventContext, Request
 
 CONFLICT = "IdempotencyConflict"
+Identity = tuple[Request, str | None]
+"""A request and its digest, None without a key: what the index of an event belongs to."""
 
 
 @dataclass(slots=True)
@@ -56,20 +60,20 @@ def digests(records: Iterable[Decoded]) -> dict[Request, tuple[str, datetime]]:
     return found
 
 
-def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Mapping[Request, Set[int]]) -> Sorted:
+def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Mapping[Identity, Set[int]]) -> Sorted:
     """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
     found = Sorted()
-    seen: dict[Request, set[int]] = {request: set(indexes) for request, indexes in applied.items()}
+    seen = {identity: set(indexes) for identity, indexes in applied.items()}
     for decoded in records:
         context = decoded.context
-        if context is None or context.digest is None:
+        if context is None:
             found.fresh.append(decoded)
-        elif owners.get(context.request) != context.digest:
+        elif context.digest is not None and owners.get(context.request) != context.digest:
             found.conflicts.append(conflict(decoded, context))
-        elif context.index in seen.setdefault(context.request, set()):
+        elif context.index in seen.setdefault((context.request, context.digest), set()):
             found.repeats.append(decoded)
         else:
-            seen[context.request].add(context.index)
+            seen[context.request, context.digest].add(context.index)
             found.fresh.append(decoded)
     return found
 

@@ -35,8 +35,8 @@ def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
 def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
     """For events that were applied before: everything that the ledger has of their requests, to everyone who asks.
 
-    `repeated`: they were asked for again; else they are read again, because whoever applied them may have died before
-    it answered.
+    `repeated`: they were published again, which is told only to who has a key, and so asked again; else they are read
+    again, because whoever applied them may have died before it answered.
     """
     askers: dict[tuple[Request, str | None], set[ReplyTo]] = {}
     for decoded in events:
@@ -44,7 +44,7 @@ def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, re
         if context is not None and context.reply_to is not None:
             askers.setdefault((context.request, context.digest), set()).add(context.reply_to)
     return [
-        Reply(part.request[0], reply_to, part.outcomes_json, part.digest, stored=repeated)
+        Reply(part.request[0], reply_to, part.outcomes_json, part.digest, stored=repeated and part.digest is not None)
         for part in parts
         for reply_to in sorted(askers.get((part.request, part.digest), ()), key=str)
     ]

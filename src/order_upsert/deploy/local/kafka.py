@@ -56,11 +56,15 @@ group.consumer.session.timeout.ms=6000
 
 
 class KafkaBroker:
-    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had."""
+    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    `cluster_id` is for several nodes that form one cluster.
+    """
+
+    def __init__(self, folder: Path, port: int, cluster_id: str | None = None) -> None:
         self.folder = folder.resolve()
         self.port = port
+        self._cluster_id = cluster_id or new_cluster_id()
         self._child: Child | None = None
 
     @property
@@ -73,8 +77,17 @@ class KafkaBroker:
             raise StackError("Kafka was not started.")
         return self._child
 
+    def properties(self, log: Path) -> str:
+        """`log`: the folder of its records."""
+        return _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
+
     def start(self) -> None:
-        """Formats the folder where it is new. Raises StackError."""
+        """Formats the folder where it is new; returns when the broker answers. Raises StackError."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Does not wait for it: a node of several answers only when enough of the others run."""
         jars = class_path()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"
@@ -103,10 +116,13 @@ class KafkaBroker:
             properties,
         ]
         self._child = Child("Kafka", command, self.folder / "kafka.out")
+
+    def wait(self) -> None:
+        """Raises StackError where it dies, or does not answer in time."""
         try:
-            self._child.wait_until(self._answers, _START_TIMEOUT_S)
+            self.child.wait_until(self._answers, _START_TIMEOUT_S)
         except StackError as error:
-            self._child.stop()
+            self.child.stop()
             raise StackError(
                 f"{error}\nIf {self.folder} was damaged, move it away and start again: Kafka then begins empty."
             ) from None
@@ -120,16 +136,13 @@ class KafkaBroker:
 
     def _write_properties(self, log: Path) -> Path:
         properties = self.folder / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
-        )
+        properties.write_text(self.properties(log))
         return properties
 
     def _format(self, jars: str, log: Path) -> None:
         """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
         half_done = log.with_name("log.new")
         shutil.rmtree(half_done, ignore_errors=True)  # what a format left that was cut off
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # -t=: an id may begin with a dash
         tool: list[str | Path] = [
             _java(),
@@ -137,7 +150,7 @@ class KafkaBroker:
             jars,
             "kafka.tools.StorageTool",
             "format",
-            f"-t={cluster_id}",
+            f"-t={self._cluster_id}",
             "-c",
             self._write_properties(half_done),
         ]
@@ -152,6 +165,10 @@ class KafkaBroker:
             return bool(admin.list_topics(timeout=1).brokers)
         except KafkaException:
             return False
+
+
+def new_cluster_id() -> str:
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 @functools.cache

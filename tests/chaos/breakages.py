@@ -1,0 +1,77 @@
+"""What upholds the promises, switched off one at a time, from outside of the product's code.
+
+`python -m chaos.breakages NAME ingress|consumer` is started instead of `orders ingress` or `orders consumer`. A checker
+is worth what it can find: README.md says which of these it finds, and how soon.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chaos import broken_consumer, broken_ingress
+from order_upsert.deploy.cli import main
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """`command` is the process that it changes, `invariants` are those of which at least one must find it.
+
+    `shown_by`: kinds of fault without which it changes nothing.
+    """
+
+    command: str
+    apply: Callable[[], None]
+    invariants: tuple[str, ...]
+    shown_by: tuple[str, ...] = ()
+
+
+BREAKAGES = {
+    "fence-not-locked": Breakage(
+        "consumer", broken_consumer.fence_not_locked, ("I3", "I4", "I6", "I8"), ("consumer freeze",)
+    ),
+    "fence-not-checked": Breakage(
+        "consumer", broken_consumer.fence_not_checked, ("I3", "I4", "I8"), ("consumer kill", "consumer-kafka cut")
+    ),
+    "gap-after-restore": Breakage("consumer", broken_consumer.gap_after_restore, ("I5", "I6"), ("postgres restore",)),
+    "offsets-before-replies": Breakage(
+        "consumer", broken_consumer.offsets_before_replies, ("I11",), ("consumer kill", "consumer term")
+    ),
+    "reply-before-commit": Breakage("consumer", broken_consumer.reply_before_commit, ("I1",), ("postgres sessions",)),
+    "ledger-not-written": Breakage("consumer", broken_consumer.ledger_not_written, ("I3",)),
+    "rows-not-read": Breakage("consumer", broken_consumer.rows_not_read, ("I8",)),
+    "shuffled-batches": Breakage("consumer", broken_consumer.shuffled_batches, ("I4", "I5")),
+    "lost-partitions-applied": Breakage(
+        "consumer",
+        broken_consumer.lost_partitions_applied,
+        ("I3", "I4", "I6"),
+        ("consumer freeze", "consumer-kafka stall"),
+    ),
+    "event-time-from-the-clock": Breakage("consumer", broken_consumer.event_time_from_the_clock, ("I5", "I7")),
+    "dead-letters-dropped": Breakage("consumer", broken_consumer.dead_letters_dropped, ("I3", "I8")),
+    "one-record-forgotten": Breakage("consumer", broken_consumer.one_record_forgotten, ("I1", "I3", "I11")),
+    "offsets-never-committed": Breakage("consumer", broken_consumer.offsets_never_committed, ("I11",)),
+    "copies-applied-again": Breakage("consumer", broken_consumer.copies_applied_again, ("I3", "I8")),
+    "key-not-claimed": Breakage("consumer", broken_consumer.key_not_claimed, ("I3", "I8")),
+    "conflicts-forgotten": Breakage(
+        "consumer", broken_consumer.conflicts_forgotten, ("I1", "I3", "I7", "I8", "I10"), ("postgres restore",)
+    ),
+    "refused-after-publishing": Breakage("ingress", broken_ingress.refused_after_publishing, ("I10",)),
+    "published-under-another-id": Breakage("ingress", broken_ingress.published_under_another_id, ("I3",)),
+    "partner-from-the-body": Breakage("ingress", broken_ingress.partner_from_the_body, ("I9",)),
+    "results-counted-twice": Breakage("ingress", broken_ingress.results_counted_twice, ("I8",), ("consumer kill",)),
+    "answered-when-published": Breakage("ingress", broken_ingress.answered_when_published, ("I1", "I8")),
+    "invalid-orders-published": Breakage("ingress", broken_ingress.invalid_orders_published, ("I2",)),
+}
+
+
+def programs_of(name: str | None) -> dict[str, list[str]]:
+    """What is started instead of which command."""
+    if name is None:
+        return {}
+    command = BREAKAGES[name].command
+    return {command: [sys.executable, "-m", "chaos.breakages", name, command]}
+
+
+if __name__ == "__main__":
+    BREAKAGES[sys.argv.pop(1)].apply()
+    main()

@@ -1,0 +1,174 @@
+"""Breakages of the consumer: each function changes the running program, and nothing else."""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chaos.patching import put
+from order_upsert.consumer import applier, fold, keys, ledger, record, store
+from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.producer import AcknowledgedProducer
+from order_upsert.consumer.results import result_record
+from order_upsert.consumer.worker import Worker
+from order_upsert.contracts.result import Outcome
+
+REPLY_DELAY_S = 0.2
+FORGOTTEN = 0.002
+
+
+def fence_not_locked() -> None:
+    put(store.Store, "lock_fence", lambda self, _: self.read_fence())
+
+
+def fence_not_checked() -> None:
+    """What was applied before is applied again."""
+    _change_fence(lambda _, starts: dict(starts))
+
+
+def gap_after_restore() -> None:
+    """A database that was put back goes on at the end."""
+    _change_fence(
+        lambda fence, starts: {partition: max(fence[partition], start) for partition, start in starts.items()}
+    )
+    put(Worker, "_check_fence", lambda self: None)
+
+
+def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[int, int]]) -> None:
+    locked, apply = store.Store.lock_fence, applier.Applier._apply
+    starts: dict[int, int] = {}
+
+    def remembering(self: Any, session: Any, batch: Any) -> Any:
+        starts.clear()
+        starts.update(batch.starts)
+        return apply(self, session, batch)
+
+    put(applier.Applier, "_apply", remembering)
+    put(store.Store, "lock_fence", lambda self, partitions: change(locked(self, partitions), starts))
+
+
+def offsets_before_replies() -> None:
+    send = AcknowledgedProducer.send
+
+    def later(self: Any, records: Iterable[Any], *others: Any, **more: Any) -> None:
+        listed = list(records)
+        letters = [record for record in listed if _is_letter(record)]
+        replies = [record for record in listed if not _is_letter(record)]
+        send(self, letters)
+        waiting = threading.Timer(REPLY_DELAY_S, send, [self, replies])
+        waiting.daemon = True
+        waiting.start()
+
+    put(AcknowledgedProducer, "send", later)
+
+
+def reply_before_commit() -> None:
+    apply, init = applier.Applier._apply, AcknowledgedProducer.__init__
+    producers: list[AcknowledgedProducer] = []
+
+    def noted(self: Any, settings: Any) -> None:
+        init(self, settings)
+        producers.append(self)
+
+    def replying(self: Any, session: Any, batch: Any) -> Any:
+        replies = apply(self, session, batch)
+        producers[0].send(map(result_record, replies))
+        return replies
+
+    put(AcknowledgedProducer, "__init__", noted)
+    put(applier.Applier, "_apply", replying)
+
+
+def ledger_not_written() -> None:
+    put(ledger.Ledger, "write", lambda self, parts: None)
+
+
+def rows_not_read() -> None:
+    """Outcomes are decided against an empty table."""
+    put(store.Store, "read_rows", lambda self, keys: {})
+
+
+def shuffled_batches() -> None:
+    """Events are applied in any order, and an older one is not told from a newer one."""
+    in_order, outcome = fold.fold, fold._outcome
+
+    def shuffled(records: Iterable[Any], *others: Any) -> Any:
+        listed = list(records)
+        random.shuffle(listed)
+        return in_order(listed, *others)
+
+    def never_stale(event: Any, row: Any) -> Outcome:
+        found = outcome(event, row)
+        return Outcome.UPDATED if found is Outcome.STALE else found
+
+    put(applier, "fold", shuffled)
+    put(fold, "_outcome", never_stale)
+
+
+def lost_partitions_applied() -> None:
+    """A consumer that goes on with what another one has by now."""
+
+    def keep(self: Any, client: Any, revoked: Any) -> None:
+        client.incremental_unassign(revoked)
+
+    put(Assignment, "_on_revoke", keep)
+    put(Assignment, "lost", property(lambda self: set()))
+
+
+def event_time_from_the_clock() -> None:
+    put(record.Record, "time", property(lambda self: datetime.now(UTC)))
+
+
+def dead_letters_dropped() -> None:
+    send = AcknowledgedProducer.send
+
+    def dropping(self: Any, records: Iterable[Any], *others: Any, **more: Any) -> None:
+        send(self, (record for record in records if not _is_letter(record)), *others, **more)
+
+    put(AcknowledgedProducer, "send", dropping)
+
+
+def _is_letter(record: Any) -> bool:
+    return bool(record.topic.endswith(".dlq"))
+
+
+def one_record_forgotten() -> None:
+    """Now and then, in the midst of others, so that the fence goes over it."""
+    take = Assignment.take
+
+    def forgetting(self: Any, records_max: int, timeout_s: float) -> Any:
+        records, starts = take(self, records_max, timeout_s)
+        kept = [item for item in records[:-1] if random.random() > FORGOTTEN]
+        return [*kept, *records[-1:]], starts
+
+    put(Assignment, "take", forgetting)
+
+
+def offsets_never_committed() -> None:
+    put(Assignment, "commit", lambda self, next_offsets: None)
+
+
+def copies_applied_again() -> None:
+    """Nobody looks whether an event was applied before, under another offset."""
+    in_order = vars(applier)["sort"]
+
+    def again(records: Iterable[Any], owners: Any, _: Any) -> Any:
+        listed = list(records)
+        found = in_order(listed, owners, {})
+        lost = {id(rejected.record) for rejected in found.conflicts}
+        found.fresh = [decoded for decoded in listed if id(decoded.record) not in lost]
+        found.repeats.clear()
+        return found
+
+    put(applier, "sort", again)
+
+
+def key_not_claimed() -> None:
+    """Whoever comes has the key."""
+    put(keys.Keys, "claim", lambda self, claims: {request: digest for request, (digest, _) in claims.items()})
+
+
+def conflicts_forgotten() -> None:
+    """After a restore, the dead letters are not asked who lost a key."""
+    put(Worker, "_put_back", lambda self: None)

@@ -1,0 +1,54 @@
+"""One or three KRaft nodes, with a listener for each kind of client, so that each can be reached through the proxy."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.ports import LOOPBACK
+
+CLIENTS = ("ingress", "consumer")
+
+
+@dataclass(frozen=True)
+class NodePorts:
+    """`clients` listens, `proxies` is what the clients are told to connect to."""
+
+    plain: int
+    controller: int
+    clients: dict[str, int] = field(default_factory=dict)
+    proxies: dict[str, int] = field(default_factory=dict)
+
+
+class ClusterNode(KafkaBroker):
+    """A node of a cluster whose topics have three copies, of which two must be there (one of one, on a single node)."""
+
+    def __init__(self, folder: Path, node: int, ports: list[NodePorts], cluster_id: str) -> None:
+        super().__init__(folder, ports[node].plain, cluster_id)
+        self.node = node
+        self._ports = ports
+
+    def properties(self, log: Path) -> str:
+        """The local stack's, and over them what a cluster needs: of two equal names the later one counts."""
+        ports, copies = self._ports[self.node], len(self._ports)
+        listeners = {"PLAINTEXT": ports.plain, "CONTROLLER": ports.controller}
+        listeners |= {name.upper(): port for name, port in ports.clients.items()}
+        advertised = {"PLAINTEXT": ports.plain, **{name.upper(): port for name, port in ports.proxies.items()}}
+        voters = (f"{node + 1}@{LOOPBACK}:{peer.controller}" for node, peer in enumerate(self._ports))
+        ours = {
+            "node.id": self.node + 1,
+            "controller.quorum.voters": ",".join(voters),
+            "listeners": _addresses(listeners),
+            "advertised.listeners": _addresses(advertised),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listeners),
+            "inter.broker.listener.name": "PLAINTEXT",
+            "default.replication.factor": copies,
+            "min.insync.replicas": min(2, copies),
+            "offsets.topic.replication.factor": copies,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": min(2, copies),
+        }
+        return super().properties(log) + "".join(f"{name}={value}\n" for name, value in ours.items())
+
+
+def _addresses(listeners: dict[str, int]) -> str:
+    return ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in listeners.items())

@@ -1,0 +1,201 @@
+"""Everything that runs: brokers, Postgres, ingresses, consumers, and the proxy between any two of them."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from chaos.audit import AUDIT
+from chaos.brokers import CLIENTS, ClusterNode, NodePorts
+from chaos.proxy import Proxy
+from chaos.workload import INGRESSES
+from order_upsert.consumer.migrate import migrate
+from order_upsert.deploy.local.child import Child
+from order_upsert.deploy.local.kafka import new_cluster_id
+from order_upsert.deploy.local.ports import LOOPBACK
+from order_upsert.deploy.local.postgres import PostgresServer
+from order_upsert.deploy.setup import set_up_topics
+from support.http import get
+from support.installation import Installation
+
+TESTS = Path(__file__).parents[1]
+CONSUMERS = 2
+DISK_BYTES = 1 << 30
+_READY_TIMEOUT_S = 60.0
+
+
+@dataclass
+class IngressSlot:
+    """One ingress after another on one port. `wanted`: where it ended, it is to be started again."""
+
+    number: int
+    port: int
+    proxy_port: int
+    child: Child
+    wanted: bool = True
+
+    @property
+    def is_ready(self) -> bool:
+        try:
+            return get(self.port, "/readyz").status == 200
+        except OSError:
+            return False
+
+
+@dataclass
+class Cluster:
+    """`programs`: what is started instead of `orders ingress` and `orders consumer`."""
+
+    folder: Path
+    brokers: int = 1
+    programs: Mapping[str, list[str]] = field(default_factory=dict)
+    running: ExitStack = field(default_factory=ExitStack)
+    ingresses: list[IngressSlot] = field(default_factory=list)
+    consumers: list[Child] = field(default_factory=list)
+    ended: list[Child] = field(default_factory=list)
+    """Processes that were killed, or told to go."""
+    frozen: set[int] = field(default_factory=set)
+    """Process ids of consumers that are stopped at the moment."""
+
+    def start(self, partners: tuple[str, ...]) -> dict[str, str]:
+        """Returns when all is ready, with the token of each partner. Raises StackError."""
+        self.proxy = Proxy()
+        self.running.callback(self.proxy.close)
+        self.nodes = self._make_nodes()
+        for node in self.nodes:
+            node.launch()
+            self.running.callback(node.kill)  # nobody needs its data any more
+        self.postgres = PostgresServer(self.folder / "postgres", stable_port())
+        self.has_own_disk = self._mount(self.postgres.folder)
+        self.postgres.start()
+        self.running.callback(lambda: self.postgres.stop())
+        for node in self.nodes:
+            node.wait()
+        bootstrap = ",".join(node.bootstrap for node in self.nodes)
+        self.installation = Installation(bootstrap, self.postgres.url(), self.folder, running=self.running)
+        self._set_up()
+        registry = self.installation.registry()
+        tokens = {partner: registry.add(partner) for partner in partners}
+        for number in range(INGRESSES):
+            self._add_ingress(number)
+        for _ in range(CONSUMERS):
+            self.add_consumer()
+        for slot in self.ingresses:
+            slot.child.wait_until(lambda slot=slot: slot.is_ready, _READY_TIMEOUT_S)  # type: ignore[misc]
+        for consumer in self.consumers:
+            consumer.wait_until(lambda consumer=consumer: b"assigned:" in consumer.log.read_bytes(), _READY_TIMEOUT_S)  # type: ignore[misc]
+        return tokens
+
+    def stop(self) -> None:
+        for child in [*self.consumers, *self.ended, *(slot.child for slot in self.ingresses)]:
+            child.kill()  # one that is stopped would not notice anything else
+        self.running.close()
+
+    # processes
+
+    def add_consumer(self) -> Child:
+        variables = {
+            "ORDERS_KAFKA_BOOTSTRAP": self._bootstrap("consumer"),
+            "ORDERS_POSTGRES_URL": self._postgres_url("consumer"),
+        }
+        child = self._start("consumer", variables)
+        self.consumers.append(child)
+        return child
+
+    def start_ingress(self, port: int) -> Child:
+        """Does not wait for it."""
+        variables = {
+            "ORDERS_KAFKA_BOOTSTRAP": self._bootstrap("ingress"),
+            "ORDERS_POSTGRES_URL": self._postgres_url("ingress"),
+            "ORDERS_PORT": str(port),
+        }
+        return self._start("ingress", variables)
+
+    def leave(self, child: Child) -> None:
+        """It was killed or told to go; nobody counts on it any more."""
+        if child in self.consumers:
+            self.consumers.remove(child)
+        self.ended.append(child)
+
+    def _add_ingress(self, number: int) -> None:
+        port, proxy_port = stable_port(), stable_port()
+        self.proxy.add("partner-ingress", proxy_port, port)
+        self.ingresses.append(IngressSlot(number, port, proxy_port, self.start_ingress(port)))
+
+    def _start(self, command: str, variables: dict[str, str]) -> Child:
+        program = self.programs.get(command)
+        path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return self.installation.start(command, {"PYTHONPATH": path, **variables}, program)
+
+    # servers
+
+    def _make_nodes(self) -> list[ClusterNode]:
+        ports = []
+        self._kafka_proxies: dict[str, list[int]] = {client: [] for client in CLIENTS}
+        for _ in range(self.brokers):
+            node_ports = NodePorts(
+                stable_port(),
+                stable_port(),
+                {client: stable_port() for client in CLIENTS},
+                {client: stable_port() for client in CLIENTS},
+            )
+            ports.append(node_ports)
+            for client in CLIENTS:
+                self.proxy.add(f"{client}-kafka", node_ports.proxies[client], node_ports.clients[client])
+                self._kafka_proxies[client].append(node_ports.proxies[client])
+        cluster_id = new_cluster_id()
+        return [ClusterNode(self.folder / f"kafka-{node}", node, ports, cluster_id) for node in range(self.brokers)]
+
+    def _bootstrap(self, client: str) -> str:
+        return ",".join(f"{LOOPBACK}:{port}" for port in self._kafka_proxies[client])
+
+    def _postgres_url(self, client: str) -> str:
+        return self.postgres.url().replace(f":{self.postgres.port}/", f":{self._postgres_proxies[client]}/")
+
+    def _mount(self, folder: Path) -> bool:
+        """A small disk for Postgres alone, where this machine lets us make one."""
+        if sys.platform != "linux" or os.geteuid() != 0:
+            return False
+        folder.mkdir(parents=True)
+        options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+        if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+            return False
+        self.running.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
+        return True
+
+    def _set_up(self) -> None:
+        set_up_topics(self.installation.settings, None)
+        migrate(self.postgres.url())
+        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
+            connection.execute(AUDIT)
+            # A large reserve of log files would let it write for a while when its disk is full.
+            connection.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
+            connection.execute("ALTER SYSTEM SET min_wal_size = '32MB'")
+            connection.execute("SELECT pg_reload_conf()")
+        self._postgres_proxies = {client: stable_port() for client in CLIENTS}
+        for client, port in self._postgres_proxies.items():
+            self.proxy.add(f"{client}-postgres", port, self.postgres.port)
+
+
+_given: set[int] = set()
+
+
+def stable_port() -> int:
+    """A port below those that the kernel gives to clients: it is still free when what listened there starts again."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port

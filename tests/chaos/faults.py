@@ -1,0 +1,213 @@
+"""Each kind of fault: how it begins, and what ends it. `choice` picks the victim."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from chaos.brokers import ClusterNode
+from chaos.cluster import Cluster, IngressSlot
+from chaos.plan import LINKS, MODES
+from chaos.proxy import OPEN
+from order_upsert.contracts.topics import UPSERT_PARTITIONS
+from order_upsert.deploy.errors import StackError
+from order_upsert.deploy.local.child import Child
+from support.waiting import eventually
+
+POSTGRES_START_TIMEOUT_S = 30.0
+_SESSIONS_PAUSE_S = 0.005
+_BALLAST_CHUNKS_BYTES = (64 << 20, 1 << 20, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`detail` names the victim; `end` undoes the fault, quickly, and starts what is to run again."""
+
+    detail: str
+    end: Callable[[], None]
+
+
+Begin = Callable[[Cluster, int], Begun]
+
+
+def _ingress(number: signal.Signals) -> Begin:
+    def begin(cluster: Cluster, choice: int) -> Begun:
+        slot: IngressSlot = cluster.ingresses[choice % len(cluster.ingresses)]
+        slot.wanted = number is signal.SIGSTOP
+        slot.child.signal(number)
+
+        def end() -> None:
+            slot.child.signal(signal.SIGCONT)
+            slot.wanted = True  # the nemesis starts it again as soon as it is gone
+
+        return Begun(f"ingress {slot.number}", end)
+
+    return begin
+
+
+def _consumer(number: signal.Signals) -> Begin:
+    def begin(cluster: Cluster, choice: int) -> Begun:
+        victim: Child = cluster.consumers[choice % len(cluster.consumers)]
+        frozen = number is signal.SIGSTOP
+        if frozen:
+            cluster.frozen.add(victim.pid)
+        else:
+            cluster.leave(victim)
+        victim.signal(number)
+
+        def end() -> None:
+            if frozen:
+                victim.signal(signal.SIGCONT)
+                cluster.frozen.discard(victim.pid)
+            else:
+                cluster.add_consumer()
+
+        return Begun(victim.name, end)
+
+    return begin
+
+
+def _broker(cluster: Cluster, choice: int) -> Begun:
+    return _kill_node(cluster.nodes[choice % len(cluster.nodes)])
+
+
+def _leader(cluster: Cluster, choice: int) -> Begun:
+    topic, partition = cluster.installation.settings.topics.upserts, choice % UPSERT_PARTITIONS
+    with cluster.installation.consumer() as client:
+        leader = client.list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+    begun = _kill_node(cluster.nodes[max(leader, 1) - 1])
+    return Begun(f"{begun.detail}, leader of partition {partition}", begun.end)
+
+
+def _kill_node(node: ClusterNode) -> Begun:
+    node.kill()
+    return Begun(f"broker {node.node + 1}", node.launch)
+
+
+def _postgres(number: signal.Signals) -> Begin:
+    def begin(cluster: Cluster, _: int) -> Begun:
+        _end_postgres(cluster, number)
+        return Begun("", lambda: start_postgres(cluster))
+
+    return begin
+
+
+def _sessions(cluster: Cluster, _: int) -> Begun:
+    """Ends every session of ours that has written something and not committed yet, as soon as it is seen."""
+    stop = threading.Event()
+    ended: list[int] = []
+
+    def terminate() -> None:
+        with psycopg.connect(cluster.postgres.url("postgres"), autocommit=True) as connection:
+            while not stop.wait(_SESSIONS_PAUSE_S):
+                found = connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name LIKE 'order-upsert%' AND backend_xid IS NOT NULL"
+                ).fetchall()
+                ended.append(len(found))
+
+    thread = threading.Thread(target=terminate, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    return Begun("in mid-transaction", end)
+
+
+def _disk_full(cluster: Cluster, _: int) -> Begun:
+    ballast = cluster.postgres.folder / "ballast"
+    with ballast.open("wb") as file:
+        _fill(file.fileno())
+
+    def end() -> None:
+        ballast.unlink()
+        if cluster.postgres.child.exit_code is not None:  # without room for its log it does not even stay up
+            start_postgres(cluster)
+
+    return Begun("", end)
+
+
+def _fill(file: int) -> None:
+    """Down to the last page, although others take room meanwhile."""
+    taken = 0
+    for chunk in _BALLAST_CHUNKS_BYTES:
+        with contextlib.suppress(OSError):
+            while True:
+                os.posix_fallocate(file, taken, chunk)
+                taken += chunk
+
+
+def _restore(cluster: Cluster, _: int) -> Begun:
+    """A copy of the data folder, put back later: what was committed meanwhile is lost."""
+    data, backup = cluster.postgres.folder / "data", cluster.folder / "backup"
+    _end_postgres(cluster, signal.SIGINT)
+    _copy(data, backup)
+    start_postgres(cluster)
+
+    def end() -> None:
+        _end_postgres(cluster, signal.SIGQUIT)
+        shutil.rmtree(data)
+        _copy(backup, data)
+        shutil.rmtree(backup)
+        start_postgres(cluster)
+
+    return Begun("", end)
+
+
+def _link(name: str, mode: str) -> Begin:
+    def begin(cluster: Cluster, _: int) -> Begun:
+        cluster.proxy.set_mode(name, mode)
+        return Begun("", lambda: cluster.proxy.set_mode(name, OPEN))
+
+    return begin
+
+
+BEGIN: dict[str, Begin] = {
+    "ingress kill": _ingress(signal.SIGKILL),
+    "ingress freeze": _ingress(signal.SIGSTOP),
+    "ingress term": _ingress(signal.SIGTERM),
+    "consumer kill": _consumer(signal.SIGKILL),
+    "consumer freeze": _consumer(signal.SIGSTOP),
+    "consumer term": _consumer(signal.SIGTERM),
+    "broker kill": _broker,
+    "leader kill": _leader,
+    "postgres immediate": _postgres(signal.SIGQUIT),
+    "postgres kill": _postgres(signal.SIGKILL),
+    "postgres sessions": _sessions,
+    "postgres disk full": _disk_full,
+    "postgres restore": _restore,
+    **{f"{link} {mode}": _link(link, mode) for link in LINKS for mode in MODES},
+}
+
+
+def start_postgres(cluster: Cluster) -> None:
+    """After a kill -9 its children need a moment to leave, and until then it refuses."""
+
+    def starts() -> bool:
+        try:
+            cluster.postgres.start()
+        except StackError:
+            return False
+        return True
+
+    eventually(starts, POSTGRES_START_TIMEOUT_S)
+
+
+def _end_postgres(cluster: Cluster, number: signal.Signals) -> None:
+    child = cluster.postgres.child
+    if child.exit_code is None:
+        child.signal(number)
+        eventually(lambda: child.exit_code is not None)
+
+
+def _copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # with the owners, which shutil leaves out

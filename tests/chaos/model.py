@@ -1,0 +1,51 @@
+"""The sequential model: what becomes of every event when the topic is read from its beginning, by one reader.
+
+It shares no code with the consumer. Which of two bodies under one Idempotency-Key counts cannot be told from offsets of
+two partitions: there the dead letters are the record of the decision, and are taken as given.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from chaos.facts import CONFLICT, Event, Identity, Key, Position
+
+
+@dataclass
+class Modelled:
+    """`rows`: the event that each row shows. `outcomes`: by request and index; `applied`: events that got one."""
+
+    rows: dict[Key, Event] = field(default_factory=dict)
+    outcomes: dict[Identity, dict[int, str]] = field(default_factory=dict)
+    applied: set[Position] = field(default_factory=set)
+
+    def outcomes_of_request(self, partner: str, request_id: str) -> dict[int, str]:
+        """Of the body that has the key, where there are several under one."""
+        return self._by_request.get((partner, request_id), {})
+
+    @cached_property
+    def _by_request(self) -> dict[tuple[str, str], dict[int, str]]:
+        return {(partner, request_id): found for (partner, request_id, _), found in self.outcomes.items() if found}
+
+
+def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
+    """`events`: in each partition by offset. A letter that is not about a conflict makes its event invalid."""
+    model = Modelled()
+    values: dict[Key, bytes] = {}
+    for event in events:
+        letter = letters.get(event.position)
+        outcomes = model.outcomes.setdefault(event.identity, {})
+        if letter == CONFLICT or event.index in outcomes:  # a copy is no second event
+            continue
+        model.applied.add(event.position)
+        if letter is not None:
+            outcomes[event.index] = "invalid"
+            continue
+        key = event.key
+        outcomes[event.index] = (
+            "inserted" if key not in values else "unchanged" if values[key] == event.value else "updated"
+        )
+        if outcomes[event.index] != "unchanged":
+            values[key] = event.value
+            model.rows[key] = event
+    return model

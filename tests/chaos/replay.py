@@ -1,0 +1,58 @@
+"""I7: the whole topic again, by the consumer's own code, into an empty database, in another order of partitions."""
+
+import random
+from collections.abc import Collection, Iterator
+
+from confluent_kafka import Message
+
+from chaos.facts import Position
+from order_upsert.consumer.applier import Applier
+from order_upsert.consumer.database import Database
+from order_upsert.consumer.decode import decode
+from order_upsert.consumer.record import Batch, Decoded, Record
+
+RECORDS_MAX = 1000
+
+
+def replay(messages: list[Message], without: Collection[Position], url: str, seed: int, ledger_days: int = 7) -> None:
+    """`messages`: in each partition by offset; those at `without` were decided not to count."""
+    database = Database(url, ledger_days)
+    applier = Applier(database, lambda _: None)
+    positions: dict[int, int] = {}
+    try:
+        for records in _interleaved(messages, seed):
+            kept = [decoded for decoded in records if (decoded.record.partition, decoded.record.offset) not in without]
+            partitions = {decoded.record.partition for decoded in kept}
+            batch = Batch(kept, {partition: positions.get(partition, 0) for partition in partitions})
+            if kept:
+                applier.apply(batch)
+            positions |= batch.ends
+    finally:
+        database.close()
+
+
+def _interleaved(messages: list[Message], seed: int) -> Iterator[list[Decoded]]:
+    """Batches of any size; the partitions take turns by chance."""
+    chosen = random.Random(f"replay {seed}")
+    waiting: dict[int, list[Message]] = {}
+    for message in reversed(messages):
+        waiting.setdefault(message.partition() or 0, []).append(message)
+    while waiting:
+        records: list[Decoded] = []
+        for _ in range(chosen.randint(1, 4)):
+            partition = chosen.choice(sorted(waiting))
+            count = min(len(waiting[partition]), chosen.randint(1, RECORDS_MAX // 4))
+            records += [decode(record_of(waiting[partition].pop())) for _ in range(count)]
+            if not waiting[partition]:
+                del waiting[partition]
+                if not waiting:
+                    break
+        yield records
+
+
+def record_of(message: Message) -> Record:
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    _, time_ms = message.timestamp()
+    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""One run: start everything, load and faults, heal, collect, check."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chaos.checker import check
+from chaos.cluster import Cluster
+from chaos.collect import collect
+from chaos.facts import Facts
+from chaos.generator import ALL_PARTNERS, PROBE, Load
+from chaos.history import History
+from chaos.nemesis import Nemesis
+from chaos.plan import Plan
+from chaos.recovery import recoveries
+from chaos.report import Summary, summarize, write
+from chaos.table_rules import HEALED_WITHIN_S
+from chaos.timeline import draw
+from chaos.weights import Scales
+from chaos.workload import INGRESSES
+
+_PAUSE_S = 0.05
+MakePlan = Callable[[bool], Plan]
+"""Told whether Postgres has a disk of its own that can be filled."""
+
+
+def run(
+    make_plan: MakePlan, folder: Path, output: Path, brokers: int, clients: int, show: Callable[[str], None],
+    programs: Mapping[str, list[str]],
+) -> Summary:  # fmt: skip
+    """`folder` is for the servers' data, `output` for what is kept: history, picture, summary."""
+    output.mkdir(parents=True, exist_ok=True)
+    cluster = Cluster(folder, brokers, programs)
+    try:
+        tokens = cluster.start(ALL_PARTNERS)
+        plan = make_plan(cluster.has_own_disk)
+        with History(output / "history.jsonl") as history:
+            facts = _load_and_heal(cluster, plan, tokens, clients, history, show)
+            violations = check(facts)
+            probes = [call for call in facts.calls if call.partner == PROBE]
+            recovered = recoveries(facts.faults, probes, INGRESSES)
+            summary = summarize(plan, facts, history, recovered, violations)
+            write(output, summary)
+            title = f"seed {plan.seed}, {plan.brokers} brokers: {len(violations) or 'no'} violations"
+            draw(output / "timeline.png", title, facts.calls, facts.faults, history.weights)
+        return summary
+    finally:
+        cluster.stop()
+
+
+def _load_and_heal(
+    cluster: Cluster, plan: Plan, tokens: dict[str, str], clients: int, history: History, show: Callable[[str], None]
+) -> Facts:
+    nemesis = Nemesis(cluster, plan, history, show)
+    scales = Scales(cluster, history)
+    scales.start()
+    load = Load(plan.seed, clients, [slot.proxy_port for slot in cluster.ingresses], tokens, history)
+    try:
+        nemesis.run()
+        load.stop()
+        while not load.has_ended:
+            nemesis.keep_up()
+            time.sleep(_PAUSE_S)
+        nemesis.heal()
+        healed_s = history.now_s()
+        not_served = load.not_served(HEALED_WITHIN_S)
+        lag_gone_s = _lag_gone_s(cluster, history, healed_s)
+    finally:
+        load.stop()
+        scales.stop.set()
+        scales.join()
+    show(f"{history.now_s():7.2f} s  healed, the lag was gone after {lag_gone_s} s; checking")
+    facts = collect(cluster.installation, history, plan.seed)
+    facts.not_served, facts.unexpected, facts.lag_gone_s = not_served, nemesis.unexpected, lag_gone_s
+    return facts
+
+
+def _lag_gone_s(cluster: Cluster, history: History, healed_s: float) -> float | None:
+    """None where it is not gone in time."""
+    while history.now_s() < healed_s + HEALED_WITHIN_S:
+        if cluster.installation.is_answered():
+            return round(history.now_s() - healed_s, 2)
+        time.sleep(_PAUSE_S)
+    return None

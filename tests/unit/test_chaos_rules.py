@@ -1,0 +1,321 @@
+"""The checker, held against a small history that is right, and against the same with one thing wrong in it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from chaos.checker import RULES, check
+from chaos.facts import CONFLICT, Event, Facts, FenceMove, Outcomes, RowWrite
+from chaos.history import Call, FaultSeen
+from chaos.workload import INVALID, canonical_of
+
+PLAIN, KEYED, OTHER = "11", "22", "33"
+TIME_MS = 1_000_000
+
+
+def event(
+    partition: int,
+    offset: int,
+    trace: str,
+    item: tuple[str, int],
+    index: int = 0,
+    request_id: str | None = None,
+    digest: str | None = None,
+) -> Event:
+    request_id = request_id or f"r-{trace}"
+    return Event(partition, offset, TIME_MS, "ant", request_id, index, digest, trace, canonical_of("ant", item))
+
+
+def call(
+    trace: str, items: tuple[tuple[str, int], ...], status: int, counts: tuple[int, int, int], **more: str
+) -> Call:
+    body = dict(zip(("inserted", "updated", "skipped"), counts, strict=True)) if status == 200 else {"error": "no"}
+    return Call(trace, "client 1", "ant", items, 0, 1.0, answered_s=2.0, status=status, body=body, **more)  # type: ignore[arg-type]
+
+
+def outcomes(request_id: str, digest: str | None = None, partner: str | None = "ant", **found: list[int]) -> Outcomes:
+    return Outcomes(partner, request_id, digest, found)
+
+
+def right() -> Facts:
+    """A plain request of three orders, a keyed one that was sent twice, and another body under its key."""
+    b1, b2 = ("b", 1), ("b", 2)
+    events = [
+        event(0, 0, PLAIN, ("a", 1)),
+        event(1, 0, PLAIN, b1, 1),
+        event(1, 1, KEYED, b2, request_id="k", digest="d1"),
+        event(1, 2, "44", b2, request_id="k", digest="d1"),
+        event(1, 3, OTHER, b1, request_id="k", digest="d2"),
+    ]
+    rows = {}
+    for shown in (events[0], events[2]):
+        order = {"phone": None, "address": None, "total_qty": None, **json.loads(shown.value)}
+        place = {"event_partition": shown.partition, "event_offset": shown.offset}
+        rows["ant", order["order_id"]] = {**order, **place, "event_time": datetime.fromtimestamp(TIME_MS / 1000, UTC)}
+    ledger = [outcomes("r-11", inserted=[0, 1]), outcomes("k", "d1", updated=[0])]
+    results = [
+        *(replace(row, partner=None) for row in ledger),
+        Outcomes(None, "k", "d2", {"invalid": [0]}, conflict=True),
+    ]
+    return Facts(
+        calls=[
+            call(PLAIN, (("a", 1), b1, ("c", INVALID)), 200, (2, 0, 1)),
+            call(KEYED, (b2,), 200, (0, 1, 0), key="key"),
+            call("44", (b2,), 200, (0, 1, 0), key="key"),
+            call(OTHER, (b1,), 422, (0, 0, 0), key="key"),
+            call("55", (b1,), 400, (0, 0, 0), sort="broken"),
+            call("66", (b1,), 503, (0, 0, 0)),
+        ],
+        events=events,
+        letters={(1, 3): CONFLICT},
+        results=results,
+        ledger=ledger,
+        rows=rows,
+        fence={0: 1, 1: 4},
+        committed={0: 1, 1: 4},
+        fence_moves=[FenceMove(1, 0, 0, 1, 1.5), FenceMove(1, 1, 0, 1, 1.5), FenceMove(2, 1, 1, 4, 1.6)],
+        row_writes=[RowWrite(1, ("ant", "a"), 0, 0), RowWrite(1, ("ant", "b"), 1, 0), RowWrite(2, ("ant", "b"), 1, 1)],
+        row_texts=["a", "b"],
+        replayed_texts=["b", "a"],
+        replayed_ledger=list(ledger),
+        lag_gone_s=1.0,
+    )
+
+
+def found(facts: Facts) -> set[str]:
+    return {violation.invariant.split()[0] for violation in check(facts)}
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    assert check(right()) == []
+
+
+def drop_event(facts: Facts) -> None:
+    facts.events = facts.events[1:]
+
+
+def answer_too_early(facts: Facts) -> None:
+    facts.fence_moves[0] = replace(facts.fence_moves[0], at_s=2.5)
+
+
+def ghost_event(facts: Facts) -> None:
+    facts.events.append(event(0, 1, "nobody", ("g", 1)))
+
+
+def ghost_row(facts: Facts) -> None:
+    facts.rows["ant", "ghost"] = {**facts.rows["ant", "a"], "event_offset": 7}
+
+
+def changed_on_the_way(facts: Facts) -> None:
+    facts.events[0] = replace(facts.events[0], value=canonical_of("ant", ("a", 2)))
+
+
+def invalid_published(facts: Facts) -> None:
+    facts.events.append(event(0, 1, PLAIN, ("c", INVALID), 2))
+
+
+def published_under_two_ids(facts: Facts) -> None:
+    facts.events.append(event(1, 4, PLAIN, ("b", 1), 1, request_id="another"))
+
+
+def one_id_for_two(facts: Facts) -> None:
+    facts.events.append(event(1, 4, PLAIN, ("b", 2), 1))
+
+
+def settled_twice(facts: Facts) -> None:
+    facts.ledger.append(facts.ledger[1])
+
+
+def never_settled(facts: Facts) -> None:
+    facts.ledger.pop()
+
+
+def conflict_settled(facts: Facts) -> None:
+    facts.ledger.append(outcomes("k", "d2", updated=[0]))
+
+
+def two_bodies_under_one_key(facts: Facts) -> None:
+    facts.ledger.append(outcomes("k", "d3", updated=[0]))
+
+
+def written_backwards(facts: Facts) -> None:
+    facts.row_writes[1:] = reversed(facts.row_writes[1:])
+
+
+def written_by_a_zombie(facts: Facts) -> None:
+    facts.row_writes[2] = replace(facts.row_writes[2], tx=1)
+
+
+def stale_row(facts: Facts) -> None:
+    facts.rows["ant", "b"]["event_offset"] = 0
+
+
+def falsified_row(facts: Facts) -> None:
+    facts.rows["ant", "b"]["total_amount"] += 1
+
+
+def row_lost(facts: Facts) -> None:
+    del facts.rows["ant", "b"]
+
+
+def row_of_another_time(facts: Facts) -> None:
+    facts.rows["ant", "b"]["event_time"] = datetime.now(UTC)
+
+
+def gap(facts: Facts) -> None:
+    facts.fence_moves[2] = replace(facts.fence_moves[2], before=2)
+
+
+def applied_twice(facts: Facts) -> None:
+    facts.fence_moves.append(FenceMove(3, 1, 1, 4, 1.7))
+
+
+def passed_over(facts: Facts) -> None:
+    facts.ledger[0] = outcomes("r-11", inserted=[0])
+
+
+def end_not_reached(facts: Facts) -> None:
+    facts.fence[0] = 0
+
+
+def replayed_otherwise(facts: Facts) -> None:
+    facts.replayed_texts[0] = "c"
+
+
+def replayed_with_other_outcomes(facts: Facts) -> None:
+    facts.replayed_ledger[1] = outcomes("k", "d1", inserted=[0])
+
+
+def wrong_count(facts: Facts) -> None:
+    facts.calls[0].body["inserted"] = 3
+
+
+def wrong_on_repeat(facts: Facts) -> None:
+    facts.calls[2].body.update(updated=0, skipped=1)
+
+
+def wrong_order_told(facts: Facts) -> None:
+    facts.calls[0].body["orders"] = [{"index": 0, "outcome": "updated"}]
+
+
+def wrong_status(facts: Facts) -> None:
+    facts.calls[0].location = "/requests/r-11"
+    done = {"status": "done", "size": 3, "inserted": 1, "updated": 0, "skipped": 2}
+    facts.calls.append(Call("77", "client 1", "ant", (), 0, 3, "status", asked_of=PLAIN, status=200, body=done))
+
+
+def status_of_another(facts: Facts) -> None:
+    facts.calls.append(Call("77", "client 1", "bee", (), 0, 3, "status", asked_of=PLAIN, status=200, body={}))
+
+
+def event_of_another(facts: Facts) -> None:
+    facts.events[0] = replace(facts.events[0], partner="bee")
+
+
+def row_of_another(facts: Facts) -> None:
+    facts.rows["ant", "a"]["name"] = "bee 1"
+
+
+def refused_and_published(facts: Facts) -> None:
+    facts.events.append(event(0, 1, "66", ("b", 1)))
+
+
+def conflict_without_a_letter(facts: Facts) -> None:
+    facts.letters.clear()
+
+
+def broken_and_accepted(facts: Facts) -> None:
+    facts.calls[4].status = 200
+
+
+def lag(facts: Facts) -> None:
+    facts.lag_gone_s = None
+
+
+def somebody_waits(facts: Facts) -> None:
+    facts.not_served.append("client 1 on ingress 0")
+
+
+def died(facts: Facts) -> None:
+    facts.unexpected.append("consumer 1 ended by itself")
+
+
+def offsets_left(facts: Facts) -> None:
+    facts.committed[1] = 3
+
+
+def nobody_was_told(facts: Facts) -> None:
+    facts.results.pop(0)
+
+
+WRONG: dict[Callable[[Facts], None], str] = {
+    drop_event: "I1",
+    answer_too_early: "I1",
+    ghost_event: "I2",
+    ghost_row: "I2",
+    changed_on_the_way: "I2",
+    invalid_published: "I2",
+    published_under_two_ids: "I3",
+    one_id_for_two: "I3",
+    settled_twice: "I3",
+    never_settled: "I3",
+    conflict_settled: "I3",
+    two_bodies_under_one_key: "I3",
+    written_backwards: "I4",
+    written_by_a_zombie: "I4",
+    stale_row: "I5",
+    falsified_row: "I5",
+    row_lost: "I5",
+    row_of_another_time: "I5",
+    gap: "I6",
+    applied_twice: "I6",
+    end_not_reached: "I6",
+    passed_over: "I6",
+    replayed_otherwise: "I7",
+    replayed_with_other_outcomes: "I7",
+    wrong_count: "I8",
+    wrong_on_repeat: "I8",
+    wrong_order_told: "I8",
+    wrong_status: "I8",
+    status_of_another: "I9",
+    event_of_another: "I9",
+    row_of_another: "I9",
+    refused_and_published: "I10",
+    conflict_without_a_letter: "I10",
+    broken_and_accepted: "I10",
+    lag: "I11",
+    somebody_waits: "I11",
+    died: "I11",
+    offsets_left: "I11",
+    nobody_was_told: "I11",
+}
+
+
+@pytest.mark.parametrize("doctor", WRONG, ids=lambda doctor: doctor.__name__)
+def test_one_wrong_thing_is_found_by_its_invariant(doctor: Callable[[Facts], None]) -> None:
+    facts = right()
+    doctor(facts)
+    assert WRONG[doctor] in found(facts)
+
+
+def test_a_copy_of_a_record_is_no_second_event() -> None:
+    """A producer that cannot know whether it arrived sends it again."""
+    facts = right()
+    facts.events.append(event(1, 4, PLAIN, ("b", 1), 1))
+    facts.fence[1] = facts.committed[1] = 5
+    facts.fence_moves.append(FenceMove(3, 1, 4, 5, 1.7))
+    assert check(facts) == []
+
+
+def test_every_invariant_can_fail() -> None:
+    assert {rule.split()[0] for rule in RULES} == set(WRONG.values()) == {f"I{number}" for number in range(1, 12)}
+
+
+def test_after_a_restore_what_was_answered_before_may_be_applied_again() -> None:
+    facts = right()
+    answer_too_early(facts)
+    facts.faults.append(FaultSeen("postgres restore", "", 1.8, 2.2))
+    assert check(facts) == []
