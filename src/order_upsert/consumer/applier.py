@@ -7,7 +7,7 @@ from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import RequestPart, request_parts
-from order_upsert.consumer.record import Batch, Decoded, Event, Rejected
+from order_upsert.consumer.record import Batch, Decoded, Rejected
 from order_upsert.consumer.results import Reply
 from order_upsert.contracts.record import ReplyTo
 
@@ -60,7 +60,7 @@ class Applier:
             decoded for decoded in batch.records if decoded.record.offset < fence[decoded.record.partition]
         ]
 
-        rows = session.store.read_rows({decoded.key for decoded in fresh if isinstance(decoded, Event)})
+        rows = session.store.read_rows({decoded.key for decoded in fresh if not isinstance(decoded, Rejected)})
         folded = fold(fresh, rows)
         parts = request_parts(folded.outcomes)
         stored = _replies_again(session, applied_before)
