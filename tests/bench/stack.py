@@ -100,6 +100,12 @@ class Stack:
             "direct": self.direct.child.pid,
         }
 
+    def applied(self) -> int:
+        """Events that are in the tables, of all partitions."""
+        return int(
+            self.installation.sql("SELECT sum(next_offset)::bigint AS events FROM consumer_partition")[0]["events"]
+        )
+
     def empty_tables(self) -> None:
         """Both services start with empty tables, and with no checkpoint due from before."""
         self.execute("TRUNCATE orders, direct_orders")

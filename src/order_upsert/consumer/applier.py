@@ -64,7 +64,7 @@ class Applier:
         folded = fold(fresh, rows)
         parts = request_parts(folded.outcomes)
         stored = _replies_again(session, applied_before)
-        session.store.write_rows(folded.changed.values())
+        session.store.write_rows(folded.changed.values(), rows)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         if folded.rejected:

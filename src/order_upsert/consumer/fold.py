@@ -53,7 +53,7 @@ def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> Folded:
 
 
 def _checked(decoded: Decoded, row: RowState | None) -> Decoded:
-    """Held to everything that makes a record an event. Only the row's own value in its own partition may stay unread."""
+    """Held to everything that makes a record an event. Only the row's own value, in its partition, may stay unread."""
     if isinstance(decoded, Unread):
         if row is not None and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition:
             return decoded
