@@ -25,7 +25,7 @@ check: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 test: check
-	$(VENV)/bin/pytest -n 2 --dist loadfile
+	$(VENV)/bin/pytest -n 3 --dist loadfile
 
 bench: $(VENV)/.bench
 	PYTHONPATH=tests $(VENV)/bin/python -m bench

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from order_upsert.contracts.ledger import NoLedger
 from order_upsert.deploy import stack_file
 from order_upsert.deploy.errors import StackError
 from order_upsert.deploy.local.child import Child
@@ -67,7 +68,7 @@ def test_a_port_in_use_is_told_with_its_variable() -> None:
         with pytest.raises(StackError, match="ORDERS_X=<port>"):
             require_free(port, LOOPBACK, "x", "ORDERS_X")
         with pytest.raises(ServeError, match="ORDERS_PORT"):
-            serve(IngressSettings(kafka_bootstrap="x", port=port))
+            serve(IngressSettings(kafka_bootstrap="x", port=port), NoLedger())
 
 
 def test_servers_that_were_not_started_say_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from order_upsert.consumer.keys import Keys
 from order_upsert.consumer.ledger import Ledger
 from order_upsert.consumer.sqlstate import translate
 from order_upsert.consumer.store import Connection, Store
@@ -31,6 +32,7 @@ class Session:
         connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
         self.store = Store(connection)
         self.ledger = Ledger(connection, ledger_days)
+        self.keys = Keys(connection, ledger_days)
 
 
 class Database:

@@ -14,9 +14,12 @@ EVENT_TYPE = "integration.orders.upsert.v1"
 CORRELATION_HEADER = "kafka_correlationId"
 
 _EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Headers = Sequence[tuple[str, bytes | None]]
+Request = tuple[UUID, str]
+"""(request_id, partner_id): what a request is known by; foreign writers may use an id that another partner used."""
 
 
 class RecordError(OrdersError):
@@ -33,7 +36,10 @@ class ReplyTo:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What all events of one request share. `invalid` counts the items that were not published."""
+    """What all events of one request share. `invalid` counts the items that were not published.
+
+    `digest` is there where the partner sent an Idempotency-Key: 32 hex digits over the request's parsed value.
+    """
 
     request_id: UUID
     partner_id: str
@@ -42,6 +48,7 @@ class RequestContext:
     invalid: int
     reply_to: ReplyTo | None = None
     traceparent: str | None = None
+    digest: str | None = None
 
 
 @dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
@@ -55,6 +62,11 @@ class EventContext:
     size: int | None
     invalid: int | None
     reply_to: ReplyTo | None
+    digest: str | None = None
+
+    @property
+    def request(self) -> Request:
+        return self.request_id, self.partner_id
 
 
 class HeaderWriter:
@@ -72,6 +84,8 @@ class HeaderWriter:
             "ce_requestinvalid": str(request.invalid),
             CORRELATION_HEADER: str(request.request_id),
         }
+        if request.digest is not None:
+            shared["ce_requestdigest"] = request.digest
         if request.traceparent is not None:
             shared["traceparent"] = request.traceparent
         self._shared: list[tuple[str, str | bytes | None]] = [(name, text.encode()) for name, text in shared.items()]
@@ -112,6 +126,7 @@ def read_headers(headers: Headers | None) -> EventContext:
         size=_count(found, "ce_requestsize"),
         invalid=_count(found, "ce_requestinvalid"),
         reply_to=_reply_to(found),
+        digest=_digest(found),
     )
 
 
@@ -143,6 +158,15 @@ def _count(found: dict[str, bytes], name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= limits.ORDERS_PER_REQUEST_MAX):
         raise RecordError(f"header {name} should be a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
     return int(text)
+
+
+def _digest(found: dict[str, bytes]) -> str | None:
+    if "ce_requestdigest" not in found:
+        return None
+    text = _text(found, "ce_requestdigest")
+    if _DIGEST.fullmatch(text) is None:
+        raise RecordError("header ce_requestdigest should be 32 lower-case hex digits")
+    return text
 
 
 def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
