@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from order_upsert.contracts.order import Order, Product, invalid_reason
 from order_upsert.contracts.partner import token_sha256
-from order_upsert.ingress.orders import OrderBatch
+from order_upsert.ingress.body import OrderBatch
 
 POOL_CONNECTIONS = 10
 _COLUMNS = (

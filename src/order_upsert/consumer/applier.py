@@ -33,6 +33,8 @@ class Applier:
         self._bury = bury
         self.lost = Lost()
         """Requests whose events are conflicts, whatever the tables say."""
+        self.changes_rows = False
+        """Whether the last batch did: then the next one probably will, and its orders can be read ahead."""
 
     def apply(self, batch: Batch) -> list[Reply]:
         """Commits the whole batch and gives the replies that are due.
@@ -63,6 +65,7 @@ class Applier:
         asked = _sorted(session, new, self.lost)
         rows = session.store.read_rows({decoded.key for decoded in asked.fresh if not isinstance(decoded, Rejected)})
         folded = fold(asked.fresh, rows)
+        self.changes_rows = bool(folded.changed)
         parts = request_parts(folded.outcomes)
         again = _replies_again(session, applied_before)
         session.store.write_rows(folded.changed.values(), rows)

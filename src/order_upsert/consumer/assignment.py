@@ -16,6 +16,8 @@ StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
 
 COMMIT_TIMEOUT_S = 10.0
+COMMIT_EVERY_S = 0.1
+"""Each batch would be a request to the broker more, and a fifth of its work where batches are single orders."""
 _POLL_SLICE_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Assignment:
         self._new: set[int] = set()
         self._lost: set[int] = set()
         self._uncommitted: dict[int, int] = {}
+        self._committed_s = 0.0
         self._paused = False
         self._consumer = Consumer({**_config(settings), "on_commit": self._on_commit}, logger=_log)
 
@@ -56,6 +59,7 @@ class Assignment:
         self._lost.clear()
         first = self._consumer.poll(timeout_s)
         if first is None:
+            self._commit_noted()
             return [], {}
         return self._accept([first, *self._consumer.consume(records_max - 1, 0)])
 
@@ -78,18 +82,24 @@ class Assignment:
             self._assign({partition: offsets[partition]})
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
-        """Sets the watermark *answered*, without waiting: were it lost, replies would be sent again, no more.
+        """Sets the watermark *answered*, soon and without waiting: were it lost, replies would be sent again, no more.
 
         What a rebalance made fail is committed by the next call, which may bring nothing new.
         """
         self._uncommitted.update(next_offsets)
-        if self._uncommitted:
-            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
+        if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
+            self._commit_noted()
 
     def close(self) -> None:
         """Leaves the group."""
         self._stop.set()
+        self._commit_noted()
         self._consumer.close()
+
+    def _commit_noted(self) -> None:
+        if self._uncommitted:
+            self._committed_s = time.monotonic()
+            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
 
     def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
         if self._stop.is_set():
@@ -112,6 +122,7 @@ class Assignment:
                 _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
+        self._commit_noted()
         for item in revoked:
             self._positions.pop(item.partition, None)
             self._uncommitted.pop(item.partition, None)  # whoever has it now answers again
