@@ -1,6 +1,7 @@
 """The ledger `request_part`: what was answered, so that it can be answered again after any crash."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -8,10 +9,19 @@ import psycopg
 
 from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.record import Decoded
-from order_upsert.consumer.store import Connection
+from order_upsert.consumer.store import ARRAYS_ROWS_MAX, Connection
 from order_upsert.contracts.record import EventContext, Request
 from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
 
+_COLUMNS = {
+    "request_id": "uuid", "partition": "smallint", "first_offset": "bigint", "day": "date", "partner_id": "text",
+    "request_size": "smallint", "request_invalid": "smallint", "outcomes": "text", "digest": "text",
+}  # fmt: skip
+_COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
+_INSERT = (
+    f"INSERT INTO request_part ({', '.join(_COLUMNS)}) "
+    f"SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"
+)
 _DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
 
 
@@ -87,18 +97,22 @@ class Ledger:
                 )
 
     def write(self, parts: Iterable[RequestPart]) -> None:
-        """Raises RetryLaterError where another consumer dropped a day meanwhile: `ensure_days` then looks again."""
-        statement = (
-            "COPY request_part (request_id, partition, first_offset, day, partner_id, request_size, request_invalid, "
-            "outcomes, digest) FROM STDIN"
-        )
         rows = [_row(part) for part in parts if not self._is_past(part.day)]
         if not rows:
             return
+        if len(rows) <= ARRAYS_ROWS_MAX:
+            self._connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+            return
+        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def noticing_dropped_days(self) -> Iterator[None]:
+        """Around a transaction that writes. Raises RetryLaterError where another consumer dropped a day meanwhile:
+        `ensure_days` then looks again."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            yield
         except psycopg.errors.CheckViolation as error:
             if error.diag.constraint_name is not None:
                 raise

@@ -6,10 +6,12 @@ changes one all the same.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.record import EventContext, Headers
+
+_FIRST_DAY, _DAY_MS = date(1970, 1, 1).toordinal(), 86_400_000
 
 Key = tuple[str, str]
 """(partner_id, order_id): the primary key of an order."""
@@ -29,6 +31,11 @@ class Record:
     @property
     def time(self) -> datetime:
         return datetime.fromtimestamp(self.time_ms / 1000, UTC)
+
+    @property
+    def day(self) -> int:
+        """The date of its time in UTC, as a proleptic Gregorian ordinal (`date.fromordinal`)."""
+        return _FIRST_DAY + self.time_ms // _DAY_MS
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """The tables `orders` and `consumer_partition`: the fence, the rows, the watermark *applied*."""
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from typing import TypeVar
 
 import psycopg
 
@@ -8,14 +9,18 @@ from order_upsert.consumer.fold import RowState
 from order_upsert.consumer.record import Event, Key
 from order_upsert.consumer.row_text import COLUMNS, copy_line, products_json
 
-PLAIN_STATEMENT_ROWS_MAX = 8
-"""Up to here one statement with its rows as parameters beats a COPY, which needs a round trip more."""
+ARRAYS_ROWS_MAX = 100
+"""Up to here one statement with a column in each parameter beats a COPY: it can share a round trip with others."""
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 _VALUE_COLUMNS = COLUMNS[2:]  # behind the key
-_ROW_PLACEHOLDERS = "(" + ", ".join(["%s"] * len(COLUMNS)) + ")"
+_TYPES = (*["text"] * 9, *["bigint"] * 3, "bytea", "smallint", "bigint", "timestamptz")
 _ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
+)
+_UPSERT = (
+    f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST.replace('products', 'products::jsonb')} "
+    f"FROM unnest({', '.join(f'%b::{kind}[]' for kind in _TYPES)}) AS c ({_COLUMN_LIST}) {_ON_CONFLICT}"
 )
 _UPDATE = (
     "UPDATE orders AS o SET "
@@ -24,6 +29,9 @@ _UPDATE = (
 )
 
 Connection = psycopg.Connection[tuple[object, ...]]
+Value = TypeVar("Value")
+Pending = Callable[[], Value]
+"""Gives the answer to a statement that was sent; in a pipeline, nobody waits for it before."""
 
 
 class Store:
@@ -34,14 +42,14 @@ class Store:
         # Kept for the life of the connection; emptied at the end of every transaction.
         connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
 
-    def lock_fence(self, partitions: Iterable[int]) -> dict[int, int]:
+    def lock_fence(self, partitions: Iterable[int]) -> Pending[dict[int, int]]:
         """next_offset of each partition, locked in one order by everybody: a zombie waits here for the new owner."""
         rows = self._connection.execute(
             "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b) "
             "ORDER BY partition FOR UPDATE",
             [list(partitions)],
         )
-        return dict(rows)  # type: ignore[arg-type]
+        return lambda: dict(rows)  # type: ignore[arg-type]
 
     def read_fence(self) -> dict[int, int]:
         """next_offset of every partition, as it is at this moment."""
@@ -55,28 +63,24 @@ class Store:
             [list(next_offsets.keys()), list(next_offsets.values())],
         )
 
-    def read_rows(self, keys: Collection[Key]) -> dict[Key, RowState]:
+    def read_rows(self, keys: Collection[Key]) -> Pending[dict[Key, RowState]]:
         """What the fold needs of the rows that exist."""
         if not keys:
-            return {}
+            return dict
         partner_ids, order_ids = zip(*keys, strict=True)
         rows = self._connection.execute(
             "SELECT partner_id, order_id, event_partition, event_offset, content_hash FROM orders "
             "JOIN unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) USING (partner_id, order_id)",
             [list(partner_ids), list(order_ids)],
         )
-        return {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
+        return lambda: {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
 
     def write_rows(self, events: Collection[Event], existing: Container[Key]) -> None:
         """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
-        if len(events) <= PLAIN_STATEMENT_ROWS_MAX:
-            values = ", ".join([_ROW_PLACEHOLDERS] * len(events))
-            self._connection.execute(
-                f"INSERT INTO orders ({_COLUMN_LIST}) VALUES {values} {_ON_CONFLICT}",
-                [value for event in events for value in _row(event)],
-            )
+        if len(events) <= ARRAYS_ROWS_MAX:
+            self._connection.execute(_UPSERT, [list(column) for column in zip(*map(_row, events), strict=True)])
             return
         # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
         self._copy("orders", [event for event in events if event.key not in existing])
