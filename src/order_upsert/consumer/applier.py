@@ -12,7 +12,7 @@ from order_upsert.consumer.ledger import request_parts
 from order_upsert.consumer.record import Batch, Decoded, Rejected
 from order_upsert.consumer.repeats import Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
-from order_upsert.consumer.store import ARRAYS_ROWS_MAX
+from order_upsert.consumer.store import JSON_ROWS_MAX
 from order_upsert.contracts.record import Request
 from order_upsert.contracts.result import decode_outcomes
 
@@ -58,7 +58,7 @@ class Applier:
             days = {decoded.record.day for decoded in batch.records}
             session.ledger.ensure_days([date.fromordinal(day) for day in days])
             # A pipeline has no COPY; where there are few rows, nothing needs one, and two round trips do it all.
-            pipeline = session.connection.pipeline() if len(batch.records) <= ARRAYS_ROWS_MAX else nullcontext()
+            pipeline = session.connection.pipeline() if len(batch.records) <= JSON_ROWS_MAX else nullcontext()
             with session.ledger.noticing_dropped_days(), pipeline, session.connection.transaction():
                 return self._apply(session, batch)
 

@@ -1,5 +1,6 @@
 """The ledger `request_part`: what was answered, so that it can be answered again after any crash."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,19 +10,16 @@ import psycopg
 
 from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.record import Decoded
-from order_upsert.consumer.store import ARRAYS_ROWS_MAX, Connection
+from order_upsert.consumer.store import JSON_ROWS_MAX, Connection
 from order_upsert.contracts.record import EventContext, Request
 from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
 
-_COLUMNS = {
-    "request_id": "uuid", "partition": "smallint", "first_offset": "bigint", "day": "date", "partner_id": "text",
-    "request_size": "smallint", "request_invalid": "smallint", "outcomes": "text", "digest": "text",
-}  # fmt: skip
+_COLUMNS = (
+    "request_id", "partition", "first_offset", "day", "partner_id", "request_size", "request_invalid", "outcomes",
+    "digest",
+)  # fmt: skip
 _COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
-_INSERT = (
-    f"INSERT INTO request_part ({', '.join(_COLUMNS)}) "
-    f"SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"
-)
+_INSERT = "INSERT INTO request_part SELECT * FROM json_populate_recordset(NULL::request_part, %b::json)"
 _DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
 
 
@@ -100,8 +98,9 @@ class Ledger:
         rows = [_row(part) for part in parts if not self._is_past(part.day)]
         if not rows:
             return
-        if len(rows) <= ARRAYS_ROWS_MAX:
-            self._connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+        if len(rows) <= JSON_ROWS_MAX:
+            objects = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+            self._connection.execute(_INSERT, [json.dumps(objects, default=str)])
             return
         with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             for row in rows:

@@ -1,5 +1,6 @@
 """The tables `orders` and `consumer_partition`: the fence, the rows, the watermark *applied*."""
 
+import json
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import TypeVar
 
@@ -7,21 +8,17 @@ import psycopg
 
 from order_upsert.consumer.fold import RowState
 from order_upsert.consumer.record import Event, Key
-from order_upsert.consumer.row_text import COLUMNS, copy_line, products_json
+from order_upsert.consumer.row_text import COLUMNS, copy_line, json_row
 
-ARRAYS_ROWS_MAX = 100
-"""Up to here one statement with a column in each parameter beats a COPY: it can share a round trip with others."""
+JSON_ROWS_MAX = 100
+"""Up to here one statement with all rows in one JSON text beats a COPY: it can share a round trip with others."""
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 _VALUE_COLUMNS = COLUMNS[2:]  # behind the key
-_TYPES = (*["text"] * 9, *["bigint"] * 3, "bytea", "smallint", "bigint", "timestamptz")
 _ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
 )
-_UPSERT = (
-    f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST.replace('products', 'products::jsonb')} "
-    f"FROM unnest({', '.join(f'%b::{kind}[]' for kind in _TYPES)}) AS c ({_COLUMN_LIST}) {_ON_CONFLICT}"
-)
+_UPSERT = f"INSERT INTO orders SELECT * FROM json_populate_recordset(NULL::orders, %b::json) {_ON_CONFLICT}"
 _UPDATE = (
     "UPDATE orders AS o SET "
     + ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
@@ -45,9 +42,9 @@ class Store:
     def lock_fence(self, partitions: Iterable[int]) -> Pending[dict[int, int]]:
         """next_offset of each partition, locked in one order by everybody: a zombie waits here for the new owner."""
         rows = self._connection.execute(
-            "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b) "
+            "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b::int[]) "
             "ORDER BY partition FOR UPDATE",
-            [list(partitions)],
+            [f"{{{','.join(map(str, partitions))}}}"],
         )
         return lambda: dict(rows)  # type: ignore[arg-type]
 
@@ -58,9 +55,9 @@ class Store:
 
     def set_fence(self, next_offsets: Mapping[int, int]) -> None:
         self._connection.execute(
-            "UPDATE consumer_partition AS p SET next_offset = n.next_offset "
-            "FROM unnest(%b::int[], %b::bigint[]) AS n (partition, next_offset) WHERE p.partition = n.partition",
-            [list(next_offsets.keys()), list(next_offsets.values())],
+            "UPDATE consumer_partition AS p SET next_offset = n.next_offset::bigint "
+            "FROM json_each_text(%b::json) AS n (partition, next_offset) WHERE p.partition = n.partition::int",
+            [json.dumps(next_offsets)],
         )
 
     def read_rows(self, keys: Collection[Key]) -> Pending[dict[Key, RowState]]:
@@ -79,8 +76,8 @@ class Store:
         """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
-        if len(events) <= ARRAYS_ROWS_MAX:
-            self._connection.execute(_UPSERT, [list(column) for column in zip(*map(_row, events), strict=True)])
+        if len(events) <= JSON_ROWS_MAX:
+            self._connection.execute(_UPSERT, [f"[{','.join(map(json_row, events))}]"])
             return
         # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
         self._copy("orders", [event for event in events if event.key not in existing])
@@ -94,12 +91,3 @@ class Store:
         if text:
             with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
                 copy.write(text)
-
-
-def _row(event: Event) -> tuple[object, ...]:
-    order, record = event.order, event.record
-    return (
-        event.context.partner_id, order.order_id, order.name, order.phone, order.address, order.email,
-        order.refferral_code, order.user_id, products_json(order), order.total_amount, order.discount, order.total_qty,
-        event.content_hash, record.partition, record.offset, record.time,
-    )  # fmt: skip
