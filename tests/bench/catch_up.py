@@ -10,12 +10,10 @@ from uuid import uuid4
 
 from confluent_kafka import Producer
 
-from bench.meter import Meter, Reading
 from bench.sample import order_template
 from bench.stack import Stack
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext
-from order_upsert.deploy.local.child import Child
 
 ORDERS_PER_REQUEST = 500
 _TEMPLATES = 500
@@ -25,16 +23,14 @@ _TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """A backlog that was worked off, from the first commit to the last."""
+    """A backlog that was worked off, from the first commit to the last. `cpu_s_per_10k`: by process."""
 
-    events: int
-    seconds: float
-    before: Reading
-    after: Reading
-
-    @property
-    def events_per_s(self) -> float:
-        return self.events / self.seconds
+    backlog: str
+    consumers: int
+    events_per_s: float
+    cpu_s_per_10k: dict[str, float]
+    consumer_mib: float
+    wal_bytes_per_event: float
 
 
 def write_backlog(stack: Stack, events: int, first: int, total: int) -> None:
@@ -57,29 +53,33 @@ def write_backlog(stack: Stack, events: int, first: int, total: int) -> None:
         raise RuntimeError("the backlog was not written")
 
 
-def catch_up(stack: Stack, consumers: int) -> CaughtUp:
+def catch_up(stack: Stack, backlog: str, consumers: int) -> CaughtUp:
     """Starts `consumers`, and measures from their first commit until they stand at the end; stops them again."""
     installation = stack.installation
     ends = sum(installation.end_offsets(installation.settings.topics.upserts).values())
     start = stack.applied()
-    stack.consumers = [_starting_consumer(stack) for _ in range(consumers)]
-    meter = Meter(stack.pids(), stack.kafka.folder / "log", stack.postgres.url())
+    stack.consumers = [stack.installation.start("consumer") for _ in range(consumers)]
+    meter = stack.meter()
     deadline = time.monotonic() + _TIMEOUT_S
     while (first := stack.applied()) == start:
         _wait(deadline)
     before, from_s = meter.read(), time.perf_counter()
     while (applied := stack.applied()) < ends:
         _wait(deadline)
-    result = CaughtUp(applied - first, time.perf_counter() - from_s, before, meter.read())
+    seconds, after = time.perf_counter() - from_s, meter.read()
     meter.close()
+    events = applied - first
     for child in stack.consumers:
         child.stop()
     stack.consumers = []
-    return result
-
-
-def _starting_consumer(stack: Stack) -> Child:
-    return stack.installation.start("consumer")
+    return CaughtUp(
+        backlog=backlog,
+        consumers=consumers,
+        events_per_s=events / seconds,
+        cpu_s_per_10k={name: cpu_s / events * 10_000 for name, cpu_s in after.cpu_since(before).items()},
+        consumer_mib=max(size for name, size in after.memory_bytes.items() if name.startswith("consumer")) / 2**20,
+        wal_bytes_per_event=(after.wal_bytes - before.wal_bytes) / events,
+    )
 
 
 def _wait(deadline: float) -> None:

@@ -27,12 +27,12 @@ _RECEIVE_BYTES = 65536
 class Task:
     """What to do. `requests_per_s` makes it an open loop."""
 
-    port: int
-    token: str
     connections: int
     orders: int
     warm_up_s: float
     measure_s: float
+    port: int = 0  # this and the token the stack knows
+    token: str = ""
     requests_per_s: float | None = None
     products: int = 1
     first: int = 0

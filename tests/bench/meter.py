@@ -1,6 +1,7 @@
 """What a load costs: CPU and memory of every process with its children, bytes in Kafka and in Postgres's log."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,17 @@ class Meter:
 def _cpu_s(process: psutil.Process) -> float:
     """Its own, that of its children, and of those that have ended: Postgres has one for each connection."""
     own = process.cpu_times()
-    children = (child.cpu_times() for child in process.children(recursive=True))
-    return sum((own.user, own.system, own.children_user, own.children_system)) + sum(
-        child.user + child.system for child in children
-    )
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            times = child.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def _memory_bytes(process: psutil.Process) -> int:
-    return sum(int(each.memory_full_info().pss) for each in [process, *process.children(recursive=True)])
+    total = 0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += int(each.memory_full_info().pss)
+    return total

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 PATH = "/api/integration/orders"
 _BODIES = 16
+_SCATTER = 7_368_787  # a prime: every number comes once before any comes again
 _FIRST = ("Ada", "Amir", "Bo", "Chen", "Dora", "Emre", "Femi", "Gita", "Hugo", "Ines", "Jan", "Kofi", "Lena", "Mina")
 _LAST = ("Abe", "Becker", "Costa", "Diaz", "Evans", "Fischer", "Garcia", "Haas", "Ito", "Jones", "Khan", "Okafor")
 _STREET = ("Main", "High", "Park", "Oak", "Lake", "Hill", "Church", "Mill", "River", "Spring")
@@ -30,8 +31,8 @@ def order_template(rng: random.Random, products: int) -> str:
 class Requests:
     """HTTP requests with `orders` orders each, numbered from `first` on; the same seed gives the same ones.
 
-    With `keys`, the numbers begin again after so many: with another `total` the orders are then updates, with the same
-    one they are what stands there.
+    With `keys`, they are scattered over so many numbers and begin again after them: with another `total` such orders
+    are updates, with the same one they are what stands there.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class Requests:
             template = self._bodies[number // self.orders % _BODIES]
             values: list[int] = []
             for position in range(number, number + self.orders):
-                values += (self._first + (position % self._keys if self._keys else position), self._total)
+                offset = position * _SCATTER % self._keys if self._keys else position
+                values += (self._first + offset, self._total)
             body = template % tuple(values)
             yield b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
             number += self.orders

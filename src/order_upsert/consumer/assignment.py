@@ -236,9 +236,10 @@ def _config(settings: ConsumerSettings) -> dict[str, object]:
             auto_offset_reset="error",
             isolation_level="read_committed",
             fetch_queue_backoff_ms=5,
-            # What is fetched ahead, all partitions together, and so the memory of this process.
-            queued_max_messages_kbytes=16 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
+            # What is fetched ahead, and so the memory of this process: compressed, it is five times as much.
+            queued_max_messages_kbytes=8 * 1024,
+            fetch_max_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=256 * 1024,
             fetch_wait_max_ms=500,
             reconnect_backoff_max_ms=1000,
             **protocol,

@@ -56,11 +56,15 @@ group.consumer.session.timeout.ms=6000
 
 
 class KafkaBroker:
-    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had."""
+    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    `lives_long`: Java may compile for speed. It pays after a minute of load, and costs more before.
+    """
+
+    def __init__(self, folder: Path, port: int, *, lives_long: bool = False) -> None:
         self.folder = folder.resolve()
         self.port = port
+        self._lives_long = lives_long
         self._child: Child | None = None
 
     @property
@@ -89,6 +93,7 @@ class KafkaBroker:
             "-Xmx512m",
             "-XX:+UseSerialGC",
             "-Xshare:auto",
+            *([] if self._lives_long else ["-XX:TieredStopAtLevel=1"]),
         ]
         command: list[str | Path] = [
             *java,
