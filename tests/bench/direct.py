@@ -65,7 +65,8 @@ async def with_psycopg(url: str) -> AsyncIterator[Upsert]:
             statement = f"{_INSERT} VALUES {', '.join([_VALUES] * len(rows))} {_ON_CONFLICT}"
             async with pool.connection() as connection:
                 cursor = await connection.execute(statement.encode(), [value for row in rows for value in row])
-                return await cursor.fetchall()
+                written: Sequence[tuple[bool]] = await cursor.fetchall()
+                return written
 
         yield upsert
 

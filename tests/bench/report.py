@@ -1,5 +1,6 @@
 """The tables on the screen, and the picture of latency against offered load."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
@@ -9,14 +10,14 @@ from rich.table import Table
 from bench.catch_up import CaughtUp
 from bench.experiments import SERVICES, median_of, ratios
 from bench.measured import Run
-from bench.stack import DRIVERS
+from bench.stack import DRIVERS, Service
 
 _GOALS = {
     "batches of 500, 8 connections": "3 times direct",
     "single orders, 64 connections": "2 times direct",
     "single order, 1 connection": "p50 ≤ 2 times direct, p99 ≤ 5 times p50",
 }
-OfferedRuns = dict[str, list[tuple[float, Run]]]
+OfferedRuns = Mapping[Service, list[tuple[float, Run]]]
 
 
 def print_pairs(console: Console, runs: list[Run]) -> None:

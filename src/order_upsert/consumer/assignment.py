@@ -3,14 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from operator import methodcaller
 from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.group import group_config
 from order_upsert.consumer.record import Record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.contracts.record import UNREADABLE, Headers
 
 StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
@@ -19,6 +22,7 @@ COMMIT_TIMEOUT_S = 10.0
 COMMIT_EVERY_S = 0.1
 """Each batch would be a request to the broker more, and a fifth of its work where batches are single orders."""
 _POLL_SLICE_S = 0.1
+_read_headers = methodcaller("headers")
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +42,7 @@ class Assignment:
         self._uncommitted: dict[int, int] = {}
         self._committed_s = 0.0
         self._paused = False
-        self._consumer = Consumer({**_config(settings), "on_commit": self._on_commit}, logger=_log)
+        self._consumer = Consumer({**group_config(settings), "on_commit": self._on_commit}, logger=_log)
 
     def subscribe(self) -> None:
         self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -194,7 +198,18 @@ class Assignment:
 
 def _record(message: Message, partition: int, offset: int) -> Record:
     _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+    return Record(partition, offset, time_ms, message.key(), message.value(), _headers(message))
+
+
+def _headers(message: Message) -> Headers:
+    """For a name that is not UTF-8 the client library gives a broken list, and leaves an exception set behind.
+
+    CPython looks for that after a call, but not in code that it has specialised: a methodcaller always looks.
+    """
+    try:
+        return _read_headers(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return ((UNREADABLE, None),)  # the record is one for the dead letters
 
 
 def _report(error: KafkaError, partition: int | None) -> None:
@@ -213,35 +228,3 @@ def _report(error: KafkaError, partition: int | None) -> None:
         raise ConsumerStoppedError(f"Kafka refuses this consumer: {error.str()}")
     else:
         _log.warning("Kafka: %s", error.str())
-
-
-def _config(settings: ConsumerSettings) -> dict[str, object]:
-    # A silent member is missed after 6 s. In KIP-848 groups the broker alone sets these times.
-    protocol: dict[str, str | int] = (
-        {"group_protocol": "consumer"}
-        if settings.group_protocol == "consumer"
-        else {
-            "group_protocol": "classic",
-            "partition_assignment_strategy": "cooperative-sticky",
-            "heartbeat_interval_ms": 500,
-            "session_timeout_ms": 6000,
-        }
-    )
-    return {
-        **settings.client_config(
-            client_id="order-upsert-consumer",
-            group_id=settings.topics.consumer_group,
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            auto_offset_reset="error",
-            isolation_level="read_committed",
-            fetch_queue_backoff_ms=5,
-            # What is fetched ahead, and so the memory of this process: compressed, it is five times as much.
-            queued_max_messages_kbytes=8 * 1024,
-            fetch_max_bytes=4 * 1024 * 1024,
-            max_partition_fetch_bytes=256 * 1024,
-            fetch_wait_max_ms=500,
-            reconnect_backoff_max_ms=1000,
-            **protocol,
-        )
-    }

@@ -16,7 +16,7 @@ from order_upsert.consumer.errors import ConsumerError, RetryLaterError
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.record import Batch, Unread
-from order_upsert.consumer.results import result_record
+from order_upsert.consumer.results import Reply, result_record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
 
@@ -108,8 +108,7 @@ class Worker:
         return answered
 
     def _apply_and_answer(self, batch: Batch) -> None:
-        replies = self._applier.apply(batch)
-        self._producer.send(map(result_record, replies), to_foreign_topics=True)
+        self._answer(self._applier.apply(batch))
 
     def _settle(self) -> set[int]:
         """Waits for the batch in flight. Where anything fails, all is done again: fence and ledger make that exact.
@@ -123,21 +122,33 @@ class Worker:
         self._in_flight = None
         for attempt in attempts(self._stop, self._assignment.wait):
             with attempt:
-                # During a wait partitions may have gone to someone else, who does the same.
-                batch = batch.only(batch.starts.keys() - lost - self._assignment.lost)
-                if not batch.records:
-                    return set()
                 begun, answered = answered, None
+                if begun is None:
+                    # During a wait partitions may have gone to someone else, who does the same.
+                    batch = batch.only(batch.starts.keys() - lost - self._assignment.lost)
+                    if not batch.records:
+                        return set()
+                    begun = self._begin(batch)
                 try:
-                    (begun or self._begin(batch)).result()
+                    begun.result()
                 except FenceBehindError as error:
                     _log.warning("%s", error)
                     self._put_back()
                     again = {**batch.starts, **error.next_offsets}
                     self._assignment.rewind(again)
                     return set(again)
-                self._assignment.commit(batch.ends)
+                self._assignment.commit(batch.only(batch.starts.keys() - lost - self._assignment.lost).ends)
         return set()
+
+    def _answer(self, replies: list[Reply]) -> None:
+        """Writers of events may name a topic of their own for the reply, but none that is ours for something else."""
+        topics = self._settings.topics
+        named = {reply.reply_to.topic for reply in replies}
+        refused = named & {topics.upserts, topics.dlq, topics.partners}
+        if refused:
+            _log.warning("no replies go to %s", sorted(refused))
+        records = [result_record(reply) for reply in replies if reply.reply_to.topic not in refused]
+        self._producer.send(records, foreign=named - {topics.results})
 
     def _check_fence(self) -> None:
         """Finds a database that was put back while nothing arrived."""
