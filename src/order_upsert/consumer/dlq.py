@@ -5,7 +5,7 @@ from order_upsert.consumer.record import Rejected
 from order_upsert.contracts.topics import Topics
 
 CONNECTOR_NAME = "order-upsert"
-_PREFIX = "__connect.errors."
+PREFIX = "__connect.errors."
 _REASON_CHARS_MAX = 2000
 
 
@@ -21,6 +21,6 @@ def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
     # A letter that was redriven and came back has reasons of before: the newest one counts.
-    original = [(name, value) for name, value in record.headers if not name.startswith(_PREFIX)]
-    headers = [*original, *((_PREFIX + name, text.encode()) for name, text in reason.items())]
+    original = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    headers = [*original, *((PREFIX + name, text.encode()) for name, text in reason.items())]
     return Outgoing(topics.dlq, record.key, record.value, headers)
