@@ -3,6 +3,12 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+
+from typer.testing import CliRunner
+
+from order_upsert.contracts.errors import OrdersError
+from order_upsert.deploy.cli import app
 
 
 def orders(
@@ -14,3 +20,19 @@ def orders(
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=60, input=answer
     )
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def orders_here(*arguments: str, env: dict[str, str], answer: str = "") -> Done:
+    """The same inside this process, which saves the second that a start takes."""
+    result = CliRunner().invoke(app, arguments, input=answer, env={**env, "COLUMNS": "200"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit | OrdersError):
+        raise result.exception
+    told = f"{result.exception}" if isinstance(result.exception, OrdersError) else ""
+    return Done(result.exit_code, result.stdout, result.stderr + told)

@@ -61,10 +61,12 @@ class Applier:
         ]
 
         rows = session.store.read_rows({decoded.key for decoded in fresh if isinstance(decoded, Event)})
-        folded = fold(fresh, rows)
+        letters = session.open_letters.read({decoded.key for decoded in fresh if decoded.key is not None})
+        folded = fold(fresh, rows, letters)
         parts = request_parts(folded.outcomes)
         stored = _replies_again(session, applied_before)
         session.store.write_rows(folded.changed.values())
+        session.open_letters.write(folded.letters)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         if folded.rejected:

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from order_upsert.consumer.ledger import Ledger
+from order_upsert.consumer.open_letters import OpenLetters
 from order_upsert.consumer.sqlstate import translate
 from order_upsert.consumer.store import Connection, Store
 
@@ -31,6 +32,7 @@ class Session:
         connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
         self.store = Store(connection)
         self.ledger = Ledger(connection, ledger_days)
+        self.open_letters = OpenLetters(connection)
 
 
 class Database:

@@ -10,6 +10,7 @@ _REASON_CHARS_MAX = 2000
 
 
 def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
+    """Its time is that of the event, so that a letter can be redriven with it."""
     record = rejected.record
     reason = {
         "topic": topics.upserts,
@@ -23,4 +24,4 @@ def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
     # A letter that was redriven and came back has reasons of before: the newest one counts.
     original = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     headers = [*original, *((PREFIX + name, text.encode()) for name, text in reason.items())]
-    return Outgoing(topics.dlq, record.key, record.value, headers)
+    return Outgoing(topics.dlq, record.key, record.value, headers, time_ms=rejected.time_ms)

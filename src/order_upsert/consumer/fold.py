@@ -24,37 +24,63 @@ class RowState:
 
 @dataclass(slots=True)
 class Folded:
-    """`outcomes` of the records that belong to a request, in order; `changed`: the last state of each changed key."""
+    """`outcomes` of the records that belong to a request, in order; `changed`: the last state of each changed key.
+
+    `letters`: keys of which the newest dead letter is another one now, None where it does not count any more.
+    """
 
     outcomes: list[tuple[Decoded, Outcome]] = field(default_factory=list)
     changed: dict[Key, Event] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    letters: dict[Key, int | None] = field(default_factory=dict)
 
 
-def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> Folded:
-    """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist."""
+def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState], letters: Mapping[Key, int] | None = None) -> Folded:
+    """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist.
+
+    `letters`: the offset of the newest dead letter of a key, where it is newer than the row. An event with the row's
+    own value then moves the row's offset, which it need not do else: without that, the letter could not be told to be
+    the older one when it is redriven.
+    """
     folded = Folded()
     states = dict(rows)
+    letters = letters or {}
     for decoded in records:
         if isinstance(decoded, Event):
             decoded = _unless_misplaced(decoded, states.get(decoded.key))
         if isinstance(decoded, Rejected):
             folded.rejected.append(decoded)
+            _note_letter(folded.letters, decoded, letters, states)
             if decoded.context is not None:
                 folded.outcomes.append((decoded, Outcome.INVALID))
             continue
         outcome = _outcome(decoded, states.get(decoded.key))
         folded.outcomes.append((decoded, outcome))
-        if outcome in (Outcome.INSERTED, Outcome.UPDATED):
+        letter = folded.letters.get(decoded.key, letters.get(decoded.key)) if letters or folded.letters else None
+        if outcome in (Outcome.INSERTED, Outcome.UPDATED) or (outcome is Outcome.UNCHANGED and letter is not None):
             folded.changed[decoded.key] = decoded
-            states[decoded.key] = RowState(decoded.record.partition, decoded.record.offset, decoded.content_hash)
+            states[decoded.key] = RowState(decoded.record.partition, decoded.offset, decoded.content_hash)
+            if letter is not None and letter <= decoded.offset:
+                folded.letters[decoded.key] = None
     return folded
+
+
+def _note_letter(
+    noted: dict[Key, int | None], rejected: Rejected, letters: Mapping[Key, int], states: Mapping[Key, RowState]
+) -> None:
+    """Remembers where an event stands that may be redriven; not one whose place says nothing in its key's partition."""
+    key, partition = rejected.key, rejected.record.partition
+    if key is None or partition != partition_of(rejected.record.key or b"", UPSERT_PARTITIONS):
+        return
+    row, known = states.get(key), noted.get(key, letters.get(key))
+    if (row is None or row.offset < rejected.offset) and (known is None or known < rejected.offset):
+        noted[key] = rejected.offset
 
 
 def _outcome(event: Event, row: RowState | None) -> Outcome:
     if row is None:
         return Outcome.INSERTED
-    if event.record.offset <= row.offset:
+    if event.offset <= row.offset or event.is_foreign:
         return Outcome.STALE
     if event.content_hash == row.content_hash:
         return Outcome.UNCHANGED

@@ -53,6 +53,7 @@ class History:
         self._refused = refused
         self._states: dict[Key, RowState] = {}
         self._orders: dict[Key, Order] = {}
+        self._letters: dict[Key, int] = {}
 
     def versions(self, records: Iterable[Record]) -> Iterator[Version]:
         for record in records:
@@ -63,7 +64,12 @@ class History:
         why = self._refused.get((record.partition, record.offset))
         if isinstance(decoded, Event) and why is not None:
             decoded = Rejected(record, decoded.context, "TASK_PUT", "DeadLetter", why)
-        folded = fold([decoded], self._states)
+        folded = fold([decoded], self._states, self._letters)
+        for key, letter in folded.letters.items():
+            if letter is None:
+                del self._letters[key]
+            else:
+                self._letters[key] = letter
         outcome = folded.outcomes[0][1] if folded.outcomes else None
         if folded.rejected:
             return Version(record, folded.rejected[0], outcome, [], folded.rejected[0].reason)
@@ -72,7 +78,7 @@ class History:
         if decoded.key in folded.changed:
             changes = differences(self._orders.get(decoded.key), decoded.order)
             self._orders[decoded.key] = decoded.order
-            self._states[decoded.key] = RowState(record.partition, record.offset, decoded.content_hash)
+            self._states[decoded.key] = RowState(record.partition, decoded.offset, decoded.content_hash)
         return Version(record, decoded, outcome, changes, None)
 
 

@@ -4,7 +4,7 @@ A letter stays for ever: it is the record of the decision not to apply an event,
 redriven or discarded is a record of its own behind it, in the same partition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,26 +77,36 @@ def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
 
 
 class LetterBox:
-    """Letters in the order in which they were read, with what was done about each.
+    """Collects letters that pass a filter, and forgets those that were settled, unless they are wanted too."""
 
-    The same event may have two letters, where a consumer died between its acknowledgement and the commit.
-    """
+    def __init__(self, let_through: Callable[[Letter], bool], *, settled_too: bool) -> None:
+        self._let_through = let_through
+        self._settled_too = settled_too
+        self._letters: dict[tuple[int, int], tuple[Letter, Settled | None]] = {}
 
-    def __init__(self) -> None:
-        self.letters: list[Letter] = []
-        self._settled: dict[tuple[int, int], Settled] = {}
+    def __len__(self) -> int:
+        return len(self._letters)
 
     def add(self, records: Iterable[Record]) -> None:
+        """Records of the dead-letter topic, in each partition by offset."""
         for record in records:
             letter = read_letter(record)
-            if letter is not None:
-                self.letters.append(letter)
-                continue
-            headers = dict(record.headers)
-            settled, offset = headers.get(_SETTLED_HEADER), headers.get(_OFFSET_HEADER) or b""
-            if settled in (b"redriven", b"discarded") and offset.isdigit():
-                self._settled[record.partition, int(offset)] = Settled(settled.decode())
+            if letter is None:
+                self._settle(record)
+            elif self._let_through(letter):
+                self._letters[record.partition, record.offset] = letter, None
 
-    def settled(self, letter: Letter) -> Settled | None:
-        """None while nothing was done about it."""
-        return self._settled.get((letter.record.partition, letter.record.offset))
+    def letters(self) -> list[tuple[Letter, Settled | None]]:
+        """In the order of their events. An event has two where a consumer died before it committed the first."""
+        return sorted(self._letters.values(), key=lambda found: (found[0].partition, found[0].offset))
+
+    def _settle(self, record: Record) -> None:
+        headers = dict(record.headers)
+        settled, offset = headers.get(_SETTLED_HEADER) or b"", headers.get(_OFFSET_HEADER) or b""
+        if settled.decode(errors="replace") not in list(Settled) or not offset.isdigit():
+            return
+        place = record.partition, int(offset)
+        if place in self._letters and self._settled_too:
+            self._letters[place] = self._letters[place][0], Settled(settled.decode())
+        else:
+            self._letters.pop(place, None)

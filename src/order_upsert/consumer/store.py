@@ -86,9 +86,9 @@ class Store:
 
 
 def _row(event: Event) -> tuple[object, ...]:
-    order, record = event.order, event.record
+    order = event.order
     return (
         event.context.partner_id, order.order_id, order.name, order.phone, order.address, order.email,
         order.refferral_code, order.user_id, _PRODUCTS.dump_json(order.products).decode(), order.total_amount,
-        order.discount, order.total_qty, event.content_hash, record.partition, record.offset, record.time,
+        order.discount, order.total_qty, event.content_hash, event.record.partition, event.offset, event.time,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.record import Record
@@ -61,9 +62,10 @@ class TopicReader:
         """The first offset that is there, and the one after the last, of each partition at this moment."""
         first, ends = {}, {}
         for partition in partitions:
+            where = TopicPartition(self.topic, partition)
             try:
-                first[partition], ends[partition] = self._consumer.get_watermark_offsets(
-                    TopicPartition(self.topic, partition), timeout=ANSWER_TIMEOUT_S, cached=False
+                first[partition], ends[partition] = _retrying()(
+                    self._consumer.get_watermark_offsets, where, timeout=ANSWER_TIMEOUT_S, cached=False
                 )
             except KafkaException as error:
                 raise self._explained(error.args[0], partition) from None
@@ -148,3 +150,14 @@ def record_of(message: Message) -> Record:
     assert offset is not None
     _, time_ms = message.timestamp()
     return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+
+
+def _retrying() -> Retrying:
+    """While topics are made, and while brokers change, a partition has no leader for a moment."""
+    passing = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+    return Retrying(
+        retry=retry_if_exception(lambda e: isinstance(e, KafkaException) and e.args[0].code() in passing),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(ANSWER_TIMEOUT_S),
+        reraise=True,
+    )

@@ -13,6 +13,7 @@ from rich.table import Table
 from order_upsert.contracts.errors import OrdersError
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
 from order_upsert.deploy.admin import load_kafka
+from order_upsert.deploy.commands import dlq
 from order_upsert.deploy.commands.history import history
 from order_upsert.deploy.console import err, out, use_running_stack
 from order_upsert.deploy.logs import log_to_stderr
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 partners_app = typer.Typer(help="Who may post orders, and with which tokens.", no_args_is_help=True)
 app.add_typer(partners_app, name="partners")
+app.add_typer(dlq.app, name="dlq")
 app.command()(history)
 
 

@@ -25,3 +25,7 @@ class NothingFoundError(DeployError):
 
 class NotConfirmedError(DeployError):
     """The person at the terminal did not say yes. Nothing was done."""
+
+
+class SelectionError(DeployError):
+    """What was asked for cannot be told from what was typed: an unknown id, no time, too much at once."""

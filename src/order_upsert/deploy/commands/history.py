@@ -77,6 +77,7 @@ def _records(settings: KafkaSettings, topic: str, key: bytes, what: str) -> Iter
 def as_object(version: Version) -> dict[str, Any]:
     """One line of `--json`. Times are RFC 3339 in UTC."""
     context = version.decoded.context
+    origin = None if context is None else context.origin
     return {
         "time": version.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "partner": version.partner_id,
@@ -84,6 +85,7 @@ def as_object(version: Version) -> dict[str, Any]:
         "index": None if context is None else context.index,
         "partition": version.record.partition,
         "offset": version.record.offset,
+        "origin": None if origin is None else {"partition": origin.partition, "offset": origin.offset},
         "outcome": version.outcome,
         "reason": version.reason,
         "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in version.changes],
@@ -99,11 +101,18 @@ def _table(versions: list[Version]) -> Table:
             f"{version.time:%Y-%m-%d %H:%M:%S.%f}"[:-3],
             version.partner_id or "?",
             "?" if context is None else f"{context.request_id}/{context.index}",
-            f"{version.record.partition}:{version.record.offset}",
+            _place(version),
             version.outcome or "not applied",
             Text("\n".join(map(_sentence, version.changes)) or version.reason or ""),
         )
     return table
+
+
+def _place(version: Version) -> str:
+    context, place = version.decoded.context, f"{version.record.partition}:{version.record.offset}"
+    if context is None or context.origin is None:
+        return place
+    return f"{place}\nredriven from {context.origin.partition}:{context.origin.offset}"
 
 
 def _sentence(change: Change) -> str:
