@@ -1,6 +1,6 @@
 """The one connection of a consumer process: made when it is needed, made anew when it broke."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,9 +38,12 @@ class Session:
 class Database:
     """Hands out the session. Errors of psycopg leave it as errors of ours, with the connection closed if it broke."""
 
-    def __init__(self, url: str, ledger_days: int) -> None:
+    def __init__(
+        self, url: str, ledger_days: int, make_session: Callable[[Connection, int], Session] = Session
+    ) -> None:
         self._url = url
         self._ledger_days = ledger_days
+        self._make_session = make_session
         self._session: Session | None = None
 
     @contextmanager
@@ -69,7 +72,7 @@ class Database:
             **_KEEPALIVE,
         )
         try:
-            return Session(connection, self._ledger_days)
+            return self._make_session(connection, self._ledger_days)
         except BaseException:
             connection.close()
             raise

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
@@ -70,6 +71,16 @@ class TopicReader:
             except KafkaException as error:
                 raise self._explained(error.args[0], partition) from None
         return first, ends
+
+    def offsets_at(self, time: datetime, partitions: Collection[int]) -> dict[int, int]:
+        """The first offset at `time` or later, of each partition that has one."""
+        time_ms = round(time.timestamp() * 1000)
+        asked = [TopicPartition(self.topic, partition, time_ms) for partition in partitions]
+        try:
+            found = _retrying()(self._consumer.offsets_for_times, asked, timeout=ANSWER_TIMEOUT_S)
+        except KafkaException as error:
+            raise self._explained(error.args[0], None) from None
+        return {item.partition: item.offset for item in found if item.offset >= 0}
 
     def read(
         self, starts: Mapping[int, int], ends: Ends, wanted: Callable[[Message], bool] | None = None
