@@ -1,11 +1,14 @@
 """The single transaction on a real Postgres: the fence, the rows, the ledger, and what is refused."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count, islice
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -19,10 +22,13 @@ from order_upsert.consumer.errors import (
     RefusedByPostgresError,
     RetryLaterError,
 )
+from order_upsert.consumer.lookup import PostgresLedger
 from order_upsert.consumer.record import Batch, Record, Rejected
+from order_upsert.consumer.repeats import Lost
 from order_upsert.consumer.results import Reply
+from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
 from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
+from order_upsert.contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
 from support.events import REPLY_TO, TIME, batch, event, record
 from support.orders import an_order
 from support.waiting import eventually
@@ -291,3 +297,107 @@ def test_a_letter_is_remembered_until_something_newer_stands_there(
     assert sql("SELECT event_offset FROM orders ORDER BY order_id") == [{"event_offset": 3}, {"event_offset": 1}]
     applier.apply(batch([event(4, "fine")]))
     assert sql("SELECT event_offset FROM orders WHERE order_id = 'O-1'") == [{"event_offset": 3}]
+
+
+A, B = "a" * 32, "b" * 32
+
+
+def test_a_keyed_event_that_comes_again_is_answered_and_not_applied(applier: Applier, sql: Sql) -> None:
+    """In a later batch, and in the same one."""
+    first = [event(0, "1", index=0, reply_to=REPLY_TO, digest=A), event(1, "2", index=1, reply_to=REPLY_TO, digest=A)]
+    [told] = applier.apply(batch(first))
+    between = event(2, "between", request=2)
+    again = [event(3, "1", index=0, reply_to=REPLY_TO, digest=A), event(4, "1", index=0, reply_to=REPLY_TO, digest=A)]
+    assert applier.apply(batch([between, *again])) == [replace(told, stored=True)]
+    assert sql("SELECT name FROM orders") == [{"name": "between"}]
+    assert len(sql("SELECT * FROM request_part")) == 2
+    assert fence(sql) == {first[0].record.partition: 5}
+
+
+def test_the_key_belongs_to_the_first_committed_body(applier: Applier, buried: list[Rejected], sql: Sql) -> None:
+    applier.apply(batch([event(0, "mine", "a", digest=A)]))
+    other = event(0, "other", "b", digest=B, index=4, reply_to=REPLY_TO)
+    expected = [Reply(other.context.request_id, REPLY_TO, outcomes((4, INVALID)), B, conflict=True)]
+    assert applier.apply(batch([other])) == expected
+    assert [item.error for item in buried] == ["IdempotencyConflict"]
+    assert applier.apply(batch([other])) == expected  # below the fence now: told again, not buried again
+    assert len(buried) == 1
+    assert sql("SELECT name FROM orders") == [{"name": "mine"}]
+    assert len(sql("SELECT * FROM request_part")) == 1
+
+
+def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql: Sql) -> None:
+    """The second transaction waits for the first; without that both would be applied."""
+    in_transaction, go_on = threading.Event(), threading.Event()
+
+    def bury_slowly(_: list[Rejected]) -> None:
+        in_transaction.set()
+        assert go_on.wait(10)
+
+    slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
+    mine, other = event(0, "mine", "a", digest=A), event(0, "other", "b", digest=B, reply_to=REPLY_TO)
+    assert mine.record.partition != other.record.partition
+    bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, "stage", "error", "reason")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(Applier(slow, bury_slowly).apply, Batch([mine, bad], batch([mine]).starts))
+        assert in_transaction.wait(10)
+        second = pool.submit(Applier(fast, lambda _: None).apply, batch([other]))
+        waiting = (
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        eventually(lambda: sql(waiting)[0]["n"] == 1)
+        go_on.set()
+        first.result()
+        assert [reply.conflict for reply in second.result()] == [True]
+    slow.close()
+    fast.close()
+    assert sql("SELECT name FROM orders") == [{"name": "mine"}]
+
+
+def test_what_the_dead_letters_say_counts_more_than_who_comes_first(applier: Applier, sql: Sql) -> None:
+    loser, winner = event(0, "loser", "a", digest=B), event(0, "winner", "b", digest=A)
+    applier.lost = Lost(timedelta(days=LEDGER_DAYS))
+    applier.lost.add(loser.context, TIME)
+    applier.apply(batch([loser]))
+    applier.apply(batch([winner]))
+    assert sql("SELECT name FROM orders") == [{"name": "winner"}]
+
+
+def test_a_key_is_forgotten_with_its_day_of_the_ledger(applier: Applier, sql: Sql) -> None:
+    applier.apply(batch([event(0, "1", "a", digest=A)]))
+    applier.apply(batch([event(1, "2", "a", digest=B, time=TIME + timedelta(days=LEDGER_DAYS - 1))]))
+    assert sql("SELECT name FROM orders") == [{"name": "1"}]
+    applier.apply(batch([event(2, "3", "a", digest=B, time=TIME + timedelta(days=LEDGER_DAYS))]))
+    assert sql("SELECT name FROM orders") == [{"name": "3"}]
+    assert sql("SELECT digest FROM request_key") == [{"digest": B}]
+
+
+def test_the_ledger_is_read_request_by_request(applier: Applier, database: str) -> None:
+    applier.apply(batch([event(0, "1", "a", digest=A), event(0, "1", "b", index=1, request=2)]))
+    asked = [(UUID(int=1), "p"), (UUID(int=2), "p"), (UUID(int=2), "q"), (UUID(int=3), "p")]
+
+    async def read() -> list[StoredRequest | None]:
+        ledger = PostgresLedger(database)
+        await ledger.open()
+        try:
+            return [await ledger.read(request) for request in asked]
+        finally:
+            await ledger.close()
+
+    keyed, unkeyed, *unknown = asyncio.run(read())
+    assert keyed == StoredRequest(A, 1000, 0, outcomes_of([(0, INSERTED)]))
+    assert unkeyed == StoredRequest(None, 1000, 0, outcomes_of([(1, INSERTED)]))
+    assert unknown == [None, None]
+
+
+@pytest.mark.parametrize("ledger", [PostgresLedger("postgresql://u@127.0.0.1:1/d"), NoLedger()], ids=["down", "none"])
+def test_a_ledger_that_does_not_answer_says_so(ledger: Ledger) -> None:
+    async def read() -> None:
+        await ledger.open()
+        try:
+            await ledger.read((UUID(int=1), "p"))
+        finally:
+            await ledger.close()
+
+    with pytest.raises(LedgerUnavailableError, match=r"Postgres|is not set"):
+        asyncio.run(read())

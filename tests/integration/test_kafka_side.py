@@ -40,7 +40,7 @@ def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = N
     def watermarks(partitions: Collection[int]) -> dict[int, int]:
         return {partition: (applied or {}).get(partition, 0) for partition in partitions}
 
-    assignment = Assignment(settings, watermarks, threading.Event())
+    assignment = Assignment(settings, watermarks, threading.Event(), lambda: None)
     assignment.subscribe()
     try:
         yield assignment
@@ -279,7 +279,7 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 ) -> None:
     """As in a rebalance. Else the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
-    late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event())
+    late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event(), lambda: None)
     with assignment_of(settings) as member:
         eventually(lambda: taken(member) == [] and len(member.positions) == 12)
         late.commit({1: 6})  # it is not in the group yet

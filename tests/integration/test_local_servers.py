@@ -1,5 +1,6 @@
 """Child processes, ports and the data folder of the local stack."""
 
+import fcntl
 import signal
 import socket
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from order_upsert.contracts.ledger import NoLedger
 from order_upsert.deploy import stack_file
 from order_upsert.deploy.errors import StackError
 from order_upsert.deploy.local.child import Child
@@ -66,7 +68,7 @@ def test_a_port_in_use_is_told_with_its_variable() -> None:
         with pytest.raises(StackError, match="ORDERS_X=<port>"):
             require_free(port, LOOPBACK, "x", "ORDERS_X")
         with pytest.raises(ServeError, match="ORDERS_PORT"):
-            serve(IngressSettings(kafka_bootstrap="x", port=port))
+            serve(IngressSettings(kafka_bootstrap="x", port=port), NoLedger())
 
 
 def test_servers_that_were_not_started_say_so(tmp_path: Path) -> None:
@@ -93,3 +95,42 @@ def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StackError, match="ORDERS_DATA_DIR"), stack_file.hold(tmp_path / "file" / "data"):
         pass
+
+
+FAKE_JGO = """
+from pathlib import Path
+from types import SimpleNamespace
+def build(coordinates):
+    return SimpleNamespace(all_jars=[Path(__file__).with_name("kafka-clients-4.3.1.jar")])
+"""
+
+
+def fake_jgo(folder: Path, jar: bytes) -> dict[str, str]:
+    """The environment of a process that finds this jar in the place of Kafka's."""
+    (folder / "jgo.py").write_text(FAKE_JGO)
+    (folder / "kafka-clients-4.3.1.jar").write_bytes(jar)
+    return {"PYTHONPATH": str(folder), "HOME": str(folder)}
+
+
+PRINT_CLASS_PATH = "from order_upsert.deploy.local.kafka import class_path; print(class_path())"
+AN_EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+def test_two_processes_do_not_download_kafka_at_the_same_time(tmp_path: Path) -> None:
+    """On a fresh machine the second one found half of the first one's files."""
+    environment = fake_jgo(tmp_path, AN_EMPTY_ZIP)
+    (tmp_path / ".cache").mkdir()
+    with (tmp_path / ".cache" / "order-upsert.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
+        waits = f"-> FLOCK  ADVISORY  WRITE {child.pid} "
+        eventually(lambda: waits in Path("/proc/locks").read_text())
+    eventually(lambda: child.exit_code == 0)
+    assert child.log.read_text().strip().endswith("kafka-clients-4.3.1.jar")
+
+
+def test_a_download_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    environment = fake_jgo(tmp_path, AN_EMPTY_ZIP[:-1])
+    child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
+    eventually(lambda: child.exit_code == 1)
+    assert "are damaged, or of another version. Remove" in child.log.read_text()

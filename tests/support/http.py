@@ -43,16 +43,18 @@ class Connection:
         answer = self._connection.getresponse()
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
-    def post(self, token: str, orders: list[dict[str, Any]]) -> Answer:
-        return self.request("POST", ORDERS_PATH, json.dumps({"data": orders}).encode(), {"token": token})
+    def post(self, token: str, orders: list[dict[str, Any]], **headers: str) -> Answer:
+        """`headers`: underscores for dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", ORDERS_PATH, json.dumps({"data": orders}).encode(), {"token": token, **named})
 
     def close(self) -> None:
         self._connection.close()
 
 
-def get(port: int, path: str) -> Answer:
+def get(port: int, path: str, **headers: str) -> Answer:
     with closing(Connection(port)) as connection:
-        return connection.request("GET", path)
+        return connection.request("GET", path, headers=headers)
 
 
 class RawConnection:

@@ -190,9 +190,9 @@ class Installation:
 
     # HTTP
 
-    def post(self, ingress: Ingress, token: str, orders: list[dict[str, Any]]) -> Answer:
+    def post(self, ingress: Ingress, token: str, orders: list[dict[str, Any]], **headers: str) -> Answer:
         with closing(Connection(ingress.port)) as connection:
-            return connection.post(token, orders)
+            return connection.post(token, orders, **headers)
 
 
 def texts(message: Message) -> dict[str, str]:
@@ -202,8 +202,13 @@ def texts(message: Message) -> dict[str, str]:
 
 
 def headers_of(
-    partner_id: str, index: int = 0, request_id: UUID | None = None, reply_to: ReplyTo | None = None, size: int = 1
+    partner_id: str,
+    index: int = 0,
+    request_id: UUID | None = None,
+    reply_to: ReplyTo | None = None,
+    size: int = 1,
+    digest: str | None = None,
 ) -> list[tuple[str, Any]]:
     """The headers of an event, as the ingress writes them."""
-    context = RequestContext(request_id or uuid4(), partner_id, datetime.now(UTC), size, 0, reply_to)
+    context = RequestContext(request_id or uuid4(), partner_id, datetime.now(UTC), size, 0, reply_to, digest=digest)
     return HeaderWriter(context).headers(index)

@@ -14,9 +14,9 @@ from order_upsert.contracts.partner import Partner
 from order_upsert.contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 from order_upsert.ingress.admission import Admission
 from order_upsert.ingress.auth import Partners
-from order_upsert.ingress.errors import NotConfirmedError, UnavailableError
+from order_upsert.ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
 from order_upsert.ingress.rate_limit import RateLimit
-from order_upsert.ingress.replies import Counts, PendingReplies
+from order_upsert.ingress.replies import PendingReplies
 
 ID, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -33,17 +33,11 @@ def on_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return run
 
 
-def result(request_id: UUID, items: list[tuple[int, Outcome]]) -> tuple[bytes, bytes]:
-    return str(request_id).encode(), encode_result(request_id, encode_outcomes(outcomes_of(items)))
-
-
-def pending_for(
-    request_id: UUID, size: int, counts: Counts | None = None
-) -> tuple[PendingReplies, "asyncio.Future[Counts]"]:
-    replies = PendingReplies()
-    answer: asyncio.Future[Counts] = asyncio.get_running_loop().create_future()
-    replies.add(request_id, range(size), counts or Counts(), answer)
-    return replies, answer
+def result(
+    request_id: UUID, items: list[tuple[int, Outcome]], *, digest: str | None = None, **flags: bool
+) -> tuple[bytes, bytes]:
+    value = encode_result(request_id, encode_outcomes(outcomes_of(items)), digest=digest, **flags)
+    return str(request_id).encode(), value
 
 
 OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=20)
@@ -51,7 +45,9 @@ OUTCOMES = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=20)
 
 @given(OUTCOMES, st.data())
 @on_a_loop
-async def test_counts_are_exact_in_any_order_with_any_duplicates(outcomes: list[Outcome], data: st.DataObject) -> None:
+async def test_outcomes_are_exact_in_any_order_with_any_duplicates(
+    outcomes: list[Outcome], data: st.DataObject
+) -> None:
     items = list(enumerate(outcomes))
     parts = []
     rest = items
@@ -60,52 +56,83 @@ async def test_counts_are_exact_in_any_order_with_any_duplicates(outcomes: list[
         parts.append(rest[:cut])
         rest = rest[cut:]
     shuffled = data.draw(st.permutations(parts + data.draw(st.lists(st.sampled_from(parts), max_size=4))))
-    replies, answer = pending_for(ID, len(outcomes), Counts(skipped=2))
-    for part in shuffled:
-        replies.on_result(*result(ID, part))
-    counts = answer.result()
-    assert counts.inserted == outcomes.count(Outcome.INSERTED)
-    assert counts.updated == outcomes.count(Outcome.UPDATED)
-    assert counts.inserted + counts.updated + counts.skipped == len(outcomes) + 2
+    replies = PendingReplies()
+    with replies.waiting_for(ID, None, range(len(outcomes))) as pending:
+        for part in shuffled:
+            replies.on_result(*result(ID, part))
+        found = pending.done.result().outcomes
+    assert {outcome: sorted(indexes) for outcome, indexes in found.items()} == outcomes_of(items)
 
 
 @given(OUTCOMES, st.integers(0, 19))
 @on_a_loop
 async def test_there_is_no_answer_before_the_last_outcome(outcomes: list[Outcome], missing: int) -> None:
     missing %= len(outcomes)
-    replies, answer = pending_for(ID, len(outcomes))
-    replies.on_result(*result(ID, [item for item in enumerate(outcomes) if item[0] != missing]))
-    assert not answer.done()
-    replies.on_result(*result(ID, [(missing, outcomes[missing])]))
-    assert answer.done()
+    replies = PendingReplies()
+    with replies.waiting_for(ID, None, range(len(outcomes))) as pending:
+        replies.on_result(*result(ID, [item for item in enumerate(outcomes) if item[0] != missing]))
+        assert not pending.done.done()
+        replies.on_result(*result(ID, [(missing, outcomes[missing])]))
+        assert pending.done.done()
 
 
 @on_a_loop
 async def test_what_is_not_a_result_of_a_pending_request_changes_nothing() -> None:
-    replies, answer = pending_for(ID, 1)
-    key, value = result(ID, [(0, Outcome.INSERTED)])
-    replies.on_result(*result(OTHER, [(0, Outcome.INSERTED)]))
-    replies.on_result(None, value)
-    replies.on_result(key, None)
-    replies.on_result(key, b"{}")
-    replies.on_result(key, result(OTHER, [(0, Outcome.INSERTED)])[1])  # another request under this key
-    replies.on_result(*result(ID, [(1, Outcome.INSERTED)]))  # an index that was not asked for
-    assert not answer.done()
-    replies.on_result(key, value)
-    assert answer.result() == Counts(inserted=1)
+    replies = PendingReplies()
+    with replies.waiting_for(ID, None, [0]) as pending:
+        key, value = result(ID, [(0, Outcome.INSERTED)])
+        replies.on_result(*result(OTHER, [(0, Outcome.INSERTED)]))
+        replies.on_result(None, value)
+        replies.on_result(key, None)
+        replies.on_result(key, b"{}")
+        replies.on_result(key, result(OTHER, [(0, Outcome.INSERTED)])[1])  # another request under this key
+        replies.on_result(*result(ID, [(1, Outcome.INSERTED)]))  # an index that was not asked for
+        replies.on_result(*result(ID, [(0, Outcome.INSERTED)], digest="a"))  # another body under the same key
+        assert not pending.done.done()
+        replies.on_result(key, value)
+        assert pending.done.result().outcomes == outcomes_of([(0, Outcome.INSERTED)])
 
 
 @on_a_loop
-async def test_an_entry_ends_by_failure_or_by_removal() -> None:
-    replies, answer = pending_for(ID, 1)
-    replies.fail(OTHER, NotConfirmedError(OTHER))
+async def test_an_entry_ends_by_failure_and_is_gone_when_the_last_one_left() -> None:
+    replies = PendingReplies()
+    with replies.waiting_for(ID, None, [0]) as pending:
+        replies.fail(OTHER, NotConfirmedError(OTHER))
+        assert not pending.done.done()
+        replies.fail(ID, NotConfirmedError(ID))
+        replies.fail(ID, NotConfirmedError(ID))
+        replies.on_result(*result(ID, [(0, Outcome.INSERTED)]))  # too late
+        with pytest.raises(NotConfirmedError):
+            pending.done.result()
     replies.fail(ID, NotConfirmedError(ID))
-    replies.fail(ID, NotConfirmedError(ID))
-    replies.on_result(*result(ID, [(0, Outcome.INSERTED)]))  # too late
-    with pytest.raises(NotConfirmedError):
-        await answer
-    replies.remove(ID)
-    replies.remove(ID)
+    assert len(replies) == 0
+
+
+@on_a_loop
+async def test_who_asks_again_meanwhile_joins_and_may_stay_longer_than_the_first() -> None:
+    replies = PendingReplies()
+    first = replies.waiting_for(ID, "a", [0])
+    second = replies.waiting_for(ID, "a", [0])
+    pending = first.__enter__()
+    joined_before = pending.is_joined
+    assert second.__enter__() is pending
+    assert (joined_before, pending.is_joined) == (False, True)
+    first.__exit__(None, None, None)
+    replies.on_result(*result(ID, [(0, Outcome.UPDATED)], digest="a", stored=True))
+    assert pending.done.result().stored
+    second.__exit__(None, None, None)
+    assert len(replies) == 0
+
+
+@on_a_loop
+async def test_two_bodies_under_one_key_wait_apart_and_the_loser_is_told() -> None:
+    replies = PendingReplies()
+    with replies.waiting_for(ID, "a", [0]) as winner, replies.waiting_for(ID, "b", [0]) as loser:
+        replies.on_result(*result(ID, [(0, Outcome.INVALID)], digest="b", conflict=True))
+        replies.on_result(*result(ID, [(0, Outcome.INSERTED)], digest="a"))
+        assert winner.done.result().outcomes == outcomes_of([(0, Outcome.INSERTED)])
+        with pytest.raises(KeyConflictError):
+            loser.done.result()
     assert len(replies) == 0
 
 
@@ -188,24 +215,31 @@ def test_a_partner_without_a_limit_never_waits() -> None:
     assert limit.wait_s(partner) == 0
 
 
+def owner(partners: Partners, tokens: list[str]) -> Partner | None:
+    try:
+        return partners.authenticate(tokens)
+    except UnauthorizedError:
+        return None
+
+
 def test_tokens_follow_rotation_and_revocation() -> None:
     partners = Partners()
     one = Partner(partner_id="p", tokens=[]).with_token("t1", NOW)
     both = one.with_token("t2", NOW)
     partners.put("p", one)
     assert partners.authenticate(["t1"]) == one
-    assert partners.authenticate(["t2"]) is None
+    assert owner(partners, ["t2"]) is None
     partners.put("p", both)
     assert partners.authenticate(["t1"]) == partners.authenticate(["t2"]) == both
     partners.put("p", both.with_revoked(both.tokens[0].key_id))
-    assert partners.authenticate(["t1"]) is None
-    assert partners.authenticate(["t2"]) is not None
+    assert owner(partners, ["t1"]) is None
+    assert owner(partners, ["t2"]) is not None
     partners.put("p", None)
-    assert partners.authenticate(["t2"]) is None
+    assert owner(partners, ["t2"]) is None
 
 
 @pytest.mark.parametrize("tokens", [[], ["t", "t"], ["t" * 201], ["u"]])
 def test_anything_but_one_known_token_is_nobody(tokens: list[str]) -> None:
     partners = Partners()
     partners.put("p", Partner(partner_id="p", tokens=[]).with_token("t", NOW))
-    assert partners.authenticate(tokens) is None
+    assert owner(partners, tokens) is None

@@ -26,9 +26,12 @@ PURE = [
     "ingress/admission.py",
     "ingress/auth.py",
     "ingress/rate_limit.py",
+    "ingress/preferences.py",
+    "ingress/idempotency.py",
     "ingress/errors.py",
     "consumer/fold.py",
     "consumer/decode.py",
+    "consumer/repeats.py",
     "consumer/record.py",
     "consumer/errors.py",
 ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.strict_json import Violation, parse, path_of
-from order_upsert.ingress.orders import OrderBatch
+from order_upsert.ingress.body import OrderBatch
 from support.orders import an_order
 
 

@@ -1,15 +1,17 @@
 """A batch into Postgres, in one transaction, whatever it holds (design 6)."""
 
-from collections.abc import Callable, Iterable
-from uuid import UUID
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
-from order_upsert.consumer.ledger import RequestPart, request_parts
+from order_upsert.consumer.ledger import request_parts
 from order_upsert.consumer.record import Batch, Decoded, Event, Rejected
-from order_upsert.consumer.results import Reply
-from order_upsert.contracts.record import ReplyTo
+from order_upsert.consumer.repeats import Lost, Sorted, conflict, digests, sort
+from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
+from order_upsert.contracts.record import Request
+from order_upsert.contracts.result import decode_outcomes
 
 BuryRejected = Callable[[list[Rejected]], None]
 """Puts records into the dead-letter topic; returns when they are safe there. Raises RetryLaterError."""
@@ -29,6 +31,8 @@ class Applier:
     def __init__(self, database: Database, bury: BuryRejected) -> None:
         self._database = database
         self._bury = bury
+        self.lost = Lost()
+        """Requests whose events are conflicts, whatever the tables say."""
 
     def apply(self, batch: Batch) -> list[Reply]:
         """Commits the whole batch and gives the replies that are due.
@@ -55,45 +59,71 @@ class Applier:
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
         if behind:
             raise FenceBehindError(behind)
-        fresh = [decoded for decoded in batch.records if decoded.record.offset >= fence[decoded.record.partition]]
-        applied_before = [
-            decoded for decoded in batch.records if decoded.record.offset < fence[decoded.record.partition]
-        ]
-
-        rows = session.store.read_rows({decoded.key for decoded in fresh if isinstance(decoded, Event)})
-        letters = session.open_letters.read({decoded.key for decoded in fresh if decoded.key is not None})
-        folded = fold(fresh, rows, letters)
+        applied_before, new = _split(batch.records, fence)
+        asked = _sorted(session, new, self.lost)
+        rows = session.store.read_rows({decoded.key for decoded in asked.fresh if isinstance(decoded, Event)})
+        letters = session.open_letters.read({decoded.key for decoded in asked.fresh if decoded.key is not None})
+        folded = fold(asked.fresh, rows, letters)
         parts = request_parts(folded.outcomes)
-        stored = _replies_again(session, applied_before)
+        again = _replies_again(session, applied_before)
         session.store.write_rows(folded.changed.values())
         session.open_letters.write(folded.letters)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
-        if folded.rejected:
-            self._bury(
-                folded.rejected
-            )  # before the commit: after a crash between the two, it is buried twice, not lost
-        return _first_replies(parts) + stored
+        replies = [
+            *first_replies(parts),
+            *_stored(session, asked.repeats, repeated=True),
+            *conflict_replies(asked.conflicts),
+            *again,
+        ]
+        rejected = [*folded.rejected, *asked.conflicts]
+        if rejected:
+            # before the commit: after a crash between the two, it is buried twice, not lost
+            self._bury(rejected)
+        return replies
 
 
-def _first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
-    return [
-        Reply(part.context.request_id, part.context.reply_to, part.outcomes_json)
-        for part in parts
-        if part.context.reply_to is not None
-    ]
+def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[Decoded], list[Decoded]]:
+    """What someone applied before, and what is new."""
+    applied_before: list[Decoded] = []
+    new: list[Decoded] = []
+    for decoded in records:
+        record = decoded.record
+        (new if record.offset >= fence[record.partition] else applied_before).append(decoded)
+    return applied_before, new
 
 
-def _replies_again(session: Session, applied_before: Iterable[Decoded]) -> list[Reply]:
-    """What the ledger has about events that someone applied before: that someone may have died before it answered."""
-    asked: dict[tuple[UUID, str], ReplyTo] = {}
+def _sorted(session: Session, new: list[Decoded], lost: Lost) -> Sorted:
+    """Which events are to be applied. Requests without a key, nearly all, cost nothing here."""
+    claims = digests(decoded for decoded in new if not lost.includes(decoded))
+    if not claims and not lost.times:
+        return Sorted(fresh=new)
+    owners = session.keys.claim(claims)
+    applied: dict[Request, set[int]] = {}
+    for part in session.ledger.read(owners.keys()):
+        if part.digest == owners[part.request]:
+            indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
+            applied.setdefault(part.request, set()).update(indexes)
+    return sort(new, owners, applied)
+
+
+def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Reply]:
+    """What was decided about events that someone applied before: that someone may have died before it answered."""
+    owners = session.keys.owners(digests(applied_before).keys())
+    conflicts, applied = [], []
     for decoded in applied_before:
-        if decoded.context is not None and decoded.context.reply_to is not None:
-            asked[decoded.context.request_id, decoded.context.partner_id] = decoded.context.reply_to
-    return [
-        Reply(request_id, asked[request_id, partner_id], outcomes_json)
-        for request_id, partner_id, outcomes_json in session.ledger.read(asked.keys())
-    ]
+        context = decoded.context
+        # A key that nobody has was forgotten with its day of the ledger: then nothing is known about it any more.
+        if context and context.digest and owners.get(context.request, context.digest) != context.digest:
+            conflicts.append(conflict(decoded, context))
+        else:
+            applied.append(decoded)
+    return conflict_replies(conflicts) + _stored(session, applied, repeated=False)
+
+
+def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
+    asked = {decoded.context.request for decoded in events if decoded.context and decoded.context.reply_to}
+    return stored_replies(events, session.ledger.read(asked), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:

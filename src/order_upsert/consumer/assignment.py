@@ -23,10 +23,13 @@ _log = logging.getLogger(__name__)
 class Assignment:
     """Partitions with our own positions: what is returned by `take` has no gap and no record of a lost partition."""
 
-    def __init__(self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag) -> None:
+    def __init__(
+        self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag, on_put_back: Callable[[], None]
+    ) -> None:
         self._stop = stop
         self._topic = settings.topics.upserts
         self._applied = applied
+        self._on_put_back = on_put_back
         self._positions: dict[int, int] = {}
         self._new: set[int] = set()
         self._lost: set[int] = set()
@@ -128,6 +131,8 @@ class Assignment:
                 self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
+        if any(applied[partition] < offset for partition, offset in answered.items()):
+            self._on_put_back()
         return {
             partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from order_upsert.consumer.keys import Keys
 from order_upsert.consumer.ledger import Ledger
 from order_upsert.consumer.open_letters import OpenLetters
 from order_upsert.consumer.sqlstate import translate
@@ -33,6 +34,7 @@ class Session:
         self.store = Store(connection)
         self.ledger = Ledger(connection, ledger_days)
         self.open_letters = OpenLetters(connection)
+        self.keys = Keys(connection, ledger_days)
 
 
 class Database:

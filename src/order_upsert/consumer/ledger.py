@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import UUID
 
 import psycopg
 
 from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.record import Decoded
 from order_upsert.consumer.store import Connection
-from order_upsert.contracts.record import EventContext
+from order_upsert.contracts.record import EventContext, Request
 from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
 
 _DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
@@ -27,12 +26,21 @@ class RequestPart:
     outcomes_json: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """What the ledger has of one request and one batch."""
+
+    request: Request
+    digest: str | None
+    outcomes_json: str
+
+
 def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPart]:
     """The outcomes of a batch, request by request. A request is known by its id and its partner."""
-    grouped: dict[tuple[UUID, str], list[tuple[Decoded, Outcome]]] = {}
+    grouped: dict[Request, list[tuple[Decoded, Outcome]]] = {}
     for decoded, outcome in outcomes:
         assert decoded.context is not None  # the fold gives outcomes for such records only
-        grouped.setdefault((decoded.context.request_id, decoded.context.partner_id), []).append((decoded, outcome))
+        grouped.setdefault(decoded.context.request, []).append((decoded, outcome))
     parts = []
     for items in grouped.values():
         first, _ = items[0]
@@ -71,6 +79,7 @@ class Ledger:
             self._days = present | set(days)
             for day in [day for day in self._days if self._is_past(day)]:
                 self._connection.execute(f"DROP TABLE IF EXISTS {_table(day)}")
+                self._connection.execute("DELETE FROM request_key WHERE day <= %s", [day])
                 self._days.discard(day)
             for day in self._days - present:
                 self._connection.execute(
@@ -81,7 +90,7 @@ class Ledger:
         """Raises RetryLaterError where another consumer dropped a day meanwhile: `ensure_days` then looks again."""
         statement = (
             "COPY request_part (request_id, partition, first_offset, day, partner_id, request_size, request_invalid, "
-            "outcomes) FROM STDIN"
+            "outcomes, digest) FROM STDIN"
         )
         rows = [_row(part) for part in parts if not self._is_past(part.day)]
         if not rows:
@@ -96,17 +105,17 @@ class Ledger:
             self._days.clear()
             raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
 
-    def read(self, requests: Collection[tuple[UUID, str]]) -> list[tuple[UUID, str, str]]:
-        """(request_id, partner_id, outcomes) of every part of these (request_id, partner_id) that is in the ledger."""
+    def read(self, requests: Collection[Request]) -> list[StoredPart]:
+        """Every part of these requests that is in the ledger."""
         if not requests:
             return []
         request_ids, partner_ids = zip(*requests, strict=True)
         rows = self._connection.execute(
-            "SELECT request_id, partner_id, outcomes FROM request_part "
+            "SELECT request_id, partner_id, digest, outcomes FROM request_part "
             "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id)",
             [list(request_ids), list(partner_ids)],
         )
-        return rows.fetchall()  # type: ignore[return-value]
+        return [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= max(self._days) - self._kept
@@ -127,5 +136,5 @@ def _row(part: RequestPart) -> tuple[object, ...]:
     context = part.context
     return (
         context.request_id, part.partition, part.first_offset, part.day, context.partner_id, context.size,
-        context.invalid, part.outcomes_json,
+        context.invalid, part.outcomes_json, context.digest,
     )  # fmt: skip

@@ -1,11 +1,14 @@
 """Outcomes on their way back to whoever asked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from order_upsert.consumer.ledger import RequestPart, StoredPart
 from order_upsert.consumer.producer import Outgoing
-from order_upsert.contracts.record import CORRELATION_HEADER, ReplyTo
-from order_upsert.contracts.result import encode_result
+from order_upsert.consumer.record import Decoded, Rejected
+from order_upsert.contracts.record import CORRELATION_HEADER, ReplyTo, Request
+from order_upsert.contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,55 @@ class Reply:
     request_id: UUID
     reply_to: ReplyTo
     outcomes_json: str
+    digest: str | None = None
+    conflict: bool = False
+    stored: bool = False
+
+
+def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
+    """For what was applied just now."""
+    return [
+        Reply(part.context.request_id, part.context.reply_to, part.outcomes_json, part.context.digest)
+        for part in parts
+        if part.context.reply_to is not None
+    ]
+
+
+def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
+    """For events that were applied before: everything that the ledger has of their requests, to everyone who asks.
+
+    `repeated`: they were asked for again; else they are read again, because whoever applied them may have died before
+    it answered.
+    """
+    askers: dict[tuple[Request, str | None], set[ReplyTo]] = {}
+    for decoded in events:
+        context = decoded.context
+        if context is not None and context.reply_to is not None:
+            askers.setdefault((context.request, context.digest), set()).add(context.reply_to)
+    return [
+        Reply(part.request[0], reply_to, part.outcomes_json, part.digest, stored=repeated)
+        for part in parts
+        for reply_to in sorted(askers.get((part.request, part.digest), ()), key=str)
+    ]
+
+
+def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:
+    """For events whose key belongs to another body."""
+    grouped: dict[tuple[UUID, str | None, ReplyTo], list[int]] = {}
+    for rejected in conflicts:
+        context = rejected.context
+        if context is not None and context.reply_to is not None:
+            grouped.setdefault((context.request_id, context.digest, context.reply_to), []).append(context.index)
+    return [
+        Reply(
+            request_id,
+            reply_to,
+            encode_outcomes(outcomes_of((index, Outcome.INVALID) for index in indexes)),
+            digest,
+            conflict=True,
+        )
+        for (request_id, digest, reply_to), indexes in grouped.items()
+    ]
 
 
 def result_record(reply: Reply) -> Outgoing:
@@ -23,6 +75,12 @@ def result_record(reply: Reply) -> Outgoing:
         topic=reply.reply_to.topic,
         partition=reply.reply_to.partition,
         key=request_id,
-        value=encode_result(reply.request_id, reply.outcomes_json),
+        value=encode_result(
+            reply.request_id,
+            reply.outcomes_json,
+            digest=reply.digest,
+            conflict=reply.conflict,
+            stored=reply.stored,
+        ),
         headers=[(CORRELATION_HEADER, request_id)],
     )

@@ -6,14 +6,20 @@ from pydantic import Field
 
 from order_upsert.contracts.settings import KafkaSettings, OrdersSettings
 
+_URL_PATTERN = r"^postgres(ql)?://"
+_URL_IS = "postgresql://user:password@host:port/database"
+
 
 class PostgresSettings(OrdersSettings):
     """Where the tables are."""
 
-    postgres_url: Annotated[
-        str,
-        Field(pattern=r"^postgres(ql)?://", description="postgresql://user:password@host:port/database", repr=False),
-    ]
+    postgres_url: Annotated[str, Field(pattern=_URL_PATTERN, description=_URL_IS, repr=False)]
+
+
+class OptionalPostgresSettings(OrdersSettings):
+    """Where the tables are, for an ingress: it takes orders without them."""
+
+    postgres_url: Annotated[str | None, Field(pattern=_URL_PATTERN, description=_URL_IS, repr=False)] = None
 
 
 class ConsumerSettings(KafkaSettings, PostgresSettings):

@@ -7,6 +7,7 @@ from threading import Event as Flag
 
 from order_upsert.consumer.applier import Applier, FenceBehindError
 from order_upsert.consumer.assignment import Assignment
+from order_upsert.consumer.conflicts import read_conflicts
 from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import decode
 from order_upsert.consumer.errors import RetryLaterError
@@ -33,14 +34,14 @@ class Worker:
         stop: Flag,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._records_max = settings.batch_records_max
+        self._settings = settings
         self._database = database
         self._producer = producer
         self._applier = applier
         self._stop = stop
         self._clock_s = clock_s
         self._checked_s = clock_s()
-        self._assignment = Assignment(settings, self._applied, stop)
+        self._assignment = Assignment(settings, self._applied, stop, self._put_back)
 
     def run(self) -> None:
         self._assignment.subscribe()
@@ -52,7 +53,7 @@ class Worker:
 
     def step(self) -> None:
         """One batch, from Kafka to the reply; or nothing, where nothing has arrived."""
-        records, starts = self._assignment.take(self._records_max, TAKE_TIMEOUT_S)
+        records, starts = self._assignment.take(self._settings.batch_records_max, TAKE_TIMEOUT_S)
         if records:
             self._finish(Batch([decode(record) for record in records], starts))
         if self._clock_s() - self._checked_s > CHECK_EVERY_S:
@@ -72,6 +73,7 @@ class Worker:
                     replies = self._applier.apply(batch)
                 except FenceBehindError as error:
                     _log.warning("%s", error)
+                    self._put_back()
                     self._assignment.rewind({**batch.starts, **error.next_offsets})
                     return
                 self._producer.send(map(result_record, replies), to_foreign_topics=True)
@@ -88,7 +90,16 @@ class Worker:
         behind = {p: fence[p] for p, position in self._assignment.positions.items() if fence[p] < position}
         if behind:
             _log.warning("%s", FenceBehindError(behind))
+            try:
+                self._put_back()
+            except RetryLaterError as error:
+                _log.warning("%s", error)
+                return
             self._assignment.rewind(behind)
+
+    def _put_back(self) -> None:
+        """The tables lost decisions that were told: those that no offset gives again are in the dead letters."""
+        self._applier.lost = read_conflicts(self._settings)
 
     def _applied(self, partitions: Collection[int]) -> Mapping[int, int]:
         with self._database.session() as session:

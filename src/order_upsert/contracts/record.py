@@ -16,12 +16,15 @@ CORRELATION_HEADER = "kafka_correlationId"
 _EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
 _PARTITION = re.compile(r"0|[1-9][0-9]{0,3}")
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,17}")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME = "ce_originpartition", "ce_originoffset", "ce_origintime"
 ORIGIN_HEADERS = {_ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME}
 
 Headers = Sequence[tuple[str, bytes | None]]
+Request = tuple[UUID, str]
+"""(request_id, partner_id): what a request is known by; foreign writers may use an id that another partner used."""
 
 
 class RecordError(OrdersError):
@@ -38,7 +41,10 @@ class ReplyTo:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What all events of one request share. `invalid` counts the items that were not published."""
+    """What all events of one request share. `invalid` counts the items that were not published.
+
+    `digest` is there where the partner sent an Idempotency-Key: 32 hex digits over the request's parsed value.
+    """
 
     request_id: UUID
     partner_id: str
@@ -47,6 +53,7 @@ class RequestContext:
     invalid: int
     reply_to: ReplyTo | None = None
     traceparent: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,11 @@ class EventContext:
     invalid: int | None
     reply_to: ReplyTo | None
     origin: Origin | None = None
+    digest: str | None = None
+
+    @property
+    def request(self) -> Request:
+        return self.request_id, self.partner_id
 
 
 class HeaderWriter:
@@ -92,6 +104,8 @@ class HeaderWriter:
             "ce_requestinvalid": str(request.invalid),
             CORRELATION_HEADER: str(request.request_id),
         }
+        if request.digest is not None:
+            shared["ce_requestdigest"] = request.digest
         if request.traceparent is not None:
             shared["traceparent"] = request.traceparent
         self._shared: list[tuple[str, str | bytes | None]] = [(name, text.encode()) for name, text in shared.items()]
@@ -133,6 +147,7 @@ def read_headers(headers: Headers | None) -> EventContext:
         invalid=_count(found, "ce_requestinvalid"),
         reply_to=_reply_to(found),
         origin=_origin(found),
+        digest=_digest(found),
     )
 
 
@@ -176,6 +191,15 @@ def _count(found: dict[str, bytes], name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= limits.ORDERS_PER_REQUEST_MAX):
         raise RecordError(f"header {name} should be a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
     return int(text)
+
+
+def _digest(found: dict[str, bytes]) -> str | None:
+    if "ce_requestdigest" not in found:
+        return None
+    text = _text(found, "ce_requestdigest")
+    if _DIGEST.fullmatch(text) is None:
+        raise RecordError("header ce_requestdigest should be 32 lower-case hex digits")
+    return text
 
 
 def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:

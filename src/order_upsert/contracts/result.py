@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -30,10 +30,44 @@ Outcomes = dict[Outcome, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcomes of some or all items of one request."""
+    """The outcomes of some or all items of one request.
+
+    `digest` is that of a request with an Idempotency-Key. `conflict`: the key belongs to a request with another digest,
+    so these items were not applied, and the whole request never will be. `stored`: the items were asked for again.
+    """
 
     request_id: UUID
     outcomes: Outcomes
+    digest: str | None = None
+    conflict: bool = False
+    stored: bool = False
+
+
+@dataclass(slots=True)
+class StoredRequest:
+    """What the ledger has of one request so far.
+
+    `digest` is the one that its Idempotency-Key belongs to. `size` and `invalid` (the items that were not published)
+    are None where the writer did not tell, or nothing was applied yet.
+    """
+
+    digest: str | None = None
+    size: int | None = None
+    invalid: int | None = None
+    outcomes: Outcomes = field(default_factory=lambda: outcomes_of(()))
+
+    @property
+    def known(self) -> int:
+        """Items that have an outcome."""
+        return sum(map(len, self.outcomes.values()))
+
+    @property
+    def is_complete(self) -> bool:
+        return self.size is not None and self.known + (self.invalid or 0) >= self.size
+
+    def merge(self, outcomes: Outcomes) -> None:
+        for outcome, indexes in outcomes.items():
+            self.outcomes[outcome] += indexes
 
 
 def outcomes_of(items: Iterable[tuple[int, Outcome]]) -> Outcomes:
@@ -49,20 +83,41 @@ def encode_outcomes(outcomes: Outcomes) -> str:
     return json.dumps({outcome.value: outcomes[outcome] for outcome in Outcome}, separators=(",", ":"))
 
 
-def encode_result(request_id: UUID, outcomes_json: str) -> bytes:
-    """The value of a result record, around what `encode_outcomes` gave."""
-    return f'{{"request_id":"{request_id}","outcomes":{outcomes_json}}}'.encode()
+def decode_outcomes(text: str) -> Outcomes:
+    """What `encode_outcomes` gave. Raises ResultError for anything else."""
+    try:
+        return _outcomes(json.loads(text))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ResultError(f"not outcomes: {error!r}") from None
+
+
+def encode_result(
+    request_id: UUID, outcomes_json: str, *, digest: str | None = None, conflict: bool = False, stored: bool = False
+) -> bytes:
+    """The value of a result record, around what `encode_outcomes` gave. What is not true is left out."""
+    about = f',"digest":"{digest}"' if digest else ""
+    about += ',"conflict":true' if conflict else ""
+    about += ',"stored":true' if stored else ""
+    return f'{{"request_id":"{request_id}"{about},"outcomes":{outcomes_json}}}'.encode()
 
 
 def decode_result(value: bytes | None) -> Result:
     """Raises ResultError for anything that `encode_result` cannot have written."""
     try:
         loaded = json.loads(value or b"")
-        request_id = UUID(loaded["request_id"])
-        outcomes = {outcome: _indexes(loaded["outcomes"][outcome.value]) for outcome in Outcome}
+        return Result(
+            UUID(loaded["request_id"]),
+            _outcomes(loaded["outcomes"]),
+            loaded.get("digest"),
+            loaded.get("conflict") is True,
+            loaded.get("stored") is True,
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ResultError(f"not a result record: {error!r}") from None
-    return Result(request_id, outcomes)
+
+
+def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
+    return {outcome: _indexes(loaded[outcome.value]) for outcome in Outcome}
 
 
 def _indexes(indexes: Sequence[object]) -> list[int]:

@@ -7,7 +7,7 @@ is found (it may stand harmlessly inside a text) is the document walked.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,12 +19,16 @@ Location = tuple[int | str, ...]
 
 
 class Violation(OrdersError):
-    """The first thing in a document that the contract does not allow; `path` is '' for the whole document."""
+    """The first thing in a document that the contract does not allow; `path` is '' for the whole document.
 
-    def __init__(self, path: str, error: str) -> None:
+    `others`: every (path, error) in document order, the first one among them, where all were asked for.
+    """
+
+    def __init__(self, path: str, error: str, others: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(f"{path}: {error}" if path else error)
         self.path = path
         self.error = error
+        self.others = others
 
 
 def parse(model: type[Model], document: bytes) -> Model:
@@ -43,15 +47,20 @@ def path_of(location: Location) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def _first_violation(error: ValidationError, document: bytes) -> Violation:
+def in_order(error: ValidationError, loaded: Any) -> list[tuple[Location, str]]:
+    """Where each violation is and what it says, in the order of the document `loaded`."""
     violations = error.errors(include_url=False, include_context=False, include_input=False)
     if len(violations) > 1:
-        loaded = _load(document)
         violations.sort(key=lambda violation: _position(loaded, violation["loc"]))
-    first = violations[0]
-    if first["type"] == "missing":
-        return Violation(path_of(first["loc"]), "Field required")
-    return Violation(path_of(first["loc"]), first["msg"])
+    return [
+        (violation["loc"], "Field required" if violation["type"] == "missing" else violation["msg"])
+        for violation in violations
+    ]
+
+
+def _first_violation(error: ValidationError, document: bytes) -> Violation:
+    location, text = in_order(error, _load(document) if error.error_count() > 1 else None)[0]
+    return Violation(path_of(location), text)
 
 
 def _position(node: Any, location: Location) -> list[float]:

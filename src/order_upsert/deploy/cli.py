@@ -45,6 +45,9 @@ def ingress(
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.", show_default="1")] = None,
 ) -> None:
     """Take orders over HTTP, until SIGTERM."""
+    from order_upsert.consumer.lookup import PostgresLedger
+    from order_upsert.consumer.settings import OptionalPostgresSettings
+    from order_upsert.contracts.ledger import NoLedger
     from order_upsert.ingress.server import serve
     from order_upsert.ingress.settings import IngressSettings
 
@@ -52,7 +55,8 @@ def ingress(
         os.environ[f"{PREFIX}WORKERS"] = str(workers)
     log_to_stderr()
     use_running_stack()
-    serve(load_kafka(IngressSettings))
+    postgres_url = load(OptionalPostgresSettings).postgres_url
+    serve(load_kafka(IngressSettings), NoLedger() if postgres_url is None else PostgresLedger(postgres_url))
 
 
 @app.command()

@@ -16,18 +16,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uuid_utils.compat import uuid7
 
+from order_upsert.contracts.ledger import Ledger
 from order_upsert.contracts.partner import PartnerRecordError, decode_partner
 from order_upsert.contracts.record import ReplyTo
 from order_upsert.contracts.topics import RESULT_PARTITIONS
 from order_upsert.ingress.admission import Admission
+from order_upsert.ingress.answers import json_response
 from order_upsert.ingress.auth import Partners
-from order_upsert.ingress.errors import NotConfirmedError
-from order_upsert.ingress.orders import ORDERS_PATH, OrdersEndpoint, json_response
+from order_upsert.ingress.errors import STATUS_PATH, NotConfirmedError
+from order_upsert.ingress.orders import ORDERS_PATH, OrdersEndpoint
 from order_upsert.ingress.publisher import Publisher
 from order_upsert.ingress.rate_limit import RateLimit
 from order_upsert.ingress.reader import KeyValue, PartitionReader, ReaderThread
 from order_upsert.ingress.replies import PendingReplies
 from order_upsert.ingress.settings import IngressSettings
+from order_upsert.ingress.status import StatusEndpoint
 
 READY_WAIT_S = 3.0
 _READY_CHECK_S = 0.01
@@ -37,7 +40,9 @@ _log = logging.getLogger(__name__)
 class Ingress:
     """One process's parts, from start to stop, on one event loop."""
 
-    def __init__(self, settings: IngressSettings, admission: Admission, on_fatal: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
         topics = settings.topics
         # Two processes on one partition are fine: each ignores the requests of the other.
@@ -61,12 +66,14 @@ class Ingress:
             rate_limit=RateLimit(time.monotonic),
             publisher=self._publisher,
             pending=self._pending,
+            ledger=ledger,
             reply_to=reply_to,
             ready=lambda: self._partner_records.ready and self._replies.ready,
             new_request_id=_new_request_id,
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
         )
+        self.status = StatusEndpoint(self._partners, admission, ledger)
 
     def readiness(self) -> dict[str, bool]:
         """All true: a request sent here would be served."""
@@ -99,20 +106,27 @@ class Ingress:
             self._partners.put((key or b"").decode(errors="replace"), partner)
 
 
-def create_app(settings: IngressSettings, admission: Admission, on_fatal: Callable[[], None]) -> Starlette:
+def create_app(
+    settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+) -> Starlette:
     """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
     running: list[Ingress] = []
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        ingress = Ingress(settings, admission, on_fatal)
+        await ledger.open()
+        ingress = Ingress(settings, ledger, admission, on_fatal)
         running.append(ingress)
         await _wait_until_ready(ingress)
         yield
-        await asyncio.to_thread(running[0].stop)
+        await asyncio.to_thread(ingress.stop)
+        await ledger.close()
 
     async def post_orders(request: Request) -> Response:
         return await running[0].endpoint.post(request)
+
+    async def get_status(request: Request) -> Response:
+        return await running[0].status.get(request)
 
     async def healthz(_: Request) -> Response:
         return json_response(200, {"status": "ok"})
@@ -128,6 +142,7 @@ def create_app(settings: IngressSettings, admission: Admission, on_fatal: Callab
     app = Starlette(
         routes=[
             Route(ORDERS_PATH, post_orders, methods=["POST"]),
+            Route(STATUS_PATH, get_status, methods=["GET"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],

@@ -1,6 +1,7 @@
 """Who a token belongs to. Pure; changed and read on the event loop only."""
 
 from order_upsert.contracts.partner import Partner, token_sha256
+from order_upsert.ingress.errors import UnauthorizedError
 
 TOKEN_CHARS_MAX = 200
 
@@ -21,8 +22,14 @@ class Partners:
             self._by_id[partner_id] = partner
             self._by_sha256.update((token.sha256, partner) for token in partner.active_tokens())
 
-    def authenticate(self, tokens: list[str]) -> Partner | None:
-        """`tokens`: the values of every header of that name. Not exactly one is as good as none."""
+    def authenticate(self, tokens: list[str]) -> Partner:
+        """`tokens`: the values of every header of that name. Not exactly one is as good as none.
+
+        Raises UnauthorizedError.
+        """
         if len(tokens) != 1 or len(tokens[0]) > TOKEN_CHARS_MAX:
-            return None
-        return self._by_sha256.get(token_sha256(tokens[0]))
+            raise UnauthorizedError
+        partner = self._by_sha256.get(token_sha256(tokens[0]))
+        if partner is None:
+            raise UnauthorizedError
+        return partner

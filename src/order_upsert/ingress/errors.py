@@ -12,6 +12,11 @@ STATUS_PATH = "/api/integration/orders/requests/{request_id}"
 RETRY_AFTER_S = 1
 
 
+def location(request_id: UUID) -> dict[str, str]:
+    """Where the status of a request is."""
+    return {"Location": STATUS_PATH.format(request_id=request_id)}
+
+
 class IngressError(OrdersError):
     """Root of this branch: an answer with `status`, `headers`, and the text as `error`."""
 
@@ -47,6 +52,26 @@ class BodyTooLargeError(IngressError):
     status = 413
 
 
+class UnknownRequestError(IngressError):
+    """An id that was not given to this partner, or is forgotten: nobody can tell which."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no such request of this partner, or it is no longer kept.")
+
+
+class KeyConflictError(IngressError):
+    """The Idempotency-Key belongs to a request with another body. Nothing of this one is or will be applied."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another body. Nothing was applied. Send this body with another key."
+        )
+
+
 class RateLimitedError(IngressError):
     """The partner has sent more orders than its rate allows. Nothing was published."""
 
@@ -78,11 +103,12 @@ class NotConfirmedError(IngressError):
 
     def __init__(self, request_id: UUID) -> None:
         super().__init__(
-            "The orders were published, but their outcome is not known yet. They may still be applied. "
-            "Sending them again is safe: what was applied is then skipped as the same value."
+            "The orders were published, but their outcome is not known yet. They may still be applied: see Location. "
+            "Sending them again is safe: what was applied is then skipped as the same value, or, with an "
+            "Idempotency-Key, answered as the first time."
         )
-        self._location = STATUS_PATH.format(request_id=request_id)
+        self._location = location(request_id)
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Location": self._location}
+        return self._location

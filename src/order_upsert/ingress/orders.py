@@ -1,47 +1,47 @@
 """POST /api/integration/orders: the way of one request, from its bytes to its counts (design 5)."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import Annotated
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
-from pydantic import BaseModel, FailFast, Field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from order_upsert.contracts import limits
+from order_upsert.contracts import limits, request_id
+from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError
 from order_upsert.contracts.order import Order, invalid_reason
 from order_upsert.contracts.partner import Partner
 from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext, is_traceparent
-from order_upsert.contracts.strict_json import Violation, parse
+from order_upsert.contracts.result import Outcome, Outcomes
+from order_upsert.contracts.strict_json import Violation
 from order_upsert.ingress.admission import Admission, Held
+from order_upsert.ingress.answers import accepted_response, answered, by_index, documented, json_response
 from order_upsert.ingress.auth import Partners
-from order_upsert.ingress.errors import (
-    BodyTimeoutError,
-    BodyTooLargeError,
-    IngressError,
-    NotConfirmedError,
-    RateLimitedError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from order_upsert.ingress.body import parse_body, read_body
+from order_upsert.ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
+from order_upsert.ingress.idempotency import digest_of, parse_key
+from order_upsert.ingress.preferences import Preferences, parse_preferences
 from order_upsert.ingress.publisher import Item, Publisher
 from order_upsert.ingress.rate_limit import RateLimit
-from order_upsert.ingress.replies import Counts, PendingReplies
+from order_upsert.ingress.replies import Answer, Pending, PendingReplies
 
 ORDERS_PATH = "/api/integration/orders"
-BODY_BYTES_MAX = 4 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-class OrderBatch(BaseModel):
-    """The body. FailFast: the first violation is all that is told, and a large body gives no larger error."""
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One request, read and checked. `refused`: why an item is skipped as invalid, by its index."""
 
-    data: Annotated[list[Order], FailFast(), Field(max_length=limits.ORDERS_PER_REQUEST_MAX)]
+    request_id: UUID
+    digest: str | None  # where it has an Idempotency-Key
+    orders: list[Order]
+    items: list[Item]
+    refused: dict[int, str]
 
 
 class OrdersEndpoint:
@@ -55,6 +55,7 @@ class OrdersEndpoint:
         rate_limit: RateLimit,
         publisher: Publisher,
         pending: PendingReplies,
+        ledger: Ledger,
         reply_to: ReplyTo,
         ready: Callable[[], bool],
         new_request_id: Callable[[], UUID],
@@ -66,6 +67,7 @@ class OrdersEndpoint:
         self._rate_limit = rate_limit
         self._publisher = publisher
         self._pending = pending
+        self._ledger = ledger
         self._reply_to = reply_to
         self._ready = ready
         self._new_request_id = new_request_id
@@ -74,118 +76,135 @@ class OrdersEndpoint:
 
     async def post(self, request: Request) -> Response:
         """The answer to every request, whatever happens; a disconnected client gets none."""
-        try:
-            with self._admission.request() as held:
-                return counts_response(await self._handle(request, held))
-        except Violation as violation:
-            return json_response(HTTPStatus.BAD_REQUEST, {"path": violation.path, "error": violation.error})
-        except IngressError as error:
-            headers = error.headers
-            if "expect" in request.headers:
-                headers["Connection"] = (
-                    "close"  # whether the body still comes is the client's choice (RFC 9110, 10.1.1)
-                )
-            return json_response(error.status, {"error": str(error)}, headers)
-        except ClientDisconnect:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)  # there is nobody to read it
-        except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
-            error_id = uuid4()
-            _log.exception("error %s", error_id)
-            text = f"An error of this server. It is written down as {error_id}."
-            return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
+        return await answered(request, self._post)
 
-    async def _handle(self, request: Request, held: Held) -> Counts:
-        if not self._ready():
-            raise UnavailableError("This server is not ready yet.")
-        partner = self._partners.authenticate(request.headers.getlist("token"))
-        if partner is None:
-            raise UnauthorizedError
-        body = await self._read_body(request, held)
-        wait_s = self._rate_limit.wait_s(partner)
-        if wait_s:
-            raise RateLimitedError(wait_s)
-        orders = parse(OrderBatch, body).data
-        del body  # the rest of the way may be long
-        items = _items(orders)
-        self._rate_limit.charge(partner, len(orders))
-        counts = Counts(skipped=len(orders) - len(items))
-        if not items:
-            return counts
-        return await self._publish(partner, len(orders), items, counts, request.headers.get("traceparent", ""), held)
+    async def _post(self, request: Request) -> Response:
+        with self._admission.request() as held:
+            if not self._ready():
+                raise UnavailableError("This server is not ready yet.")
+            partner = self._partners.authenticate(request.headers.getlist("token"))
+            key = parse_key(request.headers.getlist("idempotency-key"))
+            preferences = parse_preferences(request.headers.getlist("prefer"))
+            body = await read_body(request, held, self._body_timeout_s)
+            wait_s = self._rate_limit.wait_s(partner)
+            if wait_s:
+                raise RateLimitedError(wait_s)
+            posted = self._posted(parse_body(body, strict=preferences.strict), key, partner)
+            del body  # the rest of the way may be long
+            self._rate_limit.charge(partner, len(posted.orders))
+            answer = await self._stored(posted, partner)
+            if answer is None and posted.items:
+                answer = await self._publish(posted, partner, preferences, request.headers.get("traceparent", ""), held)
+            if answer is None:
+                return accepted_response(posted.request_id, self._applied(preferences, representation=False))
+            return self._response(posted, answer, preferences)
+
+    def _posted(self, orders: list[Order], key: str | None, partner: Partner) -> Posted:
+        """Raises Violation for an order that is too large."""
+        items: list[Item] = []
+        refused: dict[int, str] = {}
+        for index, order in enumerate(orders):
+            reason = invalid_reason(order)
+            if reason is not None:
+                refused[index] = reason
+                continue
+            value = order.canonical()
+            if len(value) > limits.ORDER_BYTES_MAX:
+                raise Violation(f"data[{index}]", f"An order should have at most {limits.ORDER_BYTES_MAX} bytes")
+            items.append((index, order.order_id.encode(), value))
+        if key is None:
+            return Posted(request_id.tagged(self._new_request_id(), partner.partner_id), None, orders, items, refused)
+        return Posted(request_id.keyed(key, partner.partner_id), digest_of(orders), orders, items, refused)
+
+    async def _stored(self, posted: Posted, partner: Partner) -> Answer | None:
+        """The short cut for a request that was asked before. Raises KeyConflictError.
+
+        None where the consumer must decide: nothing, or not all of it, was applied, or the ledger does not answer.
+        """
+        if posted.digest is None:
+            return None if posted.items else Answer()
+        try:
+            stored = await self._ledger.read((posted.request_id, partner.partner_id))
+        except LedgerUnavailableError as error:
+            _log.warning("%s", error)
+            stored = None
+        if stored is not None and stored.digest != posted.digest:
+            raise KeyConflictError
+        if stored is not None and stored.is_complete:
+            return Answer(stored.outcomes, stored=True)
+        return None if posted.items else Answer()
 
     async def _publish(
-        self, partner: Partner, size: int, items: list[Item], counts: Counts, traceparent: str, held: Held
-    ) -> Counts:
+        self, posted: Posted, partner: Partner, preferences: Preferences, traceparent: str, held: Held
+    ) -> Answer | None:
+        """None where the partner does not want to wait any longer, and every order is in Kafka for certain."""
         if not self._publisher.reachable:
             raise UnavailableError("Kafka is not reachable.")
-        held.add_orders(len(items))
-        context = RequestContext(
-            request_id=self._new_request_id(),
-            partner_id=partner.partner_id,
-            time=datetime.now(UTC),
-            size=size,
-            invalid=size - len(items),
-            reply_to=self._reply_to,
-            traceparent=traceparent if is_traceparent(traceparent) else None,
+        held.add_orders(len(posted.items))
+        headers = HeaderWriter(
+            RequestContext(
+                request_id=posted.request_id,
+                partner_id=partner.partner_id,
+                time=datetime.now(UTC),
+                size=len(posted.orders),
+                invalid=len(posted.refused),
+                reply_to=self._reply_to,
+                traceparent=traceparent if is_traceparent(traceparent) else None,
+                digest=posted.digest,
+            )
         )
-        answer: asyncio.Future[Counts] = asyncio.get_running_loop().create_future()
-        self._pending.add(context.request_id, (index for index, _, _ in items), counts, answer)
-        try:
-            async with asyncio.timeout(self._request_timeout_s):
-                self._publisher.publish(context.request_id, items, HeaderWriter(context))
-                items.clear()  # the client library has its own copy
-                return await answer
-        except TimeoutError:
-            raise NotConfirmedError(context.request_id) from None
-        finally:
-            self._pending.remove(context.request_id)
+        indexes = (index for index, _, _ in posted.items)
+        with self._pending.waiting_for(posted.request_id, posted.digest, indexes) as pending:
+            if preferences.accepts_202:
+                acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._publisher.publish(posted.request_id, posted.items, headers, acknowledged)
+                return await self._wait_for_either(posted, pending, acknowledged, preferences)
+            if not pending.is_joined:
+                self._publisher.publish(posted.request_id, posted.items, headers)
+            posted.items.clear()  # the client library has its own copy
+            await asyncio.wait([pending.done], timeout=self._request_timeout_s)
+            if not pending.done.done():
+                raise NotConfirmedError(posted.request_id)
+            return pending.done.result()
 
-    async def _read_body(self, request: Request, held: Held) -> bytes:
-        too_large = BodyTooLargeError(f"The body should have at most {BODY_BYTES_MAX} bytes.")
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
-            raise too_large
-        chunks, size = [], 0
-        try:
-            async with asyncio.timeout(self._body_timeout_s):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > BODY_BYTES_MAX:
-                        raise too_large
-                    held.add_bytes(len(chunk))
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise BodyTimeoutError(f"The body did not arrive within {self._body_timeout_s:g} s.") from None
-        return b"".join(chunks)
+    async def _wait_for_either(
+        self, posted: Posted, pending: Pending, acknowledged: "asyncio.Future[None]", preferences: Preferences
+    ) -> Answer | None:
+        wait_s = self._wait_s(preferences)
+        if wait_s:
+            await asyncio.wait([pending.done], timeout=wait_s)
+        if not pending.done.done():
+            either: list[asyncio.Future[Any]] = [pending.done, acknowledged]
+            left_s = self._request_timeout_s - wait_s
+            await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if pending.done.done() and (wait_s or pending.done.exception()):
+            return pending.done.result()
+        if pending.done.done() or acknowledged.done():
+            return None
+        raise NotConfirmedError(posted.request_id)
+
+    def _response(self, posted: Posted, answer: Answer, preferences: Preferences) -> Response:
+        content = documented(answer.outcomes, len(posted.refused))
+        if preferences.representation:
+            content["orders"] = _representation(posted, answer.outcomes)
+        headers = self._applied(preferences, representation=preferences.representation)
+        if answer.stored:
+            headers["Idempotent-Replayed"] = "true"
+        return json_response(200, content, headers)
+
+    def _applied(self, preferences: Preferences, *, representation: bool) -> dict[str, str]:
+        return preferences.applied(wait_s=self._wait_s(preferences), representation=representation)
+
+    def _wait_s(self, preferences: Preferences) -> float:
+        return min(preferences.wait_s or 0, self._request_timeout_s)
 
 
-def _items(orders: list[Order]) -> list[Item]:
-    """What is to be published. Raises Violation for an order that is too large."""
+def _representation(posted: Posted, outcomes: Outcomes) -> list[dict[str, object]]:
+    """Each order's outcome, and why it was skipped as invalid."""
     items = []
-    for index, order in enumerate(orders):
-        if invalid_reason(order) is not None:
-            continue
-        value = order.canonical()
-        if len(value) > limits.ORDER_BYTES_MAX:
-            raise Violation(f"data[{index}]", f"An order should have at most {limits.ORDER_BYTES_MAX} bytes")
-        items.append((index, order.order_id.encode(), value))
+    for index, outcome in by_index(outcomes, dict.fromkeys(posted.refused, Outcome.INVALID)):
+        item: dict[str, object] = {"index": index, "order_id": posted.orders[index].order_id, "outcome": outcome}
+        if outcome is Outcome.INVALID:
+            item["reason"] = posted.refused.get(index, "refused when it was applied; see the dead-letter topic")
+        items.append(item)
     return items
-
-
-def counts_response(counts: Counts) -> Response:
-    """The documented answer: these keys, in this order, with these spaces."""
-    message = (
-        f"{counts.inserted} new records inserted. {counts.updated} existing records updated. "
-        f"Same value or invalid data skipped {counts.skipped}"
-    )
-    content = {
-        "message": message,
-        "skipped": counts.skipped,
-        "inserted": counts.inserted,
-        "updated": counts.updated,
-    }
-    return json_response(HTTPStatus.OK, content)
-
-
-def json_response(status: int, content: dict[str, object], headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False), status, headers, media_type="application/json")

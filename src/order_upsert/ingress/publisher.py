@@ -1,7 +1,7 @@
 """Orders into Kafka: a producer with one poll thread, which tells the event loop of failures only."""
 
 import logging
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event as Flag
@@ -38,7 +38,18 @@ class Publisher:
         self._on_fatal = on_fatal
         self._reachable = False
         self._stop = Flag()
-        self._producer = Producer(
+        self._producer = self._new_producer(settings, only_failures=True)
+        self._reporting = self._new_producer(settings, only_failures=False)
+        self._threads = [
+            Thread(target=self._poll, args=[producer], name="publisher", daemon=True)
+            for producer in (self._producer, self._reporting)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _new_producer(self, settings: IngressSettings, *, only_failures: bool) -> Producer:
+        """A report for each record that arrived costs more than the record: nearly all requests do without."""
+        return Producer(
             settings.client_config(
                 client_id="order-upsert-ingress",
                 acks="all",
@@ -53,28 +64,37 @@ class Publisher:
                 # The admission is the limit: these only have to be wider, or a request could be half published.
                 queue_buffering_max_messages=2 * settings.in_flight_orders_max,
                 queue_buffering_max_kbytes=4 * settings.in_flight_bytes_max // 1024,
-                **{"delivery.report.only.error": True},
+                **{"delivery.report.only.error": only_failures},
             ),
             error_cb=self._on_error,
             logger=_log,
         )
-        self._thread = Thread(target=self._poll, name="publisher", daemon=True)
-        self._thread.start()
 
     @property
     def reachable(self) -> bool:
         """Whether a broker answered, and not all went away since."""
         return self._reachable
 
-    def publish(self, request_id: UUID, items: Sequence[Item], headers: HeaderWriter) -> None:
+    def publish(
+        self,
+        request_id: UUID,
+        items: Sequence[Item],
+        headers: HeaderWriter,
+        acknowledged: "Future[None] | None" = None,
+    ) -> None:
         """Hands over every order of a request. Raises UnavailableError where nothing was handed over.
 
         A failure after the first is a failed delivery: some orders may be applied, which is 504 and never 503.
+        `acknowledged` is done when all in-sync replicas have every order.
         """
-        on_delivery = partial(self._on_delivery, request_id)
+        producer = self._producer
+        on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
+        if acknowledged is not None:
+            producer = self._reporting
+            on_delivery = _Acknowledgements(len(items), on_delivery, partial(self._set_done, acknowledged))
         for position, (index, key, value) in enumerate(items):
             try:
-                self._producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
+                producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
             except (BufferError, KafkaException) as error:
                 if position == 0:
                     raise UnavailableError("Kafka does not take records at the moment.") from error
@@ -85,13 +105,15 @@ class Publisher:
     def stop(self, timeout_s: float) -> None:
         """Waits for what is still on its way."""
         self._producer.flush(timeout_s)
+        self._reporting.flush(timeout_s)
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _poll(self) -> None:
+    def _poll(self, producer: Producer) -> None:
         while not self._stop.is_set():
-            self._producer.poll(_POLL_S)
-            if not self._reachable:
+            producer.poll(_POLL_S)
+            if producer is self._producer and not self._reachable:
                 self._probe()
 
     def _probe(self) -> None:
@@ -124,3 +146,25 @@ class Publisher:
         if error is not None:
             _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
             self._loop.call_soon_threadsafe(self._on_failure, request_id)
+
+    def _set_done(self, acknowledged: "Future[None]") -> None:
+        self._loop.call_soon_threadsafe(acknowledged.set_result, None)
+
+
+class _Acknowledgements:
+    """Counts the orders of one request down, in the poll thread."""
+
+    def __init__(
+        self, missing: int, on_failure: Callable[[KafkaError | None, Message], None], on_all: Callable[[], None]
+    ) -> None:
+        self._missing = missing
+        self._on_failure = on_failure
+        self._on_all = on_all
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._on_failure(error, message)
+            return
+        self._missing -= 1
+        if not self._missing:
+            self._on_all()

@@ -1,67 +1,90 @@
 """Requests that wait for their outcomes. Pure; used on the event loop only."""
 
 import logging
-from asyncio import Future
-from collections.abc import Iterable
-from dataclasses import dataclass
+from asyncio import Future, get_running_loop
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from order_upsert.contracts.result import Outcome, Result, ResultError, decode_result
+from order_upsert.contracts.result import Outcomes, Result, ResultError, decode_result, outcomes_of
+from order_upsert.ingress.errors import IngressError, KeyConflictError
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Counts:
-    """What the partner is told."""
+class Answer:
+    """The outcomes of all published items of a request. `stored`: some of them were asked for before."""
 
-    inserted: int = 0
-    updated: int = 0
-    skipped: int = 0
-
-    def add(self, outcome: Outcome) -> None:
-        if outcome is Outcome.INSERTED:
-            self.inserted += 1
-        elif outcome is Outcome.UPDATED:
-            self.updated += 1
-        else:
-            self.skipped += 1
+    outcomes: Outcomes = field(default_factory=lambda: outcomes_of(()))
+    stored: bool = False
 
 
 @dataclass(slots=True)
-class _Pending:
+class Pending:
+    """One request in flight, however many wait for it. `done` gets the answer when the last outcome is known.
+
+    Do not await `done` itself, but wait for it: whoever gives up would cancel it for the others.
+    """
+
     missing: int  # a bit for each index without an outcome: results may come twice, and in any order
-    counts: Counts
-    answer: "Future[Counts]"
+    done: "Future[Answer]"
+    answer: Answer = field(default_factory=Answer)
+    waiting: int = 0
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it was in flight already when the newest asker came."""
+        return self.waiting > 1
+
+    def fail(self, error: IngressError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # looked at: it is no mistake when nobody waits any more
 
 
 class PendingReplies:
-    """A bounded map from request to answer; whoever adds an entry removes it, so that each of them ends."""
+    """A bounded map from request to answer; who waits for an entry leaves it, so that each of them ends.
+
+    A request is known by its id and its digest: two bodies under one Idempotency-Key are two requests here, and the
+    consumer decides whose key it is.
+    """
 
     def __init__(self) -> None:
-        self._pending: dict[bytes, _Pending] = {}
+        self._pending: dict[bytes, dict[str | None, Pending]] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def add(self, request_id: UUID, indexes: Iterable[int], counts: Counts, answer: "Future[Counts]") -> None:
-        """`answer` gets `counts`, and in them the outcomes of `indexes`, when the last of them is known."""
-        missing = 0
-        for index in indexes:
-            missing |= 1 << index
-        self._pending[str(request_id).encode()] = _Pending(missing, counts, answer)
+    @contextmanager
+    def waiting_for(self, request_id: UUID, digest: str | None, indexes: Iterable[int]) -> Iterator[Pending]:
+        """The entry of this request, made where it is not in flight yet."""
+        key = str(request_id).encode()
+        entries = self._pending.setdefault(key, {})
+        pending = entries.get(digest)
+        if pending is None:
+            missing = 0
+            for index in indexes:
+                missing |= 1 << index
+            pending = entries[digest] = Pending(missing, get_running_loop().create_future())
+        pending.waiting += 1
+        try:
+            yield pending
+        finally:
+            pending.waiting -= 1
+            if not pending.waiting:
+                del entries[digest]
+                if not entries:
+                    self._pending.pop(key, None)
 
-    def remove(self, request_id: UUID) -> None:
-        self._pending.pop(str(request_id).encode(), None)
-
-    def fail(self, request_id: UUID, error: Exception) -> None:
-        pending = self._pending.get(str(request_id).encode())
-        if pending is not None and not pending.answer.done():
-            pending.answer.set_exception(error)
+    def fail(self, request_id: UUID, error: IngressError) -> None:
+        for pending in self._pending.get(str(request_id).encode(), {}).values():
+            pending.fail(error)
 
     def on_result(self, key: bytes | None, value: bytes | None) -> None:
         """A record of the results topic. Requests of other processes are ignored, without looking at the value."""
-        if key is None or (pending := self._pending.get(key)) is None:
+        if key is None or (entries := self._pending.get(key)) is None:
             return
         try:
             result = decode_result(value)
@@ -71,14 +94,20 @@ class PendingReplies:
         if str(result.request_id).encode() != key:
             _log.warning("reply for request %r holds the outcomes of %s; ignored", key, result.request_id)
             return
-        _settle(pending, result)
+        pending = entries.get(result.digest)
+        if pending is not None:
+            _settle(pending, result)
 
 
-def _settle(pending: _Pending, result: Result) -> None:
+def _settle(pending: Pending, result: Result) -> None:
+    if result.conflict:
+        pending.fail(KeyConflictError())
+        return
     for outcome, indexes in result.outcomes.items():
         for index in indexes:
             if pending.missing >> index & 1:
                 pending.missing ^= 1 << index
-                pending.counts.add(outcome)
-    if not pending.missing and not pending.answer.done():
-        pending.answer.set_result(pending.counts)
+                pending.answer.outcomes[outcome].append(index)
+                pending.answer.stored |= result.stored
+    if not pending.missing and not pending.done.done():
+        pending.done.set_result(pending.answer)

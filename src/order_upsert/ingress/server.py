@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from order_upsert.contracts.errors import OrdersError
+from order_upsert.contracts.ledger import Ledger
 from order_upsert.contracts.settings import PREFIX
 from order_upsert.ingress.admission import Admission
 from order_upsert.ingress.app import create_app
@@ -30,7 +31,7 @@ class ServeError(OrdersError):
     """The port cannot be listened on, or the process had to give up."""
 
 
-def serve(settings: IngressSettings) -> None:
+def serve(settings: IngressSettings, ledger: Ledger) -> None:
     """Serves until SIGTERM or SIGINT. Raises ServeError."""
     listener = _listen(settings)
     if settings.workers > 1 and settings.listen_fd is None:
@@ -38,7 +39,7 @@ def serve(settings: IngressSettings) -> None:
         return
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
     server = DrainingServer(admission, supervised=settings.listen_fd is not None)
-    server.config.app = create_app(settings, admission, server.give_up)
+    server.config.app = create_app(settings, ledger, admission, server.give_up)
     _log.info("listening on %s:%d", *listener.getsockname()[:2])
     server.run([listener])
     if server.gave_up:

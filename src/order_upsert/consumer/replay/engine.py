@@ -12,6 +12,7 @@ from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import decode
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.record import Batch, Decoded, Event, Record, Rejected
+from order_upsert.consumer.repeats import CONFLICT
 from order_upsert.consumer.replay.pace import Pace
 from order_upsert.consumer.replay.schema import url_for
 from order_upsert.consumer.replay.session import ReplaySession
@@ -77,20 +78,19 @@ class Engine:
         """Each of one day: what the ledger has forgotten by then is a matter of days."""
         days: dict[date, list[Decoded]] = {}
         for record in records:
+            error = self._verdicts.about(record.partition, record.offset)
+            if error == CONFLICT:
+                continue  # the consumers decided so across partitions; nothing of it was applied or filed
+            decoded = decode(record)
+            if error is not None and isinstance(decoded, Event):
+                decoded = Rejected(record, decoded.context, "TASK_PUT", error, "its letter says so")
             day = max(record.time.date(), self._days.get(record.partition, date.min))
             self._days[record.partition] = day
-            days.setdefault(day, []).append(self._judged(record))
-        for _, decoded in sorted(days.items()):
-            for first in range(0, len(decoded), self._records_max):
-                part = decoded[first : first + self._records_max]
+            days.setdefault(day, []).append(decoded)
+        for _, found in sorted(days.items()):
+            for first in range(0, len(found), self._records_max):
+                part = found[first : first + self._records_max]
                 yield Batch(part, {item.record.partition: done[item.record.partition] for item in part})
-
-    def _judged(self, record: Record) -> Decoded:
-        decoded = decode(record)
-        error = self._verdicts.about(record.partition, record.offset)
-        if error is not None and isinstance(decoded, Event):
-            return Rejected(record, decoded.context, "TASK_PUT", error, "its letter says so")
-        return decoded
 
     def _bury(self, rejected: list[Rejected]) -> None:
         """What a consumer refused has a letter already. Raises ConsumerStoppedError where none did."""

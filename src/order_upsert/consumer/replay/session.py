@@ -1,25 +1,55 @@
-"""What is other in a replay's session: the ledger, which serves nobody's questions here."""
+"""What is other in a replay's session: the ledger and the keys, because partitions of a replay do not go on equally.
 
-from collections.abc import Collection, Iterable
-from datetime import date
-from uuid import UUID
+The consumers forget days by the newest day of all partitions. Here another partition may be weeks ahead, so nothing is
+dropped; what would have been forgotten is told by the day of the batch.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
 
 from order_upsert.consumer.database import Session
-from order_upsert.consumer.ledger import Ledger, RequestPart
+from order_upsert.consumer.keys import Keys
+from order_upsert.consumer.ledger import Ledger, RequestPart, StoredPart
 from order_upsert.consumer.store import Connection
+from order_upsert.contracts.record import Request
 
 
 class ReplayLedger(Ledger):
-    """Keeps nothing: a replay answers nobody."""
+    """Keeps the outcomes of requests with an Idempotency-Key only: by them an event is known to be a repeat."""
+
+    def __init__(self, connection: Connection, days_kept: int) -> None:
+        super().__init__(connection, days_kept)
+        self._today = date.min
 
     def ensure_days(self, days: Collection[date]) -> None:
-        return
+        """Every batch of a replay is of one day."""
+        self._today = max(days)
 
     def write(self, parts: Iterable[RequestPart]) -> None:
-        return
+        super().write(part for part in parts if part.context.digest is not None)
 
-    def read(self, requests: Collection[tuple[UUID, str]]) -> list[tuple[UUID, str, str]]:
-        return []
+    def read(self, requests: Collection[Request]) -> list[StoredPart]:
+        """What a consumer still had on the day of the batch."""
+        if not requests:
+            return []
+        request_ids, partner_ids = zip(*requests, strict=True)
+        rows = self._connection.execute(
+            "SELECT request_id, partner_id, digest, outcomes FROM request_part "
+            "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id) "
+            "WHERE day > %b",
+            [list(request_ids), list(partner_ids), self._today - self._kept],
+        )
+        return [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
+
+
+class ReplayKeys(Keys):
+    """Whose a key is was decided by the consumers: what lost it has a letter, and is not in a replay's batch at all."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, timedelta.max.days)
+
+    def claim(self, claims: Mapping[Request, tuple[str, datetime]]) -> dict[Request, str]:
+        return {request: digest for request, (digest, _) in claims.items()}
 
 
 class ReplaySession(Session):
@@ -28,3 +58,4 @@ class ReplaySession(Session):
     def __init__(self, connection: Connection, ledger_days: int) -> None:
         super().__init__(connection, ledger_days)
         self.ledger = ReplayLedger(connection, ledger_days)
+        self.keys = ReplayKeys(connection)

@@ -1,10 +1,14 @@
 """Apache Kafka as a child process: a Java runtime from PyPI, the jars from Maven Central."""
 
+import fcntl
 import functools
 import shutil
 import subprocess
 import uuid
+import zipfile
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -143,15 +147,30 @@ def class_path() -> str:
     import jgo
 
     try:
-        jars = [Path(jar) for jar in jgo.build(_COORDINATES).all_jars]
+        with _alone():
+            jars = [Path(jar) for jar in jgo.build(_COORDINATES).all_jars]
     except Exception as error:  # noqa: BLE001 - jgo lets any error of its HTTP client through
         raise StackError(
-            f"Kafka could not be downloaded from Maven Central: {error}\nCheck the network and start again, or give a "
-            "broker of your own with ORDERS_KAFKA_BOOTSTRAP."
+            f"Kafka could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the network and "
+            "start again, or give a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
         ) from None
-    if f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
-        raise StackError(f"jgo resolved another version than Kafka {KAFKA_VERSION}; remove ~/.cache/jgo and try again.")
+    damaged = [jar for jar in jars if not zipfile.is_zipfile(jar)]  # a download that was cut off is left as it is
+    if damaged or f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
+        raise StackError(
+            f"The jars of Kafka {KAFKA_VERSION} are damaged, or of another version. Remove ~/.cache/jgo and "
+            "~/.m2/repository/org/apache/kafka, and start again."
+        )
     return ":".join(map(str, jars))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """jgo writes into its cache in place: a second process would find half a file there, and fail."""
+    folder = Path.home() / ".cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "order-upsert.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _java() -> Path:

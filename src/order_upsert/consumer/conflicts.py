@@ -1,0 +1,61 @@
+"""Which requests lost their Idempotency-Key to another body, read from the dead letters."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.repeats import CONFLICT, Lost
+from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.contracts.record import Headers, RecordError, read_headers
+from order_upsert.contracts.topics import UPSERT_PARTITIONS
+
+_TIMEOUT_S = 10.0
+_RECORDS_MAX = 1000
+_log = logging.getLogger(__name__)
+
+
+def read_conflicts(settings: ConsumerSettings) -> Lost:
+    """The whole dead-letter topic, to its end of this moment. Raises RetryLaterError."""
+    lost = Lost(timedelta(days=settings.ledger_days))
+    consumer = Consumer(
+        settings.client_config(
+            client_id="order-upsert-consumer",
+            group_id="order-upsert-no-group",  # the client wants a name; nothing is ever committed under it
+            enable_auto_commit=False,
+            enable_partition_eof=True,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        ),
+        logger=_log,
+    )
+    try:
+        missing = set(range(UPSERT_PARTITIONS))
+        consumer.assign([TopicPartition(settings.topics.dlq, partition, 0) for partition in missing])
+        while missing:
+            messages = consumer.consume(_RECORDS_MAX, _TIMEOUT_S)
+            if not messages:
+                raise RetryLaterError(f"Kafka did not give the records of {settings.topics.dlq}")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    _add(lost, message.headers(), message.timestamp()[1])  # type: ignore[arg-type]
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    missing.discard(message.partition() or 0)
+                else:
+                    raise RetryLaterError(f"Kafka, {settings.topics.dlq}: {error.str()}")
+    except KafkaException as error:
+        raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    return lost
+
+
+def _add(lost: Lost, headers: Headers | None, time_ms: int) -> None:
+    if ("__connect.errors.exception.class.name", CONFLICT.encode()) not in (headers or ()):
+        return
+    try:
+        lost.add(read_headers(headers), datetime.fromtimestamp(time_ms / 1000, UTC))
+    except RecordError as error:
+        _log.warning("a dead letter cannot be read: %s", error)

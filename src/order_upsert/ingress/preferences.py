@@ -1,0 +1,47 @@
+"""The request header Prefer (RFC 7240), as far as this endpoint knows it. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WAIT_CHARS_MAX = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the partner would like. Unknown preferences, and values that are none, are left out, as the RFC asks."""
+
+    respond_async: bool = False
+    wait_s: float | None = None
+    representation: bool = False
+    strict: bool = False
+
+    @property
+    def accepts_202(self) -> bool:
+        """Whoever says how long it wants to wait knows what to do with an answer that is none yet."""
+        return self.respond_async or self.wait_s is not None
+
+    def applied(self, *, wait_s: float, representation: bool) -> dict[str, str]:
+        """The header Preference-Applied. `wait_s`: how long we were ready to wait, which may be less than asked for."""
+        names = [
+            "respond-async" if self.respond_async else "",
+            f"wait={wait_s:.0f}" if self.wait_s is not None else "",
+            "return=representation" if representation else "",
+            "handling=strict" if self.strict else "",
+        ]
+        applied = ", ".join(name for name in names if name)
+        return {"Preference-Applied": applied} if applied else {}
+
+
+def parse_preferences(headers: Iterable[str]) -> Preferences:
+    """`headers`: the values of every header of that name. Of a preference that is there twice, the first one counts."""
+    found: dict[str, str] = {}
+    for preference in ",".join(headers).split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"').lower())
+    wait = found.get("wait", "")
+    return Preferences(
+        respond_async="respond-async" in found,
+        wait_s=float(wait) if wait.isascii() and wait.isdigit() and len(wait) <= WAIT_CHARS_MAX else None,
+        representation=found.get("return") == "representation",
+        strict=found.get("handling") == "strict",
+    )

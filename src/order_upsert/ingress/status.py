@@ -1,0 +1,49 @@
+"""GET /api/integration/orders/requests/{request_id}: what became of a request (design 7)."""
+
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError
+from order_upsert.contracts.request_id import belongs_to
+from order_upsert.contracts.result import StoredRequest
+from order_upsert.ingress.admission import Admission
+from order_upsert.ingress.answers import answered, status_response
+from order_upsert.ingress.auth import Partners
+from order_upsert.ingress.errors import UnavailableError, UnknownRequestError
+
+
+class StatusEndpoint:
+    """Served from the ledger alone, so by any ingress process, before and after restarts."""
+
+    def __init__(self, partners: Partners, admission: Admission, ledger: Ledger) -> None:
+        self._partners = partners
+        self._admission = admission
+        self._ledger = ledger
+
+    async def get(self, request: Request) -> Response:
+        return await answered(request, self._get)
+
+    async def _get(self, request: Request) -> Response:
+        with self._admission.request():
+            partner = self._partners.authenticate(request.headers.getlist("token"))
+            request_id = _request_id(request.path_params["request_id"])
+            try:
+                stored = await self._ledger.read((request_id, partner.partner_id))
+            except LedgerUnavailableError as error:
+                raise UnavailableError("The status of requests cannot be read at the moment.") from error
+            # An id of this partner of which nothing was applied yet: it was published, or no answer would have had it.
+            if stored is None and not belongs_to(request_id, partner.partner_id):
+                raise UnknownRequestError
+            return status_response(request_id, stored or StoredRequest())
+
+
+def _request_id(text: str) -> UUID:
+    try:
+        request_id = UUID(text)
+    except ValueError:
+        raise UnknownRequestError from None
+    if str(request_id) != text:  # one spelling for one resource
+        raise UnknownRequestError
+    return request_id
