@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typer.testing import CliRunner
 
 from order_upsert.contracts.errors import OrdersError
+from order_upsert.deploy import console
 from order_upsert.deploy.cli import app
 
 
@@ -31,7 +32,8 @@ class Done:
 
 def orders_here(*arguments: str, env: dict[str, str], answer: str = "") -> Done:
     """The same inside this process, which saves the second that a start takes."""
-    result = CliRunner().invoke(app, arguments, input=answer, env={**env, "COLUMNS": "200"})
+    console.out.width = 200  # read from the environment when it was made
+    result = CliRunner().invoke(app, arguments, input=answer, env=env)
     if result.exception is not None and not isinstance(result.exception, SystemExit | OrdersError):
         raise result.exception
     told = f"{result.exception}" if isinstance(result.exception, OrdersError) else ""
