@@ -15,6 +15,7 @@ from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
 from order_upsert.deploy.admin import load_kafka
 from order_upsert.deploy.commands import dlq
 from order_upsert.deploy.commands.history import history
+from order_upsert.deploy.commands.replay import replay
 from order_upsert.deploy.console import err, out, use_running_stack
 from order_upsert.deploy.logs import log_to_stderr
 from order_upsert.deploy.partners import PartnerRegistry
@@ -29,6 +30,7 @@ partners_app = typer.Typer(help="Who may post orders, and with which tokens.", n
 app.add_typer(partners_app, name="partners")
 app.add_typer(dlq.app, name="dlq")
 app.command()(history)
+app.command()(replay)
 
 
 @app.command()

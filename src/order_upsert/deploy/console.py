@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from order_upsert.contracts.settings import PREFIX
 from order_upsert.deploy.errors import NotConfirmedError
@@ -22,7 +22,7 @@ def use_running_stack() -> None:
         os.environ.setdefault(variable, value)
 
 
-def progress_bar(*columns: TextColumn) -> Progress:
+def progress_bar(*columns: ProgressColumn) -> Progress:
     """A bar on stderr, so that what a program reads from stdout stays clean; none where nobody watches."""
     shown = TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(), TimeRemainingColumn()
     return Progress(*shown, console=err, transient=True, disable=not err.is_terminal)
