@@ -15,6 +15,7 @@ from support.installation import Installation
 from support.orders import an_order
 
 ORDERS_PER_REQUEST = 100
+PARTNERS = 3
 Event = tuple[str, bytes, Any]
 """Key, value, headers."""
 
@@ -32,13 +33,12 @@ def history(events: int, orders: int, seed: int, changed: float = 0.6) -> Iterat
     while number < events:
         request = number // ORDERS_PER_REQUEST
         digest = f"{request:032x}" if request % 5 == 0 else None
-        context = RequestContext(
-            UUID(int=(seed << 64) + request), f"p-{request % 3}", _NOW, ORDERS_PER_REQUEST, 0, digest=digest
-        )
-        writer = HeaderWriter(context)
+        partner = request % PARTNERS
+        request_id = UUID(int=(seed << 64) + request)
+        writer = HeaderWriter(RequestContext(request_id, f"p-{partner}", _NOW, ORDERS_PER_REQUEST, 0, digest=digest))
         written: list[Event] = []
         for index in range(min(ORDERS_PER_REQUEST, events - number)):
-            order = number if number < orders else chosen.randrange(orders)
+            order = number if number < orders else _any_of(partner, orders, chosen)
             versions[order] += number >= orders and chosen.random() < changed
             written.append((f"M-{order}", _value(order, versions[order]), writer.headers(index)))
             number += 1
@@ -52,6 +52,14 @@ def history(events: int, orders: int, seed: int, changed: float = 0.6) -> Iterat
             yield from again
             number += len(again)
             again = []
+
+
+def _any_of(partner: int, orders: int, chosen: random.Random) -> int:
+    """An order of a partner: it has every third request of the first ones."""
+    while True:
+        order = chosen.randrange(orders)
+        if order // ORDERS_PER_REQUEST % PARTNERS == partner:
+            return order
 
 
 _NOW = datetime.now(UTC)

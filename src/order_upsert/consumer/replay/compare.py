@@ -99,8 +99,8 @@ def _compare(
                 if len(shown) < shown_max:
                     shown.append(difference)
     orders = sum(count for count, _, _ in ours.values())
-    checksum = sum(first for _, first, _ in theirs.values()) % 2**64
-    return Comparison(orders, left_out, f"{int(checksum):016x}", differences, shown)
+    checksum = int(sum(first for _, first, _ in theirs.values())) % 2**64
+    return Comparison(orders, left_out, f"{checksum:016x}", differences, shown)
 
 
 def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -> dict[int, Bucket]:
