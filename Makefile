@@ -24,7 +24,7 @@ check: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 test: check
-	$(VENV)/bin/pytest -n 2 --dist loadfile
+	$(VENV)/bin/pytest -n 3 --dist loadfile
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from order_upsert.contracts.record import ReplyTo
+from order_upsert.contracts.request_id import tagged
 from order_upsert.deploy.local.kafka import KafkaBroker
 from order_upsert.deploy.local.postgres import PostgresServer
 from order_upsert.ingress.body import VIOLATIONS_MAX
@@ -146,6 +148,21 @@ def test_a_request_of_another_writer_is_partly_done_until_its_last_event_came(
     produce(0)
     assert get(ingress.port, f"{STATUS}{request_id}", token=token).json["status"] == "done"
     assert get(ingress.port, f"{STATUS}{request_id}", token=other).status == 404
+
+
+def test_a_request_that_was_forgotten_is_not_called_pending(
+    shared_installation: Installation, ingress: Ingress
+) -> None:
+    """Its id tells that it was given to this partner, 8 days ago; one of now is pending."""
+    token = shared_installation.add_partner("forgotten")
+    days = {day: tagged(_id_of(time.time() - day * 86_400), "forgotten") for day in (0, 8)}
+    statuses = {day: get(ingress.port, f"{STATUS}{request_id}", token=token).status for day, request_id in days.items()}
+    assert statuses == {0: 200, 8: 404}
+
+
+def _id_of(time_s: float) -> UUID:
+    """A UUIDv7 of this time."""
+    return UUID(int=(int(time_s * 1000) << 80) | (7 << 76) | (2 << 62) | 5)
 
 
 @pytest.mark.parametrize("name", ["x", str(UUID(int=7)), str(UUID(int=0xABCDEF)).upper(), "%00", "a/b"])

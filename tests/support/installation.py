@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from order_upsert.consumer.settings import ConsumerSettings
 from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext
 from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.deploy.admin import asked
 from order_upsert.deploy.local.child import Child
 from order_upsert.deploy.local.ports import free_port
 from order_upsert.deploy.partners import PartnerRegistry
@@ -126,9 +127,12 @@ class Installation:
     # topics
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        with self.consumer() as consumer:
+        def ask() -> dict[int, int]:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+
+        with self.consumer() as consumer:
+            return asked(self.settings, ask)  # a broker that was just started leads no partition yet
 
     def records(self, topic: str) -> list[Message]:
         """Every record of a topic, in each partition by offset."""

@@ -1,6 +1,7 @@
 """What a request may ask for: Prefer, Idempotency-Key, ids that carry whose they are, and the strict order."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_upsert.contracts.order import Order, invalid_reason
-from order_upsert.contracts.request_id import belongs_to, keyed, tagged
+from order_upsert.contracts.request_id import belongs_to, given_at, keyed, tagged
 from order_upsert.contracts.result import Outcome, ResultError, StoredRequest, decode_outcomes, encode_outcomes
 from order_upsert.contracts.strict_json import Violation
 from order_upsert.contracts.strict_order import StrictOrder
@@ -80,6 +81,12 @@ def test_a_key_gives_the_same_id_to_its_partner_alone(key: str, other_key: str, 
     assert (keyed(key, partner) == keyed(other_key, other)) == (key == other_key and partner == other)
     assert keyed(key, partner).version == 5
     assert belongs_to(keyed(key, partner), partner)
+
+
+def test_an_id_without_a_key_tells_when_it_was_given_out() -> None:
+    assert given_at(UUID("0199f4a0-1c00-7000-8000-000000000000")) == datetime(2025, 10, 18, 0, 2, 37, 696000, UTC)
+    assert given_at(keyed("k", "p")) is None
+    assert given_at(UUID("ffffffff-ffff-7000-8000-000000000000")) is None
 
 
 def test_the_id_of_a_key_is_the_same_in_every_version() -> None:

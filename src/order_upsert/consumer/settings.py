@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from order_upsert.contracts.settings import KafkaSettings, OrdersSettings
+from order_upsert.contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings
 
 _URL_PATTERN = r"^postgres(ql)?://"
 _URL_IS = "postgresql://user:password@host:port/database"
@@ -22,7 +22,7 @@ class OptionalPostgresSettings(OrdersSettings):
     postgres_url: Annotated[str | None, Field(pattern=_URL_PATTERN, description=_URL_IS, repr=False)] = None
 
 
-class ConsumerSettings(KafkaSettings, PostgresSettings):
+class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
     """One consumer process."""
 
     group_protocol: Annotated[
@@ -32,6 +32,3 @@ class ConsumerSettings(KafkaSettings, PostgresSettings):
     batch_records_max: Annotated[
         int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")
     ] = 2000
-    ledger_days: Annotated[
-        int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
-    ] = 7

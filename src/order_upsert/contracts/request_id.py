@@ -6,6 +6,7 @@ An id without a key is a UUIDv7; one of an Idempotency-Key is the UUIDv5 of the 
 again gives the same id everywhere. Each has enough bits left: 42 random ones a millisecond, and 90 of SHA-1.
 """
 
+from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID, uuid5
 
@@ -22,6 +23,16 @@ def tagged(request_id: UUID, partner_id: str) -> UUID:
 def keyed(key: str, partner_id: str) -> UUID:
     """The id of every request that this partner sends with this Idempotency-Key."""
     return tagged(uuid5(uuid5(_NAMESPACE, partner_id), key), partner_id)
+
+
+def given_at(request_id: UUID) -> datetime | None:
+    """When an id without a key was given out, to the millisecond; the id of a key does not tell."""
+    if request_id.version != 7:
+        return None
+    try:
+        return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError):  # a year that nobody can have
+        return None
 
 
 def belongs_to(request_id: UUID, partner_id: str) -> bool:

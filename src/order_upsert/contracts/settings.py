@@ -80,6 +80,14 @@ class KafkaSettings(OrdersSettings):
         return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
 
 
+class LedgerSettings(OrdersSettings):
+    """How long outcomes are remembered."""
+
+    ledger_days: Annotated[
+        int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
+    ] = 7
+
+
 def load(settings: type[Settings]) -> Settings:
     """The settings from the environment. Raises SettingsError that lists every variable which is wrong."""
     try:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from starlette.applications import Starlette
@@ -73,7 +74,7 @@ class Ingress:
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
         )
-        self.status = StatusEndpoint(self._partners, admission, ledger)
+        self.status = StatusEndpoint(self._partners, admission, ledger, timedelta(days=settings.ledger_days), _now)
 
     def readiness(self) -> dict[str, bool]:
         """All true: a request sent here would be served."""
@@ -159,6 +160,10 @@ async def _wait_until_ready(ingress: Ingress) -> None:
         async with asyncio.timeout(READY_WAIT_S):
             while not all(ingress.readiness().values()):
                 await asyncio.sleep(_READY_CHECK_S)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _new_request_id() -> UUID:

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.contracts.settings import KafkaSettings, LedgerSettings
 
 Host = Annotated[str, Field(min_length=1, description="the address to listen on, 0.0.0.0 for all")]
 Port = Annotated[int, Field(ge=1, le=65535, description="the port to listen on, 1 to 65535")]
 
 
-class IngressSettings(KafkaSettings):
+class IngressSettings(KafkaSettings, LedgerSettings):
     """One ingress process, or the supervisor of several."""
 
     host: Host = "127.0.0.1"

@@ -1,12 +1,15 @@
 """GET /api/integration/orders/requests/{request_id}: what became of a request (design 7)."""
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError
-from order_upsert.contracts.request_id import belongs_to
+from order_upsert.contracts.partner import Partner
+from order_upsert.contracts.request_id import belongs_to, given_at
 from order_upsert.contracts.result import StoredRequest
 from order_upsert.ingress.admission import Admission
 from order_upsert.ingress.answers import answered, status_response
@@ -17,10 +20,19 @@ from order_upsert.ingress.errors import UnavailableError, UnknownRequestError
 class StatusEndpoint:
     """Served from the ledger alone, so by any ingress process, before and after restarts."""
 
-    def __init__(self, partners: Partners, admission: Admission, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        partners: Partners,
+        admission: Admission,
+        ledger: Ledger,
+        kept: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
         self._partners = partners
         self._admission = admission
         self._ledger = ledger
+        self._kept = kept
+        self._now = now
 
     async def get(self, request: Request) -> Response:
         return await answered(request, self._get)
@@ -33,10 +45,14 @@ class StatusEndpoint:
                 stored = await self._ledger.read((request_id, partner.partner_id))
             except LedgerUnavailableError as error:
                 raise UnavailableError("The status of requests cannot be read at the moment.") from error
-            # An id of this partner of which nothing was applied yet: it was published, or no answer would have had it.
-            if stored is None and not belongs_to(request_id, partner.partner_id):
+            if stored is None and not self._may_be_pending(request_id, partner):
                 raise UnknownRequestError
             return status_response(request_id, stored or StoredRequest())
+
+    def _may_be_pending(self, request_id: UUID, partner: Partner) -> bool:
+        """An id of this partner was published, or no answer would have had it: it is pending, or long forgotten."""
+        given = given_at(request_id)
+        return belongs_to(request_id, partner.partner_id) and (given is None or self._now() - given < self._kept)
 
 
 def _request_id(text: str) -> UUID:
