@@ -7,7 +7,7 @@ from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import request_parts
-from order_upsert.consumer.record import Batch, Decoded, Event, Rejected
+from order_upsert.consumer.record import Batch, Decoded, Rejected
 from order_upsert.consumer.repeats import Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
 from order_upsert.contracts.record import Request
@@ -61,12 +61,12 @@ class Applier:
             raise FenceBehindError(behind)
         applied_before, new = _split(batch.records, fence)
         asked = _sorted(session, new, self.lost)
-        rows = session.store.read_rows({decoded.key for decoded in asked.fresh if isinstance(decoded, Event)})
+        rows = session.store.read_rows({decoded.key for decoded in asked.fresh if not isinstance(decoded, Rejected)})
         letters = session.open_letters.read({decoded.key for decoded in asked.fresh if decoded.key is not None})
         folded = fold(asked.fresh, rows, letters)
         parts = request_parts(folded.outcomes)
         again = _replies_again(session, applied_before)
-        session.store.write_rows(folded.changed.values())
+        session.store.write_rows(folded.changed.values(), rows)
         session.open_letters.write(folded.letters)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})

@@ -7,13 +7,16 @@ on nothing else. So a replay decides the same.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from order_upsert.consumer.record import Decoded, Event, Key, Rejected
+from order_upsert.consumer.decode import read_order
+from order_upsert.consumer.record import Decoded, Event, Key, Rejected, Unread
 from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.result import Outcome
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
+_CHANGES = Outcome.INSERTED, Outcome.UPDATED
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class RowState:
     """What the fold needs to know of a row."""
 
@@ -46,23 +49,29 @@ def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState], letters: Mapp
     states = dict(rows)
     letters = letters or {}
     for decoded in records:
-        if isinstance(decoded, Event):
-            decoded = _unless_misplaced(decoded, states.get(decoded.key))
-        if isinstance(decoded, Rejected):
-            folded.rejected.append(decoded)
-            _note_letter(folded.letters, decoded, letters, states)
-            if decoded.context is not None:
-                folded.outcomes.append((decoded, Outcome.INVALID))
+        row = None if isinstance(decoded, Rejected) else states.get(decoded.key)
+        letter = _letter(decoded.key, folded.letters, letters) if letters or folded.letters else None
+        checked = _checked(decoded, row, letter)
+        if isinstance(checked, Rejected):
+            folded.rejected.append(checked)
+            _note_letter(folded.letters, checked, letters, states)
+            if checked.context is not None:
+                folded.outcomes.append((checked, Outcome.INVALID))
             continue
-        outcome = _outcome(decoded, states.get(decoded.key))
-        folded.outcomes.append((decoded, outcome))
-        letter = folded.letters.get(decoded.key, letters.get(decoded.key)) if letters or folded.letters else None
-        if outcome in (Outcome.INSERTED, Outcome.UPDATED) or (outcome is Outcome.UNCHANGED and letter is not None):
-            folded.changed[decoded.key] = decoded
-            states[decoded.key] = RowState(decoded.record.partition, decoded.offset, decoded.content_hash)
-            if letter is not None and letter <= decoded.offset:
-                folded.letters[decoded.key] = None
+        outcome = _outcome(checked, row)
+        folded.outcomes.append((checked, outcome))
+        moves = outcome in _CHANGES or (outcome is Outcome.UNCHANGED and letter is not None)
+        if moves and isinstance(checked, Event):
+            folded.changed[checked.key] = checked
+            states[checked.key] = RowState(checked.record.partition, checked.offset, checked.content_hash)
+            if letter is not None and letter <= checked.offset:
+                folded.letters[checked.key] = None
     return folded
+
+
+def _letter(key: Key | None, noted: Mapping[Key, int | None], letters: Mapping[Key, int]) -> int | None:
+    """Where the newest open letter of a key stands."""
+    return None if key is None else noted.get(key, letters.get(key))
 
 
 def _note_letter(
@@ -72,17 +81,27 @@ def _note_letter(
     key, partition = rejected.key, rejected.record.partition
     if key is None or partition != partition_of(rejected.record.key or b"", UPSERT_PARTITIONS):
         return
-    row, known = states.get(key), noted.get(key, letters.get(key))
+    row, known = states.get(key), _letter(key, noted, letters)
     if (row is None or row.offset < rejected.offset) and (known is None or known < rejected.offset):
         noted[key] = rejected.offset
 
 
-def _outcome(event: Event, row: RowState | None) -> Outcome:
+def _checked(decoded: Decoded, row: RowState | None, letter: int | None) -> Decoded:
+    """Held to everything that makes a record an event. Only the row's own value, in its partition, may stay unread."""
+    if isinstance(decoded, Unread):
+        is_the_rows = row and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition
+        if is_the_rows and letter is None:
+            return decoded
+        decoded = read_order(decoded)
+    return _unless_misplaced(decoded, row) if isinstance(decoded, Event) else decoded
+
+
+def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     if row is None:
         return Outcome.INSERTED
     if event.offset <= row.offset or event.is_foreign:
         return Outcome.STALE
-    if event.content_hash == row.content_hash:
+    if isinstance(event, Unread) or event.content_hash == row.content_hash:
         return Outcome.UNCHANGED
     return Outcome.UPDATED
 

@@ -1,27 +1,27 @@
 """The tables `orders` and `consumer_partition`: the fence, the rows, the watermark *applied*."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 
 import psycopg
-from pydantic import TypeAdapter
 
 from order_upsert.consumer.fold import RowState
 from order_upsert.consumer.record import Event, Key
-from order_upsert.contracts.order import Product
+from order_upsert.consumer.row_text import COLUMNS, copy_line, products_json
 
 PLAIN_STATEMENT_ROWS_MAX = 8
 """Up to here one statement with its rows as parameters beats a COPY, which needs a round trip more."""
 
-_COLUMNS = (
-    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
-    "total_amount", "discount", "total_qty", "content_hash", "event_partition", "event_offset", "event_time",
-)  # fmt: skip
-_COLUMN_LIST = ", ".join(_COLUMNS)
+_COLUMN_LIST = ", ".join(COLUMNS)
+_VALUE_COLUMNS = COLUMNS[2:]  # behind the key
+_ROW_PLACEHOLDERS = "(" + ", ".join(["%s"] * len(COLUMNS)) + ")"
 _ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
-    f"{column} = excluded.{column}" for column in _COLUMNS[2:]
+    f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
 )
-_ROW_PLACEHOLDERS = "(" + ", ".join(["%s"] * len(_COLUMNS)) + ")"
-_PRODUCTS = TypeAdapter(list[Product])
+_UPDATE = (
+    "UPDATE orders AS o SET "
+    + ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
+    + " FROM changed AS c WHERE o.partner_id = c.partner_id AND o.order_id = c.order_id"
+)
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -67,8 +67,8 @@ class Store:
         )
         return {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
 
-    def write_rows(self, events: Collection[Event]) -> None:
-        """Each event becomes the row of its key, whatever that was; one event for a key."""
+    def write_rows(self, events: Collection[Event], existing: Container[Key]) -> None:
+        """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
         if len(events) <= PLAIN_STATEMENT_ROWS_MAX:
@@ -78,17 +78,24 @@ class Store:
                 [value for event in events for value in _row(event)],
             )
             return
-        with self._connection.cursor() as cursor:
-            with cursor.copy(f"COPY changed ({_COLUMN_LIST}) FROM STDIN") as copy:
-                for event in events:
-                    copy.write_row(_row(event))
-            cursor.execute(f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM changed {_ON_CONFLICT}")
+        # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
+        self._copy("orders", [event for event in events if event.key not in existing])
+        changed = [event for event in events if event.key in existing]
+        if changed:
+            self._copy("changed", changed)
+            self._connection.execute(_UPDATE)
+
+    def _copy(self, table: str, events: Iterable[Event]) -> None:
+        text = "".join(map(copy_line, events))
+        if text:
+            with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
+                copy.write(text)
 
 
 def _row(event: Event) -> tuple[object, ...]:
     order = event.order
     return (
         event.context.partner_id, order.order_id, order.name, order.phone, order.address, order.email,
-        order.refferral_code, order.user_id, _PRODUCTS.dump_json(order.products).decode(), order.total_amount,
-        order.discount, order.total_qty, event.content_hash, event.record.partition, event.offset, event.time,
+        order.refferral_code, order.user_id, products_json(order), order.total_amount, order.discount, order.total_qty,
+        event.content_hash, event.record.partition, event.offset, event.time,
     )  # fmt: skip

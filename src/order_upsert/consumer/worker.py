@@ -9,8 +9,9 @@ from order_upsert.consumer.applier import Applier, FenceBehindError
 from order_upsert.consumer.assignment import Assignment
 from order_upsert.consumer.conflicts import read_conflicts
 from order_upsert.consumer.database import Database
-from order_upsert.consumer.decode import decode
+from order_upsert.consumer.decode import identify
 from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.record import Batch
 from order_upsert.consumer.results import result_record
@@ -41,6 +42,7 @@ class Worker:
         self._stop = stop
         self._clock_s = clock_s
         self._checked_s = clock_s()
+        self._headers = HeaderReader()
         self._assignment = Assignment(settings, self._applied, stop, self._put_back)
 
     def run(self) -> None:
@@ -55,7 +57,7 @@ class Worker:
         """One batch, from Kafka to the reply; or nothing, where nothing has arrived."""
         records, starts = self._assignment.take(self._settings.batch_records_max, TAKE_TIMEOUT_S)
         if records:
-            self._finish(Batch([decode(record) for record in records], starts))
+            self._finish(Batch([identify(record, self._headers) for record in records], starts))
         if self._clock_s() - self._checked_s > CHECK_EVERY_S:
             self._checked_s = self._clock_s()
             self._assignment.commit({})

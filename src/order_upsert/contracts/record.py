@@ -70,7 +70,7 @@ class Origin:
         return [(name, text.encode()) for name, text in texts.items()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
 class EventContext:
     """What the headers of one event say. `size` and `invalid` are None where the writer did not tell."""
 

@@ -9,9 +9,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from order_upsert.consumer.applier import Applier, FenceBehindError
 from order_upsert.consumer.database import Database
-from order_upsert.consumer.decode import decode
+from order_upsert.consumer.decode import identify
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
-from order_upsert.consumer.record import Batch, Decoded, Event, Record, Rejected
+from order_upsert.consumer.headers import HeaderReader
+from order_upsert.consumer.record import Batch, Decoded, Record, Rejected, Unread
 from order_upsert.consumer.repeats import CONFLICT
 from order_upsert.consumer.replay.pace import Pace
 from order_upsert.consumer.replay.schema import url_for
@@ -43,6 +44,7 @@ class Engine:
         self._reader = TopicReader(settings, settings.topics.upserts)
         self._verdicts = Verdicts(settings, partitions)
         self._applier = Applier(self._database, self._bury)
+        self._headers = HeaderReader()
         self._days: dict[int, date] = {}
 
     def close(self) -> None:
@@ -81,8 +83,8 @@ class Engine:
             error = self._verdicts.about(record.partition, record.offset)
             if error == CONFLICT:
                 continue  # the consumers decided so across partitions; nothing of it was applied or filed
-            decoded = decode(record)
-            if error is not None and isinstance(decoded, Event):
+            decoded = identify(record, self._headers)
+            if error is not None and isinstance(decoded, Unread):
                 decoded = Rejected(record, decoded.context, "TASK_PUT", error, "its letter says so")
             day = max(record.time.date(), self._days.get(record.partition, date.min))
             self._days[record.partition] = day

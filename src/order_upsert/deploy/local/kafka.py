@@ -88,7 +88,6 @@ class KafkaBroker:
             "-Xms128m",
             "-Xmx512m",
             "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
             "-Xshare:auto",
         ]
         command: list[str | Path] = [

@@ -1,0 +1,49 @@
+"""Rows of `orders` in the text format of COPY: one line each, columns apart by tabs.
+
+psycopg can format rows too, value by value; that takes more than twice as long as putting the texts into one.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from pydantic import TypeAdapter
+
+from order_upsert.consumer.record import Event
+from order_upsert.contracts.order import Order, Product
+
+COLUMNS = (
+    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
+    "total_amount", "discount", "total_qty", "content_hash", "event_partition", "event_offset", "event_time",
+)  # fmt: skip
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_NULL = "\\N"
+_PRODUCTS = TypeAdapter(list[Product])
+
+
+def copy_line(event: Event) -> str:
+    """The row of which this event is the newest, with the end of its line."""
+    order, record = event.order, event.record
+    texts = (
+        order.order_id, order.name, order.phone, order.address, order.email, order.refferral_code, order.user_id,
+        products_json(order),
+    )  # fmt: skip
+    if b"\\" in (record.value or b""):  # what COPY wants escaped, JSON wants escaped too; so most need no second look
+        texts = tuple(None if text is None else text.translate(_ESCAPES) for text in texts)  # type: ignore[assignment]
+    order_id, name, phone, address, email, refferral_code, user_id, products = texts
+    time = _timestamp(record.time_ms) if event.context.origin is None else event.time.isoformat()
+    return (
+        f"{event.context.partner_id}\t{order_id}\t{name}\t{_NULL if phone is None else phone}\t"
+        f"{_NULL if address is None else address}\t{email}\t{refferral_code}\t{user_id}\t{products}\t"
+        f"{order.total_amount}\t{order.discount}\t{_NULL if order.total_qty is None else order.total_qty}\t"
+        f"\\\\x{event.content_hash.hex()}\t{record.partition}\t{event.offset}\t{time}\n"
+    )
+
+
+def products_json(order: Order) -> str:
+    return _PRODUCTS.dump_json(order.products).decode()
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
