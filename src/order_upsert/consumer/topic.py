@@ -13,7 +13,7 @@ from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.record import Record
 from order_upsert.contracts.settings import KafkaSettings
 
-RECORDS_MAX = 10_000
+RECORDS_MAX = 5_000
 """Records in one chunk."""
 ANSWER_TIMEOUT_S = 15.0
 SILENCE_MAX_S = 30.0

@@ -17,7 +17,7 @@ _SCHEMA: LiteralString = (
 )
 
 _LOST: LiteralString = """
-SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend AS d
+SELECT replace(pg_describe_object(d.classid, d.objid, d.objsubid), 'rule _RETURN on ', '') FROM pg_depend AS d
 JOIN pg_class AS live ON live.oid = %(live)s
 LEFT JOIN pg_type AS rows ON rows.oid = live.reltype
 LEFT JOIN pg_rewrite AS rule ON d.classid = 'pg_rewrite'::regclass AND rule.oid = d.objid

@@ -110,9 +110,11 @@ class Engine:
             return session.store.read_fence()
 
     def _set_fence(self, ends: Ends) -> None:
+        """Over offsets without a record, and over what is left out; never back, for one that outlived its parent."""
         if ends:
-            with self._database.session() as session:
-                session.store.set_fence(ends)
+            with self._database.session() as session, session.connection.transaction():
+                fence = session.store.lock_fence(ends)
+                session.store.set_fence({partition: max(end, fence[partition]) for partition, end in ends.items()})
 
     def _patiently(self, call: Callable[[], Answer]) -> Answer:
         try:

@@ -23,7 +23,7 @@ TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_par
 
 def until_schema(until: datetime) -> str:
     """The schema of the table as it was at a moment."""
-    return f"orders_until_{until.astimezone(UTC):%Y%m%dT%H%M%SZ}".lower()
+    return f"orders_until_{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
 
 
 def url_for(url: str, schema: str) -> str:
