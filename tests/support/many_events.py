@@ -20,11 +20,11 @@ Event = tuple[str, bytes, Any]
 """Key, value, headers."""
 
 
-def history(events: int, orders: int, seed: int, changed: float = 0.6) -> Iterator[Event]:
+def history(events: int, orders: int, seed: int, changed: float = 0.6, broken: float = 0.1) -> Iterator[Event]:
     """First each order once, then any order again: a new value of it in the share `changed`, else the same value.
 
     In requests of ORDERS_PER_REQUEST orders of three partners; every fifth request has an Idempotency-Key, and some of
-    those are asked again, with the same body. One event in a thousand is no order.
+    those are asked again, with the same body. In the share `broken` of the requests one event is no order.
     """
     chosen = random.Random(seed)
     versions = [0] * orders
@@ -42,7 +42,7 @@ def history(events: int, orders: int, seed: int, changed: float = 0.6) -> Iterat
             versions[order] += number >= orders and chosen.random() < changed
             written.append((f"M-{order}", _value(order, versions[order]), writer.headers(index)))
             number += 1
-        if chosen.random() < 0.1:
+        if chosen.random() < broken:
             key, _, headers = written[0]
             written[0] = key, b'{"broken', headers
         yield from written

@@ -43,6 +43,7 @@ class Rebuild:
     rate: float | None
     begin: BeginPhase
     events: int = field(default=0, init=False)
+    replaying_s: float = field(default=0, init=False)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -70,11 +71,13 @@ class Rebuild:
             self.events += events
             advance(events)
 
+        started_s = time.monotonic()
         if missing >= IN_PROCESSES_FROM_EVENTS:
             workers.catch_up(self.settings, self.schema, ends, self.processes, self.rate, note)
         else:
             with closing(self._engine()) as engine:
                 engine.catch_up(ends, note)
+        self.replaying_s += time.monotonic() - started_s
 
     def to_the_present(self) -> None:
         """Up to the live tables, as they are at the end of it but for some events. Raises ConsumerError."""

@@ -1,5 +1,6 @@
 """A replay in several processes, each with some of the partitions: decoding is what takes its time."""
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
+from order_upsert.consumer.app import GC_EVERY_OBJECTS
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError
 from order_upsert.consumer.replay.engine import Engine, OnProgress
 from order_upsert.consumer.replay.pace import Pace
@@ -79,6 +81,8 @@ def _work(
     pipe: Pipe, settings: ConsumerSettings, schema: str, partitions: Sequence[int], ends: Ends, rate: float | None
 ) -> None:
     """In a process of its own. When nobody listens any more it ends, because telling fails."""
+    gc.freeze()
+    gc.set_threshold(GC_EVERY_OBJECTS)  # as in a consumer
     try:
         with closing(Engine(settings, schema, partitions, Pace(rate))) as engine:
             engine.catch_up(ends, pipe.send)

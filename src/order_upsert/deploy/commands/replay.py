@@ -104,7 +104,11 @@ def _run(
     comparison = run.verify()
     phases.end()
     took_s = time.monotonic() - started_s
-    about: dict[str, Any] = {"events": run.events, "seconds": round(took_s, 1)}
+    about: dict[str, Any] = {
+        "events": run.events,
+        "seconds": round(took_s, 1),
+        "replayed_per_s": round(run.events / run.replaying_s) if run.replaying_s else 0,
+    }
     if swap:
         if comparison.differences and not as_json:
             _show(comparison)
