@@ -1,6 +1,15 @@
-"""`python -m order_upsert` is the `orders` command."""
+"""Where the `orders` command starts: `python -m order_upsert` is the same."""
 
-from order_upsert.deploy.cli import main
+import signal
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while the modules are read shows no stack trace
+    from order_upsert.deploy.cli import main as run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -171,14 +171,14 @@ def test_an_ingress_that_died_half_way_through_publishing_is_asked_again(
     ingress = installation.start_ingress()
     token = installation.add_partner("half")
     orders = [an_order(f"h-{number}") for number in range(5)]
-    parsed = [Order.model_validate(order) for order in orders]
+    values = [Order.model_validate(order).canonical() for order in orders]
     request_id = keyed("k", "half")
     installation.produce(
         [
             {
                 "key": f"h-{index}",
-                "value": parsed[index].canonical(),
-                "headers": headers_of("half", index, request_id, None, 5, digest_of(parsed)),
+                "value": values[index],
+                "headers": headers_of("half", index, request_id, None, 5, digest_of(values)),
             }
             for index in before
         ]

@@ -5,10 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.record import ReplyTo
 from order_upsert.contracts.result import Outcome, decode_result
+from support import raw_headers
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
 from support.waiting import eventually
@@ -65,6 +67,11 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         {"value": json.dumps({**GOOD, "discount": -1})},
         "TRANSFORMATION",
         "discount is negative",
+    ),
+    "a reply topic that cannot be one": (
+        {"headers": headers_of("p", reply_to=ReplyTo("a\0b"))},
+        "HEADER_CONVERTER",
+        "kafka_replyTopic should be the name of a topic",
     ),
     "another partitioner": (
         {"partition": (partition_of(b"bad", 12) + 1) % 12},
@@ -141,13 +148,50 @@ def test_without_reply_headers_an_event_is_applied_and_nobody_is_told(running: I
     assert running.end_offsets(running.settings.topics.results) == before
 
 
-@pytest.mark.parametrize("reply_to", [ReplyTo("no-such-topic"), ReplyTo("no-such-topic", 3)], ids=str)
-def test_a_reply_topic_that_does_not_exist_holds_up_nobody(running: Installation, reply_to: ReplyTo) -> None:
-    partner = f"lost-{reply_to.partition or 0}"
+REPLY_TOPICS = [ReplyTo("no-such-topic"), ReplyTo("no-such-topic", 3), ReplyTo("tiny"), ReplyTo("tiny", 99)]
+
+
+@pytest.fixture(scope="module")
+def tiny(running: Installation) -> None:
+    """A topic that takes no reply: it would be too large."""
+    client = AdminClient({"bootstrap.servers": running.bootstrap})
+    client.create_topics([NewTopic("tiny", 1, config={"max.message.bytes": "50"})])["tiny"].result()
+    eventually(lambda: "tiny" in client.list_topics(timeout=10).topics)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("reply_to", REPLY_TOPICS, ids=str)
+def test_a_reply_topic_that_takes_no_reply_holds_up_nobody(running: Installation, reply_to: ReplyTo) -> None:
+    partner = f"lost-{REPLY_TOPICS.index(reply_to)}"
     running.produce([event(an_order("lost"), partner, headers=headers_of(partner, reply_to=reply_to))])
     running.produce([event(an_order("lost", name="2"), partner)])
     running.wait_until_answered()
     assert running.rows(partner)["lost"]["name"] == "2"
+
+
+@pytest.mark.parametrize("name", ["upserts", "dlq", "partners"])
+def test_a_reply_into_a_topic_of_ours_is_not_sent(running: Installation, name: str) -> None:
+    """A result among the partners would be there for ever."""
+    topic = getattr(running.settings.topics, name)
+    before = running.end_offsets(topic)
+    headers = headers_of(f"into-{name}", reply_to=ReplyTo(topic))
+    running.produce([event(an_order("into"), f"into-{name}", headers=headers)])
+    running.wait_until_answered()
+    assert list(running.rows(f"into-{name}")) == ["into"]
+    grown = sum(running.end_offsets(topic).values()) - sum(before.values())
+    assert grown == (1 if name == "upserts" else 0)  # the event itself
+
+
+def test_a_header_name_that_is_not_utf8_is_for_the_dead_letters(running: Installation) -> None:
+    """The client library raises for such a record, at every start again."""
+    order = an_order("unreadable")
+    headers = [(name.encode(), value) for name, value in headers_of("unreadable")] + [(b"bad\xff\xfe", b"v")]
+    topics = running.settings.topics
+    raw_headers.produce(running.bootstrap, topics.upserts, b"unreadable", json.dumps(order).encode(), headers)
+    running.wait_until_answered()
+    assert running.rows("unreadable") == {}
+    [letter] = [letter for letter in running.records(topics.dlq) if letter.key() == b"unreadable"]
+    assert texts(letter)["__connect.errors.exception.message"] == "the name of a header is not UTF-8"
 
 
 def test_what_the_tables_refuse_is_found_by_halving_and_the_rest_is_applied(installation: Installation) -> None:

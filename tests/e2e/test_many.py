@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from order_upsert.deploy.local.child import Child
-from support.http import Answer, Connection
+from support.http import ORDERS_PATH, Answer, Connection
 from support.installation import Ingress, Installation, texts
 from support.model import replay
 from support.orders import an_order
@@ -30,15 +31,22 @@ def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
     tokens = [installation.add_partner(f"many-{n}") for n in range(2)]
     consumers = [installation.start_consumer(variables) for _ in range(2)]
     topic = installation.settings.topics.upserts
+
+    def published() -> int:
+        return sum(installation.end_offsets(topic).values())
+
     with ThreadPoolExecutor(CONNECTIONS) as pool:
+        go_on = threading.Event()  # the last third is not posted before the third consumer has joined
         work = [
-            pool.submit(_post_many, ingresses[number % 2], tokens[number // 2 % 2], number)
+            pool.submit(_post_many, ingresses[number % 2], tokens[number // 2 % 2], number, go_on)
             for number in range(CONNECTIONS)
         ]
-        eventually(lambda: sum(installation.end_offsets(topic).values()) > TOTAL // 5)
+        eventually(lambda: published() > TOTAL // 5)
         consumers.append(installation.start_consumer(variables))
-        eventually(lambda: sum(installation.end_offsets(topic).values()) > TOTAL // 2)
+        go_on.set()
+        eventually(lambda: published() > TOTAL * 2 // 3)
         consumers[0].kill()
+        assert not all(future.done() for future in work), "killed too late to show anything"
         answers = {request: answer for future in work for request, answer in future.result().items()}
     installation.wait_until_answered()
 
@@ -53,8 +61,13 @@ def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
         for request, answer in answers.items()
     }
     rows = {(row["partner_id"], row["order_id"]): row for row in installation.sql("SELECT * FROM orders")}
-    assert rows.keys() == expected_rows.keys()
-    assert all(rows[key]["name"] == order["name"] for key, order in expected_rows.items())
+    last = {(texts(r)["ce_source"].removeprefix("/partners/"), (r.key() or b"").decode()): r for r in records}
+    assert rows.keys() == expected_rows.keys() == last.keys()
+    for key, order in expected_rows.items():
+        assert {name: rows[key][name] for name in order} == order
+        # the row stands at the newest event that changed it, at the latest at the last one
+        assert rows[key]["event_partition"] == last[key].partition()
+        assert rows[key]["event_offset"] <= (last[key].offset() or 0)
     assert sum(answer.json["inserted"] for answer in answers.values()) == len(rows)
     assert not installation.records(installation.settings.topics.dlq)
     for ingress in ingresses:
@@ -86,12 +99,43 @@ def test_memory_stays_bounded_under_large_bodies_and_a_large_backlog(installatio
     assert peak_mb(consumer) < CONSUMER_MB
 
 
-def _post_many(ingress: Ingress, token: str, number: int) -> dict[str, Answer]:
+PRODUCT = {"product_sku_id": "", "amount": "0", "qty": 1}
+HEAVY: dict[str, tuple[bytes, int]] = {
+    # a body of nearly 4 MiB, and its answer
+    "many products": (
+        json.dumps({"data": [an_order(f"P-{n}", products=[PRODUCT] * 5500) for n in range(11)]}).encode(),
+        200,
+    ),
+    "many values that are ignored": (b'{"data":[{"x":[' + b",".join([b"{}"] * 190_000) + b"]}]}", 400),
+    "more values than are allowed": (b'{"data":[{"x":[' + b",".join([b"{}"] * 1_390_000) + b"]}]}", 400),
+    "deep": (b'{"data":[],"x":' + b"[" * 900 + b'"NaN",' + b'"aa",' * 800_000 + b"1" + b"]" * 900 + b"}", 400),
+}
+
+
+def test_memory_of_the_ingress_stays_bounded_whatever_is_posted(installation: Installation) -> None:
+    """Errors, and orders of many products: what Python makes of them is many times as large as their bytes."""
+    installation.start_consumer()
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    token = installation.add_partner("dense")
+
+    def post(body: bytes) -> int:
+        with closing(Connection(ingress.port)) as connection:
+            return connection.request("POST", ORDERS_PATH, body, {"token": token}).status
+
+    for body, status in HEAVY.values():
+        with ThreadPoolExecutor() as pool:
+            assert {future.result() for future in [pool.submit(post, body) for _ in range(4)]} == {status}
+    assert peak_mb(ingress.child) < INGRESS_MB
+
+
+def _post_many(ingress: Ingress, token: str, number: int, go_on: threading.Event) -> dict[str, Answer]:
     """Few hot keys and many cold ones, from several connections at once."""
     chosen = random.Random(number)
     answers = {}
     with closing(Connection(ingress.port, timeout_s=100)) as connection:
         for request in range(REQUESTS):
+            if request == REQUESTS * 2 // 3:
+                assert go_on.wait(60)
             name = f"{number}/{request}"
             answers[name] = connection.post(token, [_order(chosen, name) for _ in range(ORDERS)])
     return answers

@@ -180,6 +180,66 @@ def test_404_and_405(ingress: Ingress, token: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_published")
+@pytest.mark.parametrize("path", [f"{ORDERS_PATH}%0a", f"{ORDERS_PATH}/requests/x%0a", f"{ORDERS_PATH}%00"])
+def test_404_for_a_path_that_only_looks_like_ours(ingress: Ingress, token: str, path: str) -> None:
+    method = "GET" if "requests" in path else "POST"
+    assert ask(ingress, request(token, GOOD, path=path, method=method)).status == 404
+
+
+@pytest.mark.usefixtures("nothing_published")
+@pytest.mark.parametrize(("path", "method"), [("/", "POST"), (ORDERS_PATH, "PUT")])
+def test_404_and_405_do_not_wait_for_a_body_that_may_never_come(
+    ingress: Ingress, token: str, path: str, method: str
+) -> None:
+    """With Expect: 100-continue the next bytes may be the body or the next request: nobody can tell."""
+    head = request(token, b"", path=path, method=method, framing="Expect: 100-continue\r\nContent-Length: 9")
+    with RawConnection(ingress.port) as connection:
+        connection.send(head)
+        assert connection.read_answer().headers["connection"] == "close"
+        assert connection.at_end()
+
+
+@pytest.mark.usefixtures("nothing_published")
+def test_a_trailer_is_no_header(ingress: Ingress, token: str) -> None:
+    framing = "Transfer-Encoding: chunked"
+    body = b"%x\r\n%b\r\n0\r\n" % (len(batch()), batch())
+    assert ask(ingress, request(None, body + f"token: {token}\r\n\r\n".encode(), framing=framing)).status == 401
+    assert ask(ingress, request(token, body + b"token: another\r\n\r\n", framing=framing)).status == 200
+
+
+@pytest.mark.usefixtures("nothing_published")
+@pytest.mark.parametrize("line", [b"a: b\r\n", b"x"], ids=["many", "one"])
+@pytest.mark.parametrize("what", ["trailers", "chunk extensions"])
+def test_what_is_no_body_is_bounded_behind_the_head_too(ingress: Ingress, what: str, line: bytes) -> None:
+    """Also for those without a token: it would all be kept in memory."""
+    start = b"0\r\nx: " if what == "trailers" else b"1;"
+    with RawConnection(ingress.port) as connection:
+        connection.send(request(None, start, framing="Transfer-Encoding: chunked"))
+        assert connection.read_answer().status == 401
+        with pytest.raises(OSError, match=r"(?i)reset|broken pipe"):
+            connection.send(line * (100 * HEADER_BYTES_MAX // len(line)))
+
+
+def test_an_upgrade_is_ignored_and_the_body_is_read(
+    shared_installation: Installation, ingress: Ingress, token: str
+) -> None:
+    """As `curl --http2` asks, and a second request behind it."""
+    framing = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ"
+    body = batch(an_order("upgrade"))
+    first = request(token, body, framing=f"{framing}\r\nContent-Length: {len(body)}")
+    with RawConnection(ingress.port) as connection:
+        connection.send(first + request(token, batch()))
+        assert connection.read_answer().counts == (1, 0, 0)
+        assert connection.read_answer().counts == (0, 0, 0)
+    assert list(shared_installation.rows("table")).count("upgrade") == 1
+    assert ask(ingress, request(token, b"", method="CONNECT", path="x:1")).status == 400
+
+
+def test_white_space_around_a_token_is_not_of_it(ingress: Ingress, token: str) -> None:
+    assert ask(ingress, request(f" \t{token} \t", batch())).counts == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("nothing_published")
 def test_413_is_noticed_before_the_body(ingress: Ingress, token: str) -> None:
     answer = ask(ingress, request(token, b"", framing=f"Content-Length: {BODY_BYTES_MAX + 1}"))
     assert (answer.status, list(answer.json)) == (413, ["error"])

@@ -169,9 +169,22 @@ def test_a_broken_data_folder_says_what_to_do(stack: Stack) -> None:
     assert "move it away and start again: Kafka then begins empty" in stack.fails()
     meta.write_text(before)
     control = stack.data / "postgres" / "data" / "global" / "pg_control"
+    whole = control.read_bytes()
     control.write_bytes(b"broken")
     assert "move it away and start again: the tables are then filled from the topic" in stack.fails()
-    assert stack.processes() == []
+    control.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["kafka/log/meta.properties", "postgres/data/PG_VERSION"])
+def test_a_data_folder_without_its_first_file_is_told_and_never_emptied(stack: Stack, name: str) -> None:
+    """It looked like one that was never formatted, and was formatted."""
+    missing = stack.data / name
+    before = missing.read_bytes()
+    missing.unlink()
+    files = sum(1 for _ in missing.parent.rglob("*"))
+    assert "it was damaged, and nothing was touched" in stack.fails()
+    assert sum(1 for _ in missing.parent.rglob("*")) == files
+    missing.write_bytes(before)
 
 
 def test_a_wrong_setting_stops_the_start_with_its_name(stack: Stack) -> None:

@@ -165,11 +165,26 @@ def test_a_send_returns_when_everything_is_there(installation: Installation) -> 
 def test_a_topic_of_somebody_else_that_does_not_exist_is_given_up_and_ours_is_not(installation: Installation) -> None:
     producer = AcknowledgedProducer(installation.settings)
     known = outgoing(installation.settings.topics.results)
-    for lost in (outgoing("no-such-topic"), outgoing("bad topic!"), outgoing(known.topic, partition=99)):
-        producer.send([lost, known], to_foreign_topics=True)
+    theirs = installation.settings.topics.partners
+    for lost in (outgoing("no-such-topic"), outgoing("bad topic!"), outgoing(theirs, partition=99)):
+        producer.send([lost, known], foreign={lost.topic})
         with pytest.raises(RetryLaterError):
             producer.send([lost])
     assert len(installation.records(known.topic)) == 3
+
+
+def test_a_topic_of_somebody_else_that_failed_gets_nothing_for_a_minute(installation: Installation) -> None:
+    """Else each batch would wait for it again."""
+    now_s = [0.0]
+    producer = AcknowledgedProducer(installation.settings, lambda: now_s[0])
+    theirs = installation.settings.topics.partners
+    good = outgoing(theirs)
+    producer.send([outgoing(theirs, partition=99), good], foreign={theirs})
+    counts = [len(installation.records(theirs))]
+    for now_s[0] in (59.0, 61.0):
+        producer.send([good], foreign={theirs})
+        counts.append(len(installation.records(theirs)))
+    assert counts == [1, 1, 2]
 
 
 def test_without_a_broker_a_send_is_tried_again_later() -> None:

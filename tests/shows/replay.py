@@ -192,7 +192,9 @@ def replayed(installation: Installation) -> int:
 
 
 def count_tables(installation: Installation) -> int:
-    return len(installation.sql("SELECT 1 AS one FROM pg_tables WHERE (schemaname, tablename) = ('orders_replay', 'orders')"))
+    return len(
+        installation.sql("SELECT 1 AS one FROM pg_tables WHERE (schemaname, tablename) = ('orders_replay', 'orders')")
+    )
 
 
 def count(installation: Installation, table: str) -> int:

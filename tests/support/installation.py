@@ -202,7 +202,7 @@ class Installation:
 def texts(message: Message) -> dict[str, str]:
     """The headers of a record, as text; the reply partition is a number."""
     headers: Any = message.headers() or ()
-    return {name: value.decode(errors="replace") for name, value in headers}
+    return {name: (value or b"").decode(errors="replace") for name, value in headers}
 
 
 def headers_of(

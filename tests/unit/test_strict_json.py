@@ -1,14 +1,16 @@
 """The structure rules that need no server; each of them as bytes stands in e2e/test_status_table.py."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from order_upsert.contracts import limits
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.strict_json import Violation, parse, path_of
-from order_upsert.ingress.body import OrderBatch
+from order_upsert.ingress.body import OrderBatch, parse_body
 from support.orders import an_order
 
 
@@ -65,3 +67,90 @@ def test_any_json_is_an_order_or_a_violation(value: object) -> None:
     document = json.dumps({"data": [an_order(products=value)]}).encode()
     violation = violation_of(document)
     assert violation is None or violation.path in ("", "data[0].products") or "data[0].products[" in violation.path
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ([an_order(name="\0"), an_order(name=5)], "data[0].name"),
+        ([an_order(name=5), an_order(name="\0")], "data[0].name"),
+        ([an_order(), an_order(email=5, name="\0")], "data[1].name"),
+        ([an_order(), an_order(email="\0", name=5)], "data[1].name"),
+    ],
+)
+def test_the_first_violation_is_told_whoever_finds_it(document: list[object], path: str) -> None:
+    violation = violation_of(json.dumps({"data": document}).encode())
+    assert violation is not None
+    assert violation.path == path
+
+
+def test_an_order_that_is_too_large_is_told_in_its_place() -> None:
+    """Also where it is skipped as invalid; what is ignored does not count."""
+    large = an_order(address="x" * limits.ORDER_BYTES_MAX)
+    for orders, path in (
+        ([large, an_order(name=5)], "data[0]"),
+        ([an_order(name=5), large], "data[0].name"),
+        ([an_order(), {**large, "name": " "}], "data[1]"),
+    ):
+        with pytest.raises(Violation) as caught:
+            parse_body(json.dumps({"data": orders}).encode(), strict=False)
+        assert caught.value.path == path
+    with pytest.raises(Violation) as caught:
+        parse_body(json.dumps({"data": [large, an_order(name=5)]}).encode(), strict=True)
+    assert [path for path, _ in caught.value.others] == ["data[0]", "data[1].name"]
+    body = json.dumps({"data": [{**an_order(), "more": "x" * limits.ORDER_BYTES_MAX}]}).encode()
+    assert len(parse_body(body, strict=False)) == 1
+
+
+DEEP = b'{"data":[],"x":' + b"[" * 150 + b'"a",' * 150_000 + b'"\\u0000"' + b"]" * 150 + b"}"
+MANY = b",".join([b"{}"] * 150_000)
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        (DEEP, "x" + "[0]" * 149 + "[150000]"),
+        (b'{"data":[{"x":[' + MANY + b"]}]}", "data[0].name"),
+        (b'{"data":[{"name":[' + MANY + b"]}]}", "data[0].name"),
+        (b'{"data":[{"x":[' + MANY + b",NaN]}]}", ""),
+        (b'{"data":[{"x":[' + MANY + b',"\\u0000"]}]}', "data[0].x[150000]"),
+        (b'{"data":[[' + MANY + b"]]}", "data[0]"),
+        (b'{"data":{"x":[' + MANY + b"]}}", "data"),
+        (b"[" + MANY + b"]", ""),
+        (b'{"data":[' + MANY + b",", ""),
+        (b'{"data":[],"x":[' + MANY + b"," + MANY + b"]}", ""),
+    ],
+    ids=range(10),
+)
+def test_a_body_with_very_many_values_costs_little(document: bytes, path: str) -> None:
+    """pydantic puts a copy of an order into the error of each of its fields: 1.4 GB for one request of 4 MiB."""
+    tracemalloc.start()
+    with pytest.raises(Violation) as caught:
+        parse_body(document, strict=False)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.path == path
+    assert peak_bytes < 60_000_000
+
+
+def test_what_looks_like_many_values_in_a_text_is_a_text() -> None:
+    body = json.dumps({"data": [an_order(f"T-{n}", address='{[,"\\' * 30_000) for n in range(8)]}).encode()
+    assert len(parse_body(body, strict=False)) == 8
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_a_dense_body_is_read_like_any_other(wrong: int, strict: bool) -> None:
+    """What is left out of it changes nothing: neither the orders nor the first violation."""
+    products = [{"product_sku_id": "S", "amount": "1", "qty": 1}] * 4000
+    orders = [an_order("a", products=products), an_order("b", products=products), an_order("c", products=[])]
+    if wrong:
+        orders[wrong] = {**orders[wrong], "name": {"x": [1] * 9}, "user_id": 7}
+
+    def read(more: list[object]) -> object:
+        try:
+            return [value for _, value in parse_body(json.dumps({"data": orders + more}).encode(), strict=strict)][:3]
+        except Violation as violation:
+            return violation.path, violation.error
+
+    assert read([]) == read([an_order(f"m-{n}", products=products) for n in range(4)])

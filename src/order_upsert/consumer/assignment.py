@@ -8,6 +8,7 @@ from threading import Event as Flag
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.message import record_of
 from order_upsert.consumer.record import Record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
@@ -173,17 +174,12 @@ class Assignment:
             starts.setdefault(partition, position)
             self._positions[partition] = offset + 1
             self._new.discard(partition)
-            records.append(_record(message, partition, offset))
+            records.append(record_of(message))
         self.rewind(again)
         return records, starts
 
     def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
-
-
-def _record(message: Message, partition: int, offset: int) -> Record:
-    _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
 
 
 def _report(error: KafkaError, partition: int | None) -> None:

@@ -1,7 +1,8 @@
 """Sending records and knowing that they arrived: for results and for dead letters."""
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -11,13 +12,8 @@ from order_upsert.contracts.record import Headers
 from order_upsert.contracts.settings import KafkaSettings
 
 DELIVERY_TIMEOUT_S = 5.0
-_TOPIC_IS_WRONG = {
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-}
+GIVEN_UP_S = 60.0
+GIVEN_UP_TOPICS_MAX = 1000
 _BY_KEY = -1
 _log = logging.getLogger(__name__)
 
@@ -37,7 +33,9 @@ class Outgoing:
 class AcknowledgedProducer:
     """`send` returns when every in-sync replica has every record."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._given_up_until_s: dict[str, float] = {}
         self._producer = Producer(
             settings.client_config(
                 client_id="order-upsert-consumer",
@@ -52,23 +50,29 @@ class AcknowledgedProducer:
             logger=_log,
         )
 
-    def send(self, records: Iterable[Outgoing], *, to_foreign_topics: bool = False) -> None:
+    def send(self, records: Iterable[Outgoing], foreign: Collection[str] = ()) -> None:
         """Raises RetryLaterError where the broker did not acknowledge all.
 
-        `to_foreign_topics`: the topics were named by whoever wrote the event. One that does not exist is logged, and
-        its records are given up: waiting for it would hold up everybody else.
+        `foreign`: topics that were named by whoever wrote the events. Where one of them does not take a record, this
+        is logged, and for a minute it gets nothing: waiting for it again and again would hold up everybody else.
         """
         failed: list[tuple[KafkaError, Outgoing]] = []
         for record in records:
-            self._produce(record, failed)
+            if record.topic in foreign and self._clock_s() < self._given_up_until_s.get(record.topic, 0):
+                _log.warning("reply topic %s does not work; a reply for it was given up", record.topic)
+            else:
+                self._produce(record, failed)
         # One second more than a record can take, so that the client is the one to give up.
         left = self._producer.flush(DELIVERY_TIMEOUT_S + 1)
         if left:
             raise RetryLaterError(f"Kafka has not acknowledged {left} records yet")
         for error, record in failed:
-            if not (to_foreign_topics and error.code() in _TOPIC_IS_WRONG):
+            if record.topic not in foreign:
                 raise RetryLaterError(f"Kafka did not take a record for {record.topic}: {error}")
             _log.warning("reply topic %s, partition %s: %s; reply given up", record.topic, record.partition, error)
+            if len(self._given_up_until_s) >= GIVEN_UP_TOPICS_MAX:
+                self._given_up_until_s.clear()
+            self._given_up_until_s[record.topic] = self._clock_s() + GIVEN_UP_S
 
     def _produce(self, record: Outgoing, failed: list[tuple[KafkaError, Outgoing]]) -> None:
         def on_delivery(error: KafkaError | None, _: Message) -> None:

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.message import record_of
 from order_upsert.consumer.record import Record
 from order_upsert.contracts.settings import KafkaSettings
 
@@ -152,15 +153,6 @@ class TopicReader:
             f"Kafka at {self._bootstrap}: {error.str()}\n"
             "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the broker runs."
         )
-
-
-def record_of(message: Message) -> Record:
-    """A message without an error."""
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
-    _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
 
 
 def _retrying() -> Retrying:

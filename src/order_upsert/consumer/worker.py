@@ -14,7 +14,7 @@ from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.record import Batch
-from order_upsert.consumer.results import result_record
+from order_upsert.consumer.results import Reply, result_record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
 
@@ -78,8 +78,18 @@ class Worker:
                     self._put_back()
                     self._assignment.rewind({**batch.starts, **error.next_offsets})
                     return
-                self._producer.send(map(result_record, replies), to_foreign_topics=True)
+                self._answer(replies)
                 self._assignment.commit(batch.ends)
+
+    def _answer(self, replies: list[Reply]) -> None:
+        """Writers of events may name a topic of their own for the reply, but none that is ours for something else."""
+        topics = self._settings.topics
+        named = {reply.reply_to.topic for reply in replies}
+        refused = named & {topics.upserts, topics.dlq, topics.partners}
+        if refused:
+            _log.warning("no replies go to %s", sorted(refused))
+        records = [result_record(reply) for reply in replies if reply.reply_to.topic not in refused]
+        self._producer.send(records, foreign=named - {topics.results})
 
     def _check_fence(self) -> None:
         """Finds a database that was put back while nothing arrived."""

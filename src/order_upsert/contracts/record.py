@@ -12,10 +12,13 @@ from order_upsert.contracts.partner import PARTNER_ID
 
 EVENT_TYPE = "integration.orders.upsert.v1"
 CORRELATION_HEADER = "kafka_correlationId"
+UNREADABLE = "order_upsert_unreadable"
+"""The one header of a record whose headers the client library cannot give us."""
 
 _EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
 _PARTITION = re.compile(r"0|[1-9][0-9]{0,3}")
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,17}")
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -126,6 +129,8 @@ def is_traceparent(text: str) -> bool:
 def read_headers(headers: Headers | None) -> EventContext:
     """What the headers say. Raises RecordError that names the first header which is missing or wrong."""
     found = {name: value for name, value in headers or () if value is not None}
+    if (UNREADABLE, None) in (headers or ()):
+        raise RecordError("the name of a header is not UTF-8")
     if _text(found, "ce_specversion") != "1.0":
         raise RecordError("header ce_specversion should be 1.0")
     if _text(found, "ce_type") != EVENT_TYPE:
@@ -209,4 +214,6 @@ def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
     if partition is not None and (len(partition) != 4 or partition[0] > 127):
         raise RecordError("header kafka_replyPartition should be 4 bytes, big endian, not negative")
     topic = _text(found, "kafka_replyTopic")
+    if _TOPIC.fullmatch(topic) is None:
+        raise RecordError("header kafka_replyTopic should be the name of a topic")
     return ReplyTo(topic, None if partition is None else int.from_bytes(partition, "big"))

@@ -2,13 +2,13 @@
 
 pydantic-core parses and validates in one pass. It accepts three things that this contract does not: NaN, Infinity and
 `\\u0000` (Postgres cannot store it). All three are looked for in the bytes, which costs next to nothing; only where one
-is found (it may stand harmlessly inside a text) is the document walked.
+is found (it may stand harmlessly inside a text), or where pydantic refuses, the document is walked.
 """
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Any, NoReturn, Optional, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,7 @@ from order_upsert.contracts.errors import OrdersError
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
+_Place = Optional[tuple["_Place", int | str]]  # noqa: UP045 - a location as links, so that none is copied
 
 
 class Violation(OrdersError):
@@ -33,16 +34,43 @@ class Violation(OrdersError):
 
 def parse(model: type[Model], document: bytes) -> Model:
     """`document` as `model`. Raises Violation."""
-    if b"\\u0000" in document or b"NaN" in document or b"Infinity" in document:
-        _refuse_unstorable(document)
+    refused: ValidationError | None = None
     try:
-        return model.model_validate_json(document)
+        parsed = model.model_validate_json(document)
     except ValidationError as error:
-        raise _first_violation(error, document) from None
+        refused = error
+    suspicious = _has_unstorable(document)
+    if refused is None and not suspicious:
+        return parsed
+    if refused is not None and refused.errors(include_input=False)[0]["type"] == "json_invalid":
+        raise Violation("", refused.errors(include_input=False)[0]["msg"])
+    loaded = _load(document)
+    found = [] if refused is None else in_order(refused, loaded)[:1]
+    nul = _first_nul(loaded) if suspicious else None
+    if nul is not None:
+        found.append((nul, "Input should not contain the character \\u0000"))
+    if not found:
+        return parsed
+    location, text = min(found, key=lambda violation: _position(loaded, violation[0]))
+    raise Violation(path_of(location), text)
+
+
+def refuse_unstorable(document: bytes) -> None:
+    """Raises Violation for NaN, Infinity or a NUL character; leaves every other fault to `parse`."""
+    if not _has_unstorable(document):
+        return
+    try:
+        nul = _first_nul(_load(document))
+    except (ValueError, RecursionError):  # no JSON, or too deep: `parse` says so better
+        return
+    if nul is not None:
+        raise Violation(path_of(nul), "Input should not contain the character \\u0000")
 
 
 def path_of(location: Location) -> str:
-    """`('data', 0, 'email')` as `data[0].email`."""
+    """`('data', 0, 'email')` as `data[0].email`; a key that cannot be stored is left out."""
+    if location and "\0" in str(location[-1]):
+        location = location[:-1]
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return "".join(parts).removeprefix(".")
 
@@ -56,11 +84,6 @@ def in_order(error: ValidationError, loaded: Any) -> list[tuple[Location, str]]:
         (violation["loc"], "Field required" if violation["type"] == "missing" else violation["msg"])
         for violation in violations
     ]
-
-
-def _first_violation(error: ValidationError, document: bytes) -> Violation:
-    location, text = in_order(error, _load(document) if error.error_count() > 1 else None)[0]
-    return Violation(path_of(location), text)
 
 
 def _position(node: Any, location: Location) -> list[float]:
@@ -78,32 +101,38 @@ def _position(node: Any, location: Location) -> list[float]:
     return position
 
 
-def _load(document: bytes, **hooks: Any) -> Any:
-    # Numbers stay text: they are not looked at, and Python refuses to convert very long ones.
-    return json.loads(document, parse_int=str, parse_float=str, **hooks)
+def _has_unstorable(document: bytes) -> bool:
+    return b"\\u0000" in document or b"NaN" in document or b"Infinity" in document
 
 
-def _refuse_unstorable(document: bytes) -> None:
-    """Raises Violation for NaN, Infinity or a NUL character; leaves every other fault to pydantic."""
+def _load(document: bytes) -> Any:
+    """Raises Violation for NaN and Infinity. Numbers stay text: Python refuses to convert very long ones."""
 
     def refuse_constant(constant: str) -> NoReturn:
         raise Violation("", f"Invalid JSON: {constant} is not a JSON number")
 
-    try:
-        for location, text in _texts(_load(document, parse_constant=refuse_constant), ()):
-            if "\0" in text:
-                raise Violation(path_of(location), "Input should not contain the character \\u0000")
-    except (ValueError, RecursionError):  # not JSON, or too deep: pydantic refuses both, and says so better
-        return
+    return json.loads(document, parse_int=str, parse_float=str, parse_constant=refuse_constant)
 
 
-def _texts(node: Any, location: Location) -> Iterator[tuple[Location, str]]:
-    if isinstance(node, str):
-        yield location, node
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from _texts(child, (*location, index))
-    elif isinstance(node, dict):
-        for key, child in node.items():
-            yield location, key
-            yield from _texts(child, (*location, key))
+def _first_nul(loaded: Any) -> Location | None:
+    """Where the first text with a NUL stands; for a key, its own place. Not recursive: a document may be deep."""
+    stack: list[tuple[Any, _Place]] = [(loaded, None)]
+    while stack:
+        node, place = stack.pop()
+        if isinstance(node, str):
+            if "\0" in node:
+                return _location(place)
+        elif isinstance(node, list):
+            stack.extend((child, (place, index)) for index, child in reversed(list(enumerate(node))))
+        elif isinstance(node, dict):
+            for key, child in reversed(node.items()):
+                stack += ((child, (place, key)), (key, (place, key)))
+    return None
+
+
+def _location(place: _Place) -> Location:
+    steps: list[int | str] = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return tuple(reversed(steps))

@@ -12,6 +12,7 @@ from order_upsert.contracts.partner import (
     TOKENS_PER_PARTNER_MAX,
     Choose,
     Partner,
+    PartnerRecordError,
     decode_partner,
     new_token,
 )
@@ -107,9 +108,13 @@ def _read(settings: KafkaSettings) -> dict[str, Partner]:
             for key, value in reader.read():
                 if value is None:
                     partners.pop((key or b"").decode(errors="replace"), None)
-                else:
+                    continue
+                try:
                     partner = decode_partner(key, value)
-                    partners[partner.partner_id] = partner
+                except PartnerRecordError as error:
+                    _log.warning("%s: %s", settings.topics.partners, error)  # as every ingress does
+                    continue
+                partners[partner.partner_id] = partner
     finally:
         reader.close()
     return partners

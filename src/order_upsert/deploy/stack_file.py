@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from order_upsert.deploy.errors import StackError
@@ -32,15 +32,19 @@ def hold(folder: Path) -> Iterator[None]:
             ) from None
         yield
     finally:
-        (folder / _STACK).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / _STACK).unlink()
         os.close(lock)
 
 
 def publish(folder: Path, variables: dict[str, str]) -> None:
     """Lets other commands find the stack; `variables` as they would be set by hand."""
     stack = folder / _STACK
-    stack.touch(mode=0o600)  # a URL may hold a password
-    stack.write_text(json.dumps(variables, indent=1))
+    try:
+        stack.touch(mode=0o600)  # a URL may hold a password
+        stack.write_text(json.dumps(variables, indent=1))
+    except OSError as error:
+        raise StackError(f"{stack} cannot be written: {error.strerror}. Remove it and start again.") from None
 
 
 def find_running_stack(folder: Path) -> dict[str, str]:

@@ -120,9 +120,15 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
             running.callback(ingress.stop)
             children.append(ingress)
             ingress.wait_until(lambda: _is_ready(settings), _READY_TIMEOUT_S)
-    stack_file.publish(folder, variables)
+    stack_file.publish(folder, {**variables, **_chosen()})
     _show(settings, folder, variables, console)
     return children
+
+
+def _chosen() -> dict[str, str]:
+    """What else decides on which topics a command finds, and how it reaches them."""
+    names = [f"{PREFIX}TOPIC_PREFIX", f"{PREFIX}KAFKA_PROPERTIES"]
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _start_command(name: str, folder: Path) -> Child:

@@ -28,10 +28,7 @@ async def answered(request: Request, handle: Callable[[Request], Awaitable[Respo
             content["violations"] = [{"path": path, "error": error} for path, error in violation.others]
         return json_response(HTTPStatus.BAD_REQUEST, content)
     except IngressError as error:
-        headers = error.headers
-        if "expect" in request.headers:
-            headers["Connection"] = "close"  # whether the body still comes is the client's choice (RFC 9110, 10.1.1)
-        return json_response(error.status, {"error": str(error)}, headers)
+        return json_response(error.status, {"error": str(error)}, {**error.headers, **closing(request)})
     except ClientDisconnect:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # there is nobody to read it
     except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
@@ -39,6 +36,11 @@ async def answered(request: Request, handle: Callable[[Request], Awaitable[Respo
         _log.exception("error %s", error_id)
         text = f"An error of this server. It is written down as {error_id}."
         return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
+
+
+def closing(request: Request) -> dict[str, str]:
+    """For an answer before the body: after Expect, whether it still comes is the client's choice (RFC 9110, 10.1.1)."""
+    return {"Connection": "close"} if "expect" in request.headers else {}
 
 
 def counts_of(outcomes: Outcomes, invalid: int) -> Json:

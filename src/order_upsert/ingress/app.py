@@ -22,7 +22,7 @@ from order_upsert.contracts.partner import PartnerRecordError, decode_partner
 from order_upsert.contracts.record import ReplyTo
 from order_upsert.contracts.topics import RESULT_PARTITIONS
 from order_upsert.ingress.admission import Admission
-from order_upsert.ingress.answers import json_response
+from order_upsert.ingress.answers import closing, json_response
 from order_upsert.ingress.auth import Partners
 from order_upsert.ingress.errors import STATUS_PATH, NotConfirmedError
 from order_upsert.ingress.orders import ORDERS_PATH, OrdersEndpoint
@@ -124,6 +124,8 @@ def create_app(
         await ledger.close()
 
     async def post_orders(request: Request) -> Response:
+        if request.scope["path"] != ORDERS_PATH:  # a line feed at its end, which the router lets pass
+            raise HTTPException(404)
         return await running[0].endpoint.post(request)
 
     async def get_status(request: Request) -> Response:
@@ -136,9 +138,10 @@ def create_app(
         readiness: dict[str, object] = {**running[0].readiness()}
         return json_response(200 if all(readiness.values()) else 503, readiness)
 
-    async def router_error(_: Request, error: Exception) -> Response:
+    async def router_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return json_response(error.status_code, {"error": error.detail}, dict(error.headers or {}))
+        headers = {**(error.headers or {}), **closing(request)}
+        return json_response(error.status_code, {"error": error.detail}, headers)
 
     app = Starlette(
         routes=[

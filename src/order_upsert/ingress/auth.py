@@ -29,7 +29,7 @@ class Partners:
         """
         if len(tokens) != 1 or len(tokens[0]) > TOKEN_CHARS_MAX:
             raise UnauthorizedError
-        partner = self._by_sha256.get(token_sha256(tokens[0]))
+        partner = self._by_sha256.get(token_sha256(tokens[0].strip(" \t")))  # white space around it is not of it
         if partner is None:
             raise UnauthorizedError
         return partner

@@ -1,6 +1,7 @@
 """The body of a request: from its bytes to orders."""
 
 import asyncio
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast, Field, ValidationError
@@ -8,8 +9,8 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 
 from order_upsert.contracts import limits
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.strict_json import Violation, in_order, parse, path_of
+from order_upsert.contracts.order import Order, Product
+from order_upsert.contracts.strict_json import Violation, in_order, parse, path_of, refuse_unstorable
 from order_upsert.contracts.strict_order import StrictOrder
 from order_upsert.ingress.admission import Held
 from order_upsert.ingress.errors import BodyTimeoutError, BodyTooLargeError
@@ -17,6 +18,14 @@ from order_upsert.ingress.errors import BodyTimeoutError, BodyTooLargeError
 BODY_BYTES_MAX = 4 * 1024 * 1024
 VIOLATIONS_MAX = 1_000
 """Of one body, where all are asked for: it could hold a million."""
+VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
+"""Brackets and commas: a body full of the smallest products has no more."""
+DENSE_VALUES = 50_000
+
+_SEPARATORS = b"{", b"[", b","
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ORDER_PATH = re.compile(r"data\[([0-9]+)\]")
+_TOO_LARGE = f"An order should have at most {limits.ORDER_BYTES_MAX} bytes"
 
 
 class OrderBatch(BaseModel):
@@ -45,14 +54,15 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
     return b"".join(chunks)
 
 
-def parse_body(body: bytes, *, strict: bool) -> list[Order]:
-    """The orders. Raises Violation: the first one, and where `strict` the others too."""
+def parse_body(body: bytes, *, strict: bool) -> list[tuple[Order, bytes]]:
+    """Each order and its canonical JSON. Raises Violation: the first one, and where `strict` the others too."""
+    body = _bounded(body)
     if not strict:
-        return parse(OrderBatch, body).data
+        return _parse(body)
     first: Violation | None = None
-    orders: list[Order] = []
+    orders: list[tuple[Order, bytes]] = []
     try:
-        orders = parse(OrderBatch, body).data
+        orders = _parse(body)
     except Violation as violation:
         first = violation
     found = _all_violations(body) if first is None or first.path.startswith("data[") else []
@@ -61,6 +71,63 @@ def parse_body(body: bytes, *, strict: bool) -> list[Order]:
     if found:
         raise Violation(*found[0], found[:VIOLATIONS_MAX])
     return orders
+
+
+def _parse(body: bytes) -> list[tuple[Order, bytes]]:
+    try:
+        return _canonical(parse(OrderBatch, body).data)
+    except Violation as violation:
+        index = _ORDER_PATH.match(violation.path)
+        if index is None or len(body) <= limits.ORDER_BYTES_MAX:
+            raise
+        before = from_json(body)["data"][: int(index[1])]
+        _canonical([Order.model_validate_json(to_json(item)) for item in before])
+        raise
+
+
+def _canonical(orders: list[Order]) -> list[tuple[Order, bytes]]:
+    """Raises Violation for an order that is too large; white space and unknown fields do not count."""
+    values = [order.canonical() for order in orders]
+    for index, value in enumerate(values):
+        if len(value) > limits.ORDER_BYTES_MAX:
+            raise Violation(f"data[{index}]", _TOO_LARGE)
+    return list(zip(orders, values, strict=True))
+
+
+def _bounded(body: bytes) -> bytes:
+    """The body, or a shorter one that says the same: an error of pydantic holds a copy of what is wrong for each field.
+
+    Raises Violation for more values than any batch of orders of this size can have.
+    """
+    values = sum(map(body.count, _SEPARATORS))
+    if values <= DENSE_VALUES:
+        return body
+    if values > VALUES_MAX:  # but those in a text do not count
+        values -= sum(sum(map(text[0].count, _SEPARATORS)) for text in _TEXTS.finditer(body))
+    if values > VALUES_MAX:
+        raise Violation("", f"A body should have at most {VALUES_MAX} values")
+    refuse_unstorable(body)
+    try:
+        loaded = from_json(body)
+    except ValueError:
+        return body  # and `parse` says why
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("data"), list):
+        return body
+    orders = [_known(item, Order) for item in loaded["data"]]
+    return to_json({**dict.fromkeys(loaded), "data": orders})
+
+
+def _known(item: Any, model: type[BaseModel]) -> Any:
+    """`item` without what is ignored; of what is wrong, only its type."""
+    if not isinstance(item, dict):
+        return [] if isinstance(item, list) else item
+    known = {name: value for name, value in item.items() if name in model.model_fields}
+    for name, value in known.items():
+        if isinstance(value, dict):
+            known[name] = {}
+        elif isinstance(value, list):
+            known[name] = [_known(part, Product) for part in value] if name == "products" else []
+    return known
 
 
 def _all_violations(body: bytes) -> list[tuple[str, str]]:
@@ -77,11 +144,13 @@ def _all_violations(body: bytes) -> list[tuple[str, str]]:
 def _violations_of(item: Any) -> list[tuple[tuple[int | str, ...], str]]:
     products = item.get("products") if isinstance(item, dict) else None
     too_many = isinstance(products, list) and len(products) > limits.PRODUCTS_PER_ORDER_MAX
+    found: list[tuple[tuple[int | str, ...], str]] = []
     try:
-        StrictOrder.model_validate_json(to_json({**item, "products": []} if too_many else item))
-        found = []
+        order = StrictOrder.model_validate_json(to_json({**item, "products": []} if too_many else item))
+        if len(order.canonical()) > limits.ORDER_BYTES_MAX:
+            found.append(((), _TOO_LARGE))
     except ValidationError as error:
-        found = in_order(error, item)
+        found += in_order(error, item)
     if too_many:
         found.append((("products",), f"List should have at most {limits.PRODUCTS_PER_ORDER_MAX} items"))
     return found

@@ -5,10 +5,9 @@ without them: both are the same key.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from order_upsert.contracts.order import Order
 from order_upsert.contracts.strict_json import Violation
 
 KEY_CHARS_MAX = 255
@@ -30,10 +29,10 @@ def parse_key(headers: Sequence[str]) -> str | None:
     return key
 
 
-def digest_of(orders: Sequence[Order]) -> str:
-    """32 hex digits over the parsed value: white space, the spelling of numbers and unknown fields do not count."""
+def digest_of(values: Iterable[bytes]) -> str:
+    """32 hex digits over the canonical orders: white space, the spelling of numbers and unknown fields do not count."""
     digest = blake2b(digest_size=DIGEST_BYTES)
-    for order in orders:
-        digest.update(order.canonical())
+    for value in values:
+        digest.update(value)
         digest.update(b"\n")
     return digest.hexdigest()

@@ -11,13 +11,12 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from order_upsert.contracts import limits, request_id
+from order_upsert.contracts import request_id
 from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError
 from order_upsert.contracts.order import Order, invalid_reason
 from order_upsert.contracts.partner import Partner
 from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext, is_traceparent
 from order_upsert.contracts.result import Outcome, Outcomes
-from order_upsert.contracts.strict_json import Violation
 from order_upsert.ingress.admission import Admission, Held
 from order_upsert.ingress.answers import accepted_response, answered, by_index, documented, json_response
 from order_upsert.ingress.auth import Partners
@@ -35,11 +34,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One request, read and checked. `refused`: why an item is skipped as invalid, by its index."""
+    """One request, read and checked. `refused`: why an item is skipped as invalid, by its index.
+
+    The orders themselves are gone: in bytes they are a tenth as large, and a request may wait long.
+    """
 
     request_id: UUID
     digest: str | None  # where it has an Idempotency-Key
-    orders: list[Order]
+    order_ids: list[str]
     items: list[Item]
     refused: dict[int, str]
 
@@ -91,7 +93,7 @@ class OrdersEndpoint:
                 raise RateLimitedError(wait_s)
             posted = self._posted(parse_body(body, strict=preferences.strict), key, partner)
             del body  # the rest of the way may be long
-            self._rate_limit.charge(partner, len(posted.orders))
+            self._rate_limit.charge(partner, len(posted.order_ids))
             answer = await self._stored(posted, partner)
             if answer is None and posted.items:
                 answer = await self._publish(posted, partner, preferences, request.headers.get("traceparent", ""), held)
@@ -99,22 +101,21 @@ class OrdersEndpoint:
                 return accepted_response(posted.request_id, self._applied(preferences, representation=False))
             return self._response(posted, answer, preferences)
 
-    def _posted(self, orders: list[Order], key: str | None, partner: Partner) -> Posted:
-        """Raises Violation for an order that is too large."""
+    def _posted(self, orders: list[tuple[Order, bytes]], key: str | None, partner: Partner) -> Posted:
         items: list[Item] = []
         refused: dict[int, str] = {}
-        for index, order in enumerate(orders):
+        for index, (order, value) in enumerate(orders):
             reason = invalid_reason(order)
-            if reason is not None:
+            if reason is None:
+                items.append((index, order.order_id.encode(), value))
+            else:
                 refused[index] = reason
-                continue
-            value = order.canonical()
-            if len(value) > limits.ORDER_BYTES_MAX:
-                raise Violation(f"data[{index}]", f"An order should have at most {limits.ORDER_BYTES_MAX} bytes")
-            items.append((index, order.order_id.encode(), value))
+        order_ids = [order.order_id for order, _ in orders]
         if key is None:
-            return Posted(request_id.tagged(self._new_request_id(), partner.partner_id), None, orders, items, refused)
-        return Posted(request_id.keyed(key, partner.partner_id), digest_of(orders), orders, items, refused)
+            own_id = request_id.tagged(self._new_request_id(), partner.partner_id)
+            return Posted(own_id, None, order_ids, items, refused)
+        digest = digest_of(value for _, value in orders)
+        return Posted(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
 
     async def _stored(self, posted: Posted, partner: Partner) -> Answer | None:
         """The short cut for a request that was asked before. Raises KeyConflictError.
@@ -146,7 +147,7 @@ class OrdersEndpoint:
                 request_id=posted.request_id,
                 partner_id=partner.partner_id,
                 time=datetime.now(UTC),
-                size=len(posted.orders),
+                size=len(posted.order_ids),
                 invalid=len(posted.refused),
                 reply_to=self._reply_to,
                 traceparent=traceparent if is_traceparent(traceparent) else None,
@@ -203,7 +204,7 @@ def _representation(posted: Posted, outcomes: Outcomes) -> list[dict[str, object
     """Each order's outcome, and why it was skipped as invalid."""
     items = []
     for index, outcome in by_index(outcomes, dict.fromkeys(posted.refused, Outcome.INVALID)):
-        item: dict[str, object] = {"index": index, "order_id": posted.orders[index].order_id, "outcome": outcome}
+        item: dict[str, object] = {"index": index, "order_id": posted.order_ids[index], "outcome": outcome}
         if outcome is Outcome.INVALID:
             item["reason"] = posted.refused.get(index, "refused when it was applied; see the dead-letter topic")
         items.append(item)

@@ -38,7 +38,7 @@ def serve(settings: IngressSettings, ledger: Ledger) -> None:
         Supervisor(settings.workers, listener).run()
         return
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
-    server = DrainingServer(admission, supervised=settings.listen_fd is not None)
+    server = DrainingServer(admission, settings.supervisor_pid)
     server.config.app = create_app(settings, ledger, admission, server.give_up)
     _log.info("listening on %s:%d", *listener.getsockname()[:2])
     server.run([listener])
@@ -52,7 +52,7 @@ class DrainingServer(uvicorn.Server):
     uvicorn alone stops listening at once, and ends what takes too long with a 500.
     """
 
-    def __init__(self, admission: Admission, *, supervised: bool) -> None:
+    def __init__(self, admission: Admission, supervisor_pid: int | None) -> None:
         super().__init__(
             uvicorn.Config(
                 app="",  # set by the caller, who needs this server for it
@@ -70,7 +70,7 @@ class DrainingServer(uvicorn.Server):
         )
         self.gave_up = False
         self._admission = admission
-        self._supervisor_pid = os.getppid() if supervised else None
+        self._supervisor_pid = supervisor_pid
         self._drain: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -124,7 +124,8 @@ class Supervisor:
         fd = self._listener.fileno()
         return subprocess.Popen(
             [sys.executable, "-m", "order_upsert", "ingress"],
-            env={**os.environ, f"{PREFIX}LISTEN_FD": str(fd)},
+            # Its pid, and not whoever is the parent when the worker is ready to ask: we may be dead by then.
+            env={**os.environ, f"{PREFIX}LISTEN_FD": str(fd), f"{PREFIX}SUPERVISOR_PID": str(os.getpid())},
             pass_fds=[fd],
             start_new_session=True,  # a Ctrl-C reaches us alone, and we pass it on once
         )

@@ -32,6 +32,10 @@ class IngressSettings(KafkaSettings, LedgerSettings):
         int | None, Field(ge=3, description="a listening socket inherited from the supervisor; set by it alone")
     ] = None
 
+    supervisor_pid: Annotated[
+        int | None, Field(ge=1, description="the process whose death ends this one; set by the supervisor alone")
+    ] = None
+
     @property
     def delivery_timeout_s(self) -> float:
         """Kafka must have taken a record by then: before the request's own deadline, so that 504 can say why."""

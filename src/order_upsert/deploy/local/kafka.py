@@ -30,7 +30,7 @@ controller.quorum.voters=1@{host}:{controller_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
-log.dirs={folder}/log
+log.dirs={folder}
 # One node keeps one copy of everything.
 default.replication.factor=1
 min.insync.replicas=1
@@ -77,12 +77,15 @@ class KafkaBroker:
         """Formats the folder where it is new. Raises StackError."""
         jars = class_path()
         self.folder.mkdir(parents=True, exist_ok=True)
-        properties = self.folder / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=self.folder)
-        )
-        if not (self.folder / "log" / "meta.properties").exists():
-            self._format(jars, properties)
+        log = self.folder / "log"
+        if not log.exists():
+            self._format(jars, log)
+        if not (log / "meta.properties").exists():
+            raise StackError(
+                f"{log} has no meta.properties: it was damaged, and nothing was touched. Put that file back, or move "
+                f"{self.folder} away and start again: Kafka then begins empty."
+            )
+        properties = self._write_properties(log)
         java: list[str | Path] = [
             _java(),
             "-Xms128m",
@@ -114,8 +117,17 @@ class KafkaBroker:
     def kill(self) -> None:
         self.child.kill()
 
-    def _format(self, jars: str, properties: Path) -> None:
-        shutil.rmtree(self.folder / "log", ignore_errors=True)  # what a format left that was cut off
+    def _write_properties(self, log: Path) -> Path:
+        properties = self.folder / "server.properties"
+        properties.write_text(
+            _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
+        )
+        return properties
+
+    def _format(self, jars: str, log: Path) -> None:
+        """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
+        half_done = log.with_name("log.new")
+        shutil.rmtree(half_done, ignore_errors=True)  # what a format left that was cut off
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # -t=: an id may begin with a dash
         tool: list[str | Path] = [
@@ -126,11 +138,12 @@ class KafkaBroker:
             "format",
             f"-t={cluster_id}",
             "-c",
-            properties,
+            self._write_properties(half_done),
         ]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StackError(f"Kafka could not format {self.folder}:\n{done.stdout}{done.stderr}")
+        half_done.rename(log)
 
     def _answers(self) -> bool:
         try:

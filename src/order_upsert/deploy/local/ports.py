@@ -1,5 +1,6 @@
 """Ports on loopback."""
 
+import errno
 import socket
 
 from order_upsert.deploy.errors import StackError
@@ -16,12 +17,16 @@ def free_port() -> int:
 
 
 def require_free(port: int, host: str, what: str, variable: str) -> None:
-    """Raises StackError that names the variable with which another port is chosen."""
+    """Raises StackError that names the variable with which another port, or another host, is chosen."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what just ended does not count
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise StackError(
+                    f"{host} for {what} is no address of this machine: {error.strerror}.\nChoose one with ORDERS_HOST."
+                ) from None
             raise StackError(
                 f"Port {port} for {what} cannot be used: {error.strerror}.\n"
                 f"End what listens there, or choose another port with {variable}=<port>."

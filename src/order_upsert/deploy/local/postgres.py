@@ -41,8 +41,13 @@ class PostgresServer:
         """Makes the data folder and the database `orders` where they are new. Raises StackError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         user = _system_user(self.folder)
-        if not (self._data / "PG_VERSION").exists():
+        if not self._data.exists():
             self._initdb(user)
+        if not (self._data / "PG_VERSION").exists():
+            raise StackError(
+                f"{self._data} has no PG_VERSION: it was damaged, and nothing was touched. Put that file back, or move "
+                f"{self.folder} away and start again: the tables are then filled from the topic."
+            )
         self._clear_stale_pid()
         options = {
             "listen_addresses": LOOPBACK,
@@ -74,14 +79,16 @@ class PostgresServer:
         self.child.kill()
 
     def _initdb(self, user: str | None) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)  # what an initdb left that was cut off
-        self._data.mkdir(mode=0o700)
+        """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
+        half_done = self._data.with_name("data.new")
+        shutil.rmtree(half_done, ignore_errors=True)  # what an initdb left that was cut off
+        half_done.mkdir(mode=0o700)
         if user is not None:
-            shutil.chown(self._data, user, user)
+            shutil.chown(half_done, user, user)
         command: list[str | Path] = [
             _binaries() / "initdb",
             "-D",
-            self._data,
+            half_done,
             "-U",
             _USER,
             "-A",
@@ -92,8 +99,8 @@ class PostgresServer:
         ]
         done = subprocess.run(command, user=user, group=user, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode:
-            shutil.rmtree(self._data, ignore_errors=True)
-            raise StackError(f"Postgres could not make {self._data}:\n{done.stdout}{done.stderr}")
+            raise StackError(f"Postgres could not make {half_done}:\n{done.stdout}{done.stderr}")
+        half_done.rename(self._data)
 
     def _create_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
