@@ -98,7 +98,8 @@ def _run(
     run.start(admin(run.settings), snapshot)
     if until is not None:
         run.to(ends_at(run.settings, until, live_fence(run.settings)))
-        _tell(as_json, {"schema": run.schema, "events": run.events}, f"The orders as they were: {run.schema}.orders")
+        told = {"schema": run.schema, "events": run.events, "replayed_per_s": run.replayed_per_s}
+        _tell(as_json, told, f"The orders as they were: {run.schema}.orders")
         return
     run.to_the_present()
     comparison = run.verify()
@@ -107,7 +108,7 @@ def _run(
     about: dict[str, Any] = {
         "events": run.events,
         "seconds": round(took_s, 1),
-        "replayed_per_s": round(run.events / run.replaying_s) if run.replaying_s else 0,
+        "replayed_per_s": run.replayed_per_s,
     }
     if swap:
         if comparison.differences and not as_json:
