@@ -1,24 +1,14 @@
 """The `orders` commands by themselves: what they print, and what they say when something is wrong."""
 
-import os
 import re
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from order_upsert.deploy.local.ports import LOOPBACK, free_port
+from support.commands import orders
 from support.installation import Installation
 from support.orders import an_order
-
-
-def orders(
-    *arguments: str, env: dict[str, str] | None = None, debug: bool = False
-) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
-    command = [sys.executable, "-W", "error", "-m", "order_upsert", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_partners_from_add_to_revoke(installation: Installation) -> None:

@@ -297,6 +297,25 @@ def test_a_reply_is_only_sent_to_the_partner_whose_request_it_was(applier: Appli
     assert applier.apply(batch([foreign])) == []
 
 
+def test_a_letter_is_remembered_until_something_newer_stands_there(
+    applier: Applier, buried: list[Rejected], sql: Sql
+) -> None:
+    sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
+    first = event(0, "fine"), event(1, "refused"), event(0, "refused", "new"), event(2, "refused")
+    for index, item in enumerate(first):
+        item.context.index = index
+        applier.apply(batch([item]))
+    assert len(buried) == 3
+    remembered = "SELECT order_id, event_offset FROM order_letter ORDER BY 1"
+    assert sql(remembered) == [{"order_id": "O-1", "event_offset": 2}, {"order_id": "new", "event_offset": 0}]
+    applier.apply(batch([event(3, "fine", index=4)]))  # unchanged, and yet it moves the row's offset
+    applier.apply(batch([event(1, "fine", "new", index=5)]))
+    assert sql(remembered) == []
+    assert sql("SELECT event_offset FROM orders ORDER BY order_id") == [{"event_offset": 3}, {"event_offset": 1}]
+    applier.apply(batch([event(4, "fine", index=6)]))
+    assert sql("SELECT event_offset FROM orders WHERE order_id = 'O-1'") == [{"event_offset": 3}]
+
+
 A, B = "a" * 32, "b" * 32
 
 

@@ -68,6 +68,7 @@ class Applier:
         locked = session.store.lock_fence(batch.starts)
         keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
         found = session.store.read_rows(keys)  # behind the lock, so as they stay
+        letters = session.open_letters.read({decoded.key for decoded in batch.records if decoded.key is not None})
         copies = _read_copies(session, batch)
         fence = locked()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
@@ -76,11 +77,12 @@ class Applier:
         applied_before, new = _split(batch.records, fence)
         asked = _sorted(session, new, self.lost, copies())
         rows = found()
-        folded = fold(asked.fresh, rows)
+        folded = fold(asked.fresh, rows, letters())
         self.changes_rows = bool(folded.changed)
         parts = request_parts(folded.outcomes)
         again = _replies_again(session, applied_before)
         session.store.write_rows(folded.changed.values(), rows)
+        session.open_letters.write(folded.letters)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         replies = [

@@ -3,17 +3,16 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from operator import methodcaller
 from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.group import group_config
+from order_upsert.consumer.message import record_of
 from order_upsert.consumer.record import Record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
-from order_upsert.contracts.record import UNREADABLE, Headers
 
 StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
@@ -22,7 +21,6 @@ COMMIT_TIMEOUT_S = 10.0
 COMMIT_EVERY_S = 0.1
 """Each batch would be a request to the broker more, and a fifth of its work where batches are single orders."""
 _POLL_SLICE_S = 0.1
-_read_headers = methodcaller("headers")
 _log = logging.getLogger(__name__)
 
 
@@ -189,28 +187,12 @@ class Assignment:
             starts.setdefault(partition, position)
             self._positions[partition] = offset + 1
             self._new.discard(partition)
-            records.append(_record(message, partition, offset))
+            records.append(record_of(message))
         self.rewind(again)
         return records, starts
 
     def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
-
-
-def _record(message: Message, partition: int, offset: int) -> Record:
-    _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), _headers(message))
-
-
-def _headers(message: Message) -> Headers:
-    """For a name that is not UTF-8 the client library gives a broken list, and leaves an exception set behind.
-
-    CPython looks for that after a call, but not in code that it has specialised: a methodcaller always looks.
-    """
-    try:
-        return _read_headers(message) or ()
-    except (SystemError, UnicodeDecodeError):
-        return ((UNREADABLE, None),)  # the record is one for the dead letters
 
 
 def _report(error: KafkaError, partition: int | None) -> None:

@@ -1,6 +1,6 @@
 """The one connection of a consumer process: made when it is needed, made anew when it broke."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -9,6 +9,7 @@ import psycopg
 
 from order_upsert.consumer.keys import Keys
 from order_upsert.consumer.ledger import Ledger
+from order_upsert.consumer.open_letters import OpenLetters
 from order_upsert.consumer.sqlstate import translate
 from order_upsert.consumer.store import Connection, Store
 
@@ -33,6 +34,7 @@ class Session:
         connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
         self.store = Store(connection)
         self.ledger = Ledger(connection, ledger_days)
+        self.open_letters = OpenLetters(connection)
         self.keys = Keys(connection, ledger_days)
 
 
@@ -42,9 +44,12 @@ class Database:
     Errors of psycopg leave it as errors of ours, with the connection closed if it broke.
     """
 
-    def __init__(self, url: str, ledger_days: int) -> None:
+    def __init__(
+        self, url: str, ledger_days: int, make_session: Callable[[Connection, int], Session] = Session
+    ) -> None:
         self._url = url
         self._ledger_days = ledger_days
+        self._make_session = make_session
         self._session: Session | None = None
         self._in_use = Lock()
 
@@ -79,7 +84,7 @@ class Database:
             **_KEEPALIVE,
         )
         try:
-            return Session(connection, self._ledger_days)
+            return self._make_session(connection, self._ledger_days)
         except BaseException:
             connection.close()
             raise

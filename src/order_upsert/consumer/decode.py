@@ -9,10 +9,10 @@ from hashlib import blake2b
 from pydantic import ValidationError
 
 from order_upsert.consumer.headers import HeaderReader
-from order_upsert.consumer.record import Event, Record, Rejected, Unread
+from order_upsert.consumer.record import Event, Record, Rejected, Unread, place_of
 from order_upsert.contracts import limits
 from order_upsert.contracts.order import Order, invalid_reason
-from order_upsert.contracts.record import RecordError
+from order_upsert.contracts.record import EventContext, RecordError
 from order_upsert.contracts.strict_json import Violation, parse
 
 CONTENT_HASH_BYTES = 16
@@ -29,6 +29,7 @@ def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
     """Whose event it is, or why it is none. Raises nothing."""
     try:
         context = headers.read(record.headers)
+        _require_older_origin(record, context)
     except RecordError as error:
         return Rejected(record, None, "HEADER_CONVERTER", type(error).__name__, str(error))
     try:
@@ -74,6 +75,12 @@ def content_hash(order: Order) -> bytes:
     return _hash(order.canonical())
 
 
+def _require_older_origin(record: Record, context: EventContext) -> None:
+    """Else an event could claim a place after events that are still to come, and make all of them stale."""
+    if place_of(record, context) > record.offset:
+        raise RecordError("the headers say that this event was redriven from a place behind its own")
+
+
 def _hash(canonical: bytes) -> bytes:
     return blake2b(canonical, digest_size=CONTENT_HASH_BYTES).digest()
 
@@ -83,7 +90,10 @@ def _key_and_value(record: Record) -> tuple[str, bytes]:
         raise RecordError("the record has no value: an order cannot be deleted")
     if len(record.value) > limits.ORDER_BYTES_MAX:
         raise RecordError(f"the value has more than {limits.ORDER_BYTES_MAX} bytes")
+    key = record.key or b""
+    if b"\0" in key:  # Postgres cannot be asked for such a row
+        raise RecordError(_WRONG_KEY)
     try:
-        return (record.key or b"").decode(), record.value
+        return key.decode(), record.value
     except UnicodeDecodeError:
         raise RecordError(_WRONG_KEY) from None

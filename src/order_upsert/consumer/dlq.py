@@ -5,11 +5,12 @@ from order_upsert.consumer.record import Rejected
 from order_upsert.contracts.topics import Topics
 
 CONNECTOR_NAME = "order-upsert"
-_PREFIX = "__connect.errors."
+PREFIX = "__connect.errors."
 _REASON_CHARS_MAX = 2000
 
 
 def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
+    """Its time is that of the event, so that a letter can be redriven with it."""
     record = rejected.record
     reason = {
         "topic": topics.upserts,
@@ -21,6 +22,6 @@ def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
     # A letter that was redriven and came back has reasons of before: the newest one counts.
-    original = [(name, value) for name, value in record.headers if not name.startswith(_PREFIX)]
-    headers = [*original, *((_PREFIX + name, text.encode()) for name, text in reason.items())]
-    return Outgoing(topics.dlq, record.key, record.value, headers)
+    original = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    headers = [*original, *((PREFIX + name, text.encode()) for name, text in reason.items())]
+    return Outgoing(topics.dlq, record.key, record.value, headers, time_ms=rejected.time_ms)

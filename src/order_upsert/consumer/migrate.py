@@ -13,21 +13,26 @@ _LOCK = 7_041_000  # of pg_advisory_lock: two set-ups at once do not meet
 
 def migrate(url: str) -> list[str]:
     """Applies what is missing, each file in one transaction, and gives their names. Raises ConsumerError."""
-    applied = []
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migration "
-                "(version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            for version in _missing(connection):
-                with connection.transaction():
-                    connection.execute(_migrations()[version].encode())
-                    connection.execute("INSERT INTO schema_migration (version) VALUES (%s)", [version])
-                applied.append(version)
+            return migrate_schema(connection)
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def migrate_schema(connection: Connection) -> list[str]:
+    """The same in the first schema of the connection's search_path; holds a lock until the connection is closed."""
+    applied = []
+    connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migration "
+        "(version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    for version in _missing(connection):
+        with connection.transaction():
+            connection.execute(_migrations()[version].encode())
+            connection.execute("INSERT INTO schema_migration (version) VALUES (%s)", [version])
+        applied.append(version)
     return applied
 
 

@@ -20,13 +20,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be sent; without a partition its key decides."""
+    """A record to be sent; without a partition its key decides. `time_ms`: since 1970, None for that of the sending."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
     partition: int | None = None
+    time_ms: int | None = None
 
 
 class AcknowledgedProducer:
@@ -88,6 +89,7 @@ class AcknowledgedProducer:
                     headers=list(record.headers),
                     on_delivery=on_delivery,
                     partition=partition,
+                    timestamp=record.time_ms or 0,
                 )
             except BufferError:  # the client's queue is full; it empties while we poll, or the records time out
                 self._producer.poll(0.1)

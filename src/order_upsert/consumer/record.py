@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from order_upsert.contracts.limits import ORDER_ID_CHARS_MAX
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.record import EventContext, Headers
 
@@ -38,8 +39,33 @@ class Record:
         return _FIRST_DAY + self.time_ms // _DAY_MS
 
 
+class _Placed:
+    """What is read and what is not read yet alike know of their place."""
+
+    __slots__ = ()
+    record: Record
+    context: EventContext
+
+    @property
+    def offset(self) -> int:
+        """Its place among the events of its key: for one that was redriven, the place that it had at first."""
+        return place_of(self.record, self.context)
+
+    @property
+    def time(self) -> datetime:
+        """When the broker appended it, at the place that `offset` says."""
+        origin = self.context.origin
+        return self.record.time if origin is None or self.is_foreign else origin.time
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was redriven from another partition than that of its key, so that it has no place in this one."""
+        origin = self.context.origin
+        return origin is not None and origin.partition != self.record.partition
+
+
 @dataclass(slots=True)
-class Unread:
+class Unread(_Placed):
     """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
 
     Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
@@ -53,7 +79,7 @@ class Unread:
 
 
 @dataclass(slots=True)
-class Event:
+class Event(_Placed):
     """A record that can be applied. `content_hash` is 16 bytes over the canonical order."""
 
     record: Record
@@ -78,6 +104,35 @@ class Rejected:
     stage: str
     error: str
     reason: str
+
+    @property
+    def key(self) -> Key | None:
+        """Of the order that it would be; None where that cannot be told."""
+        if self.context is None or self.record.key is None or len(self.record.key) > 4 * ORDER_ID_CHARS_MAX:
+            return None
+        try:
+            order_id = self.record.key.decode()
+        except UnicodeDecodeError:
+            return None
+        return None if "\0" in order_id else (self.context.partner_id, order_id)
+
+    @property
+    def offset(self) -> int:
+        """Its place, as of an event."""
+        return place_of(self.record, self.context)
+
+    @property
+    def time_ms(self) -> int:
+        """When the broker appended it first, in ms since 1970; never later than this record, as a broker demands."""
+        if self.context is None or self.context.origin is None:
+            return self.record.time_ms
+        return max(0, min(self.record.time_ms, round(self.context.origin.time.timestamp() * 1000)))
+
+
+def place_of(record: Record, context: EventContext | None) -> int:
+    """The offset of a record in its partition; of a redriven one, where it stood first, if that was this partition."""
+    origin = None if context is None else context.origin
+    return record.offset if origin is None or origin.partition != record.partition else origin.offset
 
 
 Decoded = Event | Unread | Rejected

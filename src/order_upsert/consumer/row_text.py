@@ -36,7 +36,7 @@ def copy_line(event: Event) -> str:
         f"{event.context.partner_id}\t{order_id}\t{name}\t{_NULL if phone is None else phone}\t"
         f"{_NULL if address is None else address}\t{email}\t{refferral_code}\t{user_id}\t{products}\t"
         f"{order.total_amount}\t{order.discount}\t{_NULL if order.total_qty is None else order.total_qty}\t"
-        f"\\\\x{event.content_hash.hex()}\t{record.partition}\t{record.offset}\t{_timestamp(record.time_ms)}\n"
+        f"\\\\x{event.content_hash.hex()}\t{record.partition}\t{event.offset}\t{_time(event)}\n"
     )
 
 
@@ -47,10 +47,15 @@ def json_row(event: Event) -> str:
         "partner_id": event.context.partner_id,
         "content_hash": f"\\x{event.content_hash.hex()}",
         "event_partition": record.partition,
-        "event_offset": record.offset,
-        "event_time": _timestamp(record.time_ms),
+        "event_offset": event.offset,
+        "event_time": _time(event),
     }
     return event.order.canonical().decode()[:-1] + "," + json.dumps(others)[1:]
+
+
+def _time(event: Event) -> str:
+    """Of most events that of their record, and many records have the same."""
+    return _timestamp(event.record.time_ms) if event.context.origin is None else event.time.isoformat()
 
 
 @lru_cache(maxsize=1024)

@@ -16,9 +16,14 @@ UNREADABLE = "order_upsert_unreadable"
 """The one header of a record whose headers the client library cannot give us."""
 
 _EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
+_PARTITION = re.compile(r"0|[1-9][0-9]{0,3}")
+_OFFSET = re.compile(r"0|[1-9][0-9]{0,17}")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME = "ce_originpartition", "ce_originoffset", "ce_origintime"
+ORIGIN_HEADERS = {_ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME}
 
 Headers = Sequence[tuple[str, bytes | None]]
 Request = tuple[UUID, str]
@@ -54,6 +59,20 @@ class RequestContext:
     digest: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event stood first, before it was redriven from the dead-letter topic: its place among all events."""
+
+    partition: int
+    offset: int
+    time: datetime
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        time = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        texts = {_ORIGIN_PARTITION: str(self.partition), _ORIGIN_OFFSET: str(self.offset), _ORIGIN_TIME: time}
+        return [(name, text.encode()) for name, text in texts.items()]
+
+
 @dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
 class EventContext:
     """What the headers of one event say. `size` and `invalid` are None where the writer did not tell."""
@@ -65,6 +84,7 @@ class EventContext:
     size: int | None
     invalid: int | None
     reply_to: ReplyTo | None
+    origin: Origin | None = None
     digest: str | None = None
 
     @property
@@ -131,6 +151,7 @@ def read_headers(headers: Headers | None) -> EventContext:
         size=_count(found, "ce_requestsize"),
         invalid=_count(found, "ce_requestinvalid"),
         reply_to=_reply_to(found),
+        origin=_origin(found),
         digest=_digest(found),
     )
 
@@ -144,16 +165,28 @@ def _text(found: dict[str, bytes], name: str) -> str:
         raise RecordError(f"header {name} is not UTF-8") from None
 
 
-def _time(found: dict[str, bytes]) -> datetime | None:
-    if "ce_time" not in found:  # optional in CloudEvents
+def _time(found: dict[str, bytes], name: str = "ce_time") -> datetime | None:
+    if name not in found:  # optional in CloudEvents
         return None
     try:
-        time = datetime.fromisoformat(_text(found, "ce_time"))
+        time = datetime.fromisoformat(_text(found, name))
         if time.tzinfo is None:
             raise ValueError
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise RecordError("header ce_time should be an RFC 3339 time with its zone") from None
+        raise RecordError(f"header {name} should be an RFC 3339 time with its zone") from None
+
+
+def _origin(found: dict[str, bytes]) -> Origin | None:
+    if not ORIGIN_HEADERS & found.keys():
+        return None
+    partition, offset = _text(found, _ORIGIN_PARTITION), _text(found, _ORIGIN_OFFSET)
+    if not (_PARTITION.fullmatch(partition) and _OFFSET.fullmatch(offset)):
+        raise RecordError(f"headers {_ORIGIN_PARTITION} and {_ORIGIN_OFFSET} should be numbers")
+    time = _time(found, _ORIGIN_TIME)
+    if time is None:
+        raise RecordError(f"header {_ORIGIN_TIME} is missing")
+    return Origin(int(partition), int(offset), time)
 
 
 def _count(found: dict[str, bytes], name: str) -> int | None:

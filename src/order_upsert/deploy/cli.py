@@ -5,19 +5,20 @@ import os
 import secrets
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from order_upsert.contracts.errors import OrdersError
 from order_upsert.contracts.settings import PREFIX, KafkaSettings, load
 from order_upsert.deploy.admin import load_kafka
+from order_upsert.deploy.commands import dlq
+from order_upsert.deploy.commands.history import history
+from order_upsert.deploy.commands.replay import replay
+from order_upsert.deploy.console import err, out, use_running_stack
 from order_upsert.deploy.logs import log_to_stderr
 from order_upsert.deploy.partners import PartnerRegistry
-from order_upsert.deploy.stack_file import find_running_stack
 
 app = typer.Typer(
     help="Order batches over HTTP, through Kafka, into Postgres. Settings are ORDERS_... variables: see README.md.",
@@ -27,9 +28,9 @@ app = typer.Typer(
 )
 partners_app = typer.Typer(help="Who may post orders, and with which tokens.", no_args_is_help=True)
 app.add_typer(partners_app, name="partners")
-
-_out = Console()
-_err = Console(stderr=True)
+app.add_typer(dlq.app, name="dlq")
+app.command()(history)
+app.command()(replay)
 
 
 @app.command()
@@ -38,7 +39,7 @@ def up() -> None:
     from order_upsert.deploy.up import UpSettings
     from order_upsert.deploy.up import up as run_up
 
-    run_up(load(UpSettings), _out)
+    run_up(load(UpSettings), out)
 
 
 @app.command()
@@ -55,7 +56,7 @@ def ingress(
     if workers is not None:
         os.environ[f"{PREFIX}WORKERS"] = str(workers)
     log_to_stderr()
-    _use_running_stack()
+    use_running_stack()
     postgres_url = load(OptionalPostgresSettings).postgres_url
     serve(load_kafka(IngressSettings), NoLedger() if postgres_url is None else PostgresLedger(postgres_url))
 
@@ -67,7 +68,7 @@ def consumer() -> None:
     from order_upsert.consumer.settings import ConsumerSettings
 
     log_to_stderr()
-    _use_running_stack()
+    use_running_stack()
     run(load_kafka(ConsumerSettings))
 
 
@@ -76,13 +77,13 @@ def setup() -> None:
     """Make the topics and tables that are missing; can be run again at any time."""
     from order_upsert.deploy.setup import SetupSettings, set_up_tables, set_up_topics
 
-    _use_running_stack()
+    use_running_stack()
     settings = load_kafka(SetupSettings)
     for topic in set_up_topics(settings, settings.replication_factor):
-        _out.print(f"made topic {topic}")
+        out.print(f"made topic {topic}")
     for migration in set_up_tables(settings):
-        _out.print(f"applied migration {migration}")
-    _out.print("Topics and tables are as they should be.")
+        out.print(f"applied migration {migration}")
+    out.print("Topics and tables are as they should be.")
 
 
 @partners_app.command("add")
@@ -105,7 +106,7 @@ def partners_list() -> None:
         rate = "no limit" if partner.orders_per_s is None else str(partner.orders_per_s)
         for token in partner.tokens:
             table.add_row(partner.partner_id, rate, token.key_id, token.status, f"{token.created:%Y-%m-%d %H:%M} UTC")
-    _out.print(table)
+    out.print(table)
 
 
 @partners_app.command("rotate")
@@ -120,7 +121,7 @@ def partners_revoke(
 ) -> None:
     """End a token; every ingress follows within 2 seconds."""
     _registry().revoke(name, key_id)
-    _out.print(f"Token {key_id} of {name} is revoked.")
+    out.print(f"Token {key_id} of {name} is revoked.")
 
 
 def main() -> None:
@@ -133,12 +134,12 @@ def main() -> None:
     except OrdersError as error:
         if debug:
             raise
-        _err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:
         if debug:
             raise
-        _err.print(
+        err.print(
             f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set {PREFIX}DEBUG=1",
             style="red",
             markup=False,
@@ -148,17 +149,10 @@ def main() -> None:
 
 
 def _registry() -> PartnerRegistry:
-    _use_running_stack()
+    use_running_stack()
     return PartnerRegistry(load_kafka(KafkaSettings), lambda: datetime.now(UTC), secrets.choice)
 
 
 def _show_token(token: str) -> None:
     print(token)  # noqa: T201 - alone on stdout, so that a script can take it
-    _err.print("This token is shown only now: give it to the partner over a safe way.")
-
-
-def _use_running_stack() -> None:
-    """In the folder of a running local stack, what is not set by hand is that stack's."""
-    folder = Path(os.environ.get(f"{PREFIX}DATA_DIR", ".data"))
-    for variable, value in find_running_stack(folder).items():
-        os.environ.setdefault(variable, value)
+    err.print("This token is shown only now: give it to the partner over a safe way.")

@@ -17,3 +17,15 @@ class SetupError(DeployError):
 
 class PartnerError(DeployError):
     """A partner command that cannot be done: an unknown name, one that is taken, too many tokens."""
+
+
+class NothingFoundError(DeployError):
+    """What was asked for is not there."""
+
+
+class NotConfirmedError(DeployError):
+    """The person at the terminal did not say yes. Nothing was done."""
+
+
+class SelectionError(DeployError):
+    """What was asked for cannot be told from what was typed: an unknown id, no time, too much at once."""

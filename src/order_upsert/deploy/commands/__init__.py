@@ -1,0 +1,1 @@
+"""Commands that look into the topics and repair: history, dlq, replay."""

@@ -1,0 +1,361 @@
+"""`orders replay` beside a running service: killed, resumed, swapped, with nothing lost or applied twice."""
+
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.replay import rebuild
+from order_upsert.consumer.replay import swap as swapping
+from order_upsert.consumer.replay.schema import open_schema
+from order_upsert.consumer.replay.swap import NotCaughtUpError
+from order_upsert.contracts.partitioner import partition_of
+from order_upsert.deploy.local.child import Child
+from support.commands import Done, orders, orders_here
+from support.http import ORDERS_PATH, Connection
+from support.installation import Ingress, Installation, headers_of
+from support.many_events import history, write
+from support.orders import an_order
+from support.waiting import eventually
+
+EVENTS, ORDERS = 20_000, 4_000
+
+
+@contextmanager
+def posting(ingress: Ingress, token: str) -> Iterator[Counter[str]]:
+    """Posts all the while: new orders, changed ones and unchanged ones. Gives the sums of the answers."""
+    sums: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def post() -> None:
+        number = 0
+        with closing(Connection(ingress.port)) as connection:
+            while not stop.is_set():
+                batch = [an_order(f"L-{n}", name=f"{number // 7}") for n in range(number, number + 20, 2)]
+                inserted, updated, skipped = connection.post(token, batch * 2).counts
+                sums.update(inserted=inserted, updated=updated, skipped=skipped, posted=20)
+                number += 3
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield sums
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installation: Installation) -> None:
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    installation.sql("ALTER TABLE orders ADD CONSTRAINT not_mallory CHECK (name <> 'Mallory')")
+    installation.sql("CREATE INDEX by_user ON orders (user_id)")
+    installation.sql("CREATE VIEW names AS SELECT order_id, name FROM orders")
+    consumers = [installation.start_consumer() for _ in range(2)]
+    token = installation.add_partner("live")
+    write(installation, history(EVENTS, ORDERS, seed=1))
+    ask_again_with_another_body(ingress, token)
+    refuse_and_redrive(installation)
+    installation.wait_until_answered()
+
+    with posting(ingress, token) as sums:
+        killed = installation.start("replay", program=_program("replay", "--rate", "15000", "--workers", "2"))
+        eventually(lambda: EVENTS * 0.3 < replayed(installation) < EVENTS * 0.8)
+        killed.kill()
+        stands = replayed(installation)
+        done = orders("replay", "--json", env=installation.environment)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["differences"] == 0
+        assert 0 < stands <= EVENTS * 0.9
+        assert told["events"] < EVENTS  # it went on where it was
+        assert told["orders"] > ORDERS
+        before = sessions(installation)
+        swapped = orders("replay", "--swap", "--yes", "--json", env=installation.environment)
+        assert swapped.returncode == 0, swapped.stderr
+        assert json.loads(swapped.stdout)["consumers_waited_s"] < 5
+        posted = sums["posted"]
+        eventually(lambda: sums["posted"] > posted + 200)
+    installation.wait_until_answered()
+    assert sessions(installation) == before  # no consumer had to connect again
+    assert all(consumer.exit_code is None for consumer in consumers)
+    assert sums["inserted"] + sums["updated"] + sums["skipped"] == sums["posted"]
+    assert sums["inserted"] == len([key for key in installation.rows("live") if key.startswith("L-")])
+    assert {key for key in installation.rows("live") if key.startswith("K-")} == {f"K-{key}-1" for key in range(3)}
+    assert installation.sql("SELECT to_regnamespace('orders_replay')::text AS s") == [{"s": None}]
+    assert names_of(installation, "public.orders") == names_of(installation, "orders_replaced.orders")
+    assert installation.sql("SELECT (SELECT count(*) FROM names) = (SELECT count(*) FROM orders) AS same") == [
+        {"same": True}
+    ]
+    # the new table is what the topic says, after the swap as before it
+    again = orders("replay", "--json", env=installation.environment)
+    assert (again.returncode, json.loads(again.stdout)["differences"]) == (0, 0), again.stderr
+
+
+def ask_again_with_another_body(ingress: Ingress, token: str) -> None:
+    """Which of two bodies has the key is in the dead letters alone."""
+    with closing(Connection(ingress.port)) as connection:
+        for key in range(3):
+            headers = {"token": token, "Idempotency-Key": f"key-{key}"}
+            orders_of = [an_order(f"K-{key}-1", name="A")], [an_order(f"K-{key}-2", name="B")]
+            bodies = [json.dumps({"data": data}).encode() for data in orders_of]
+            statuses = [connection.request("POST", ORDERS_PATH, body, headers).status for body in (*bodies, bodies[0])]
+            assert statuses == [200, 422, 200]
+
+
+def refuse_and_redrive(installation: Installation) -> None:
+    """What no offset tells: orders that the table refused at the time, and that were redriven when it no longer did."""
+    for name, numbers in (("Eve", range(4)), ("Mallory", range(8)), ("Eve", range(0, 8, 2))):
+        installation.wait_until_answered()
+        installation.produce([event(an_order(f"R-{n}", name=name)) for n in numbers])
+    home = partition_of(b"strayed", 12)
+    installation.produce([event(an_order("strayed"), partition=(home + n) % 12) for n in (1, 2)])
+    installation.wait_until_answered()
+    installation.sql("ALTER TABLE orders DROP CONSTRAINT not_mallory")
+    done = orders("dlq", "redrive", "--partner", "redriven", "--yes", env=installation.environment)
+    assert done.returncode == 0, done.stderr
+    installation.wait_until_answered()
+    names = {key: row["name"] for key, row in installation.rows("redriven").items()}
+    assert names == {
+        **{f"R-{n}": "Mallory" if n % 2 else "Eve" for n in range(8)},
+        "strayed": "Ada",
+    }
+    installation.sql("ALTER TABLE orders ADD CONSTRAINT not_mallory CHECK (name <> 'Mallory') NOT VALID")
+
+
+def event(order: dict[str, Any], partner: str = "redriven", **changes: Any) -> dict[str, Any]:
+    return {"key": order["order_id"], "value": json.dumps(order), "headers": headers_of(partner), **changes}
+
+
+def _program(*arguments: str) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "order_upsert", *arguments]
+
+
+def replayed(installation: Installation) -> int:
+    """How many offsets a replay has done."""
+    if installation.sql("SELECT to_regclass('orders_replay.consumer_partition') AS t") == [{"t": None}]:
+        return 0
+    return int(installation.sql("SELECT sum(next_offset) AS n FROM orders_replay.consumer_partition")[0]["n"])
+
+
+def sessions(installation: Installation) -> set[int]:
+    """The backends of the consumers."""
+    rows = installation.sql(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'order-upsert consumer' "
+        "AND datname = current_database()"
+    )
+    return {row["pid"] for row in rows}
+
+
+def names_of(installation: Installation, table: str) -> list[dict[str, Any]]:
+    """Constraints and indexes."""
+    return installation.sql(
+        "SELECT conname::text AS name, replace(pg_get_constraintdef(oid), 'NOT VALID', '') AS what FROM pg_constraint "
+        "WHERE conrelid = %s::regclass UNION SELECT relname, '' FROM pg_class JOIN pg_index ON indexrelid = oid "
+        "WHERE indrelid = %s::regclass ORDER BY 1, 2",
+        table,
+        table,
+    )
+
+
+@pytest.fixture
+def applied(installation: Installation) -> Installation:
+    """30 orders in two versions each that a consumer applied, and no consumer any more."""
+    consumer: Child = installation.start_consumer()
+    for name in ("A", "B"):
+        installation.produce([event(an_order(f"O-{n}", name=name), "p") for n in range(30)])
+        installation.wait_until_answered()
+    consumer.stop()
+    return installation
+
+
+def replay(installation: Installation, *arguments: str, answer: str = "", **changes: str) -> Done:
+    return orders_here("replay", *arguments, env={**installation.environment, **changes}, answer=answer)
+
+
+def test_what_differs_is_shown_and_a_swap_mends_it(applied: Installation) -> None:
+    done = replay(applied)
+    assert (done.returncode, "30 orders from 60 events" in done.stdout, "none differ" in done.stdout) == (0, True, True)
+    applied.sql("UPDATE orders SET name = 'tampered', total_qty = NULL WHERE order_id = 'O-1'")
+    applied.sql("DELETE FROM orders WHERE order_id = 'O-2'")
+    applied.sql(
+        'INSERT INTO orders SELECT (jsonb_populate_record(o, \'{"order_id": "ghost"}\')).* FROM orders o LIMIT 1'
+    )
+    rows = applied.rows("p")
+    found = replay(applied, "--verify")
+    assert found.returncode == 1
+    for text in ("3 differ", "O-1", "O-2", "ghost", '"tampered"', '"B"', "total_qty", "(the whole row)"):
+        assert text in found.stdout, text
+    assert "name" in found.stdout
+    described = json.loads(replay(applied, "--verify", "--json").stdout)
+    assert [difference["order"] for difference in described["shown"]] != []
+    assert described["differences"] == 3
+    assert applied.rows("p") == rows
+
+    assert replay(applied, "--swap", answer="n\n").returncode == 1
+    assert applied.rows("p") == rows
+    plan = replay(applied, "--swap", "--dry-run").stdout
+    assert "go on in the schema orders_replay; the topic has 60 events" in plan
+    assert replay(applied, "--swap", answer="y\n").returncode == 0
+    mended = applied.rows("p")
+    assert mended.keys() == {f"O-{n}" for n in range(30)}
+    assert {row["name"] for row in mended.values()} == {"B"}
+    assert replay(applied).returncode == 0
+    assert replay(applied, "--drop", answer="y\n").returncode == 0
+    nothing = replay(applied, "--verify")
+    assert (nothing.returncode, "There is no replay to compare with" in nothing.stderr) == (1, True)
+
+
+def test_what_changed_since_a_replay_is_no_difference(applied: Installation) -> None:
+    assert replay(applied).returncode == 0
+    applied.start_consumer()
+    applied.produce([event(an_order("O-1", name="C"), "p"), event(an_order("new"), "p")])
+    applied.wait_until_answered()
+    told = json.loads(replay(applied, "--verify", "--json").stdout)
+    assert (told["differences"], told["orders"], told["left_out"]) == (0, 29, 2)
+
+
+def test_a_table_as_it_was_at_a_moment_is_a_place_to_begin_too(applied: Installation) -> None:
+    moment = applied.sql("SELECT max(event_time) AS t FROM orders")[0]["t"]
+    first = min(row["event_time"] for row in applied.rows("p").values())
+    told = json.loads(replay(applied, "--until", first.isoformat(), "--json").stdout)
+    assert told["events"] == 30
+    names = applied.sql(f"SELECT DISTINCT name FROM {told['schema']}.orders")
+    assert names == [{"name": "A"}]
+    assert replay(applied, "--until", first.isoformat(), "--json").returncode == 0  # again: there is nothing left to do
+    later = json.loads(replay(applied, "--until", "0s", "--json", "--rate", "1000").stdout)
+    assert later["events"] == 60
+    assert moment >= first
+    done = json.loads(replay(applied, "--from", told["schema"], "--json").stdout)
+    assert (done["events"], done["differences"]) == (30, 0)
+    wrong = replay(applied, "--fresh", "--yes", "--from", "public")
+    assert (wrong.returncode, wrong.stderr) == (0, ""), wrong.stderr
+    nowhere = replay(applied, "--fresh", "--yes", "--from", "no_such")
+    assert (nowhere.returncode, "no_such is no snapshot" in nowhere.stderr) == (1, True)
+    assert replay(applied, "--swap", "--until", "1h").returncode == 1
+
+
+def test_what_hangs_on_the_table_is_carried_over_or_named_before_anything_is_done(applied: Installation) -> None:
+    role = f"reader_{applied.prefix}"
+    applied.sql(f"CREATE ROLE {role}; GRANT SELECT ON orders TO {role}; GRANT UPDATE ON orders TO PUBLIC")
+    applied.sql("CREATE VIEW names WITH (security_barrier) AS SELECT order_id, name FROM orders WHERE name <> ''")
+    applied.sql("CREATE VIEW over_names AS SELECT * FROM names")
+    applied.sql("CREATE TABLE seen (order_id text)")
+    applied.sql(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO seen VALUES (new.order_id); RETURN NULL; END'"
+    )
+    applied.sql("CREATE TRIGGER noted AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note()")
+    applied.sql("ALTER TABLE orders ADD CONSTRAINT named CHECK (name <> 'x'), ADD UNIQUE (order_id)")
+    applied.sql("CREATE INDEX by_name ON orders (lower(name)) WHERE discount = 0")
+    rights = "SELECT relacl::text FROM pg_class WHERE oid = 'orders'::regclass"
+    before = applied.sql(rights), names_of(applied, "public.orders")
+    applied.sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM orders")
+    refused = replay(applied, "--swap", "--yes")
+    assert refused.returncode == 1
+    assert "materialized view public.counted" in refused.stderr
+    assert applied.sql("SELECT to_regnamespace('orders_replay')::text AS s") == [{"s": None}]
+    applied.sql("DROP MATERIALIZED VIEW counted")
+    done = replay(applied, "--swap", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (applied.sql(rights), names_of(applied, "public.orders")) == before
+    assert applied.sql("SELECT * FROM seen") == []  # a replay is no news
+    applied.sql("UPDATE orders SET name = 'Z' WHERE order_id = 'O-1'")
+    assert applied.sql("SELECT name FROM over_names WHERE order_id = 'O-1'") == [{"name": "Z"}]
+    assert applied.sql("SELECT * FROM seen") == [{"order_id": "O-1"}]
+    assert applied.sql("SELECT reloptions FROM pg_class WHERE relname = 'names'") == [
+        {"reloptions": ["security_barrier=true"]}
+    ]
+    applied.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_swap_needs_a_replay_that_caught_up_and_leaves_everything_when_it_cannot(
+    applied: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replay(applied).returncode == 0
+    applied.sql("UPDATE orders_replay.consumer_partition SET next_offset = 0")
+    monkeypatch.setattr(swapping, "UNDER_LOCK_EVENTS_MAX", 10)
+    with pytest.raises(NotCaughtUpError, match="60 events came in"):
+        swapping.swap(applied.postgres_url, "orders_replay", lambda _: None)
+    monkeypatch.setattr(swapping, "UNDER_LOCK_EVENTS_MAX", 100)
+    with pytest.raises(RetryLaterError, match="does not stand where the live tables stand"):
+        swapping.swap(applied.postgres_url, "orders_replay", lambda _: None)
+    assert applied.sql("SELECT count(*) AS n FROM orders_replay.orders") == [{"n": 30}]
+    monkeypatch.setattr(swapping, "LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(rebuild, "SWAP_ATTEMPTS_MAX", 2)
+    with psycopg.connect(applied.postgres_url) as reader:
+        reader.execute("SELECT FROM orders")  # and never ends
+        stuck = replay(applied, "--fresh", "--swap", "--yes")
+    assert stuck.returncode == 1
+    assert "could not be swapped in 2 attempts: 55P03" in stuck.stderr
+    assert len(applied.rows("p")) == 30
+    with rebuild.Rebuild(applied.consumer_settings(), "orders_replay", 1, None, lambda *_: lambda _: None).alone():
+        second = replay(applied)
+    assert (second.returncode, "Another replay is filling the schema" in second.stderr) == (1, True)
+
+
+def test_a_topic_or_a_database_that_is_not_the_right_one_is_told(
+    applied: Installation, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, topic = applied.rows("p"), applied.settings.topics.upserts
+    wrong = replay(applied, ORDERS_POSTGRES_URL=postgres_url)
+    assert (wrong.returncode, "This database has no order tables" in wrong.stderr) == (1, True)
+    missing = replay(applied, ORDERS_POSTGRES_URL=applied.postgres_url + "x")
+    assert (missing.returncode, "Create the database" in missing.stderr) == (1, True)
+    unknown = replay(applied, ORDERS_TOPIC_PREFIX="never-made")
+    assert (unknown.returncode, "does not exist" in unknown.stderr) == (1, True)
+
+    admin = AdminClient({"bootstrap.servers": applied.bootstrap})
+    partition = partition_of(b"O-1", 12)
+    where = TopicPartition(topic, partition, 1)
+    admin.delete_records([where])[where].result()
+    truncated = replay(applied)
+    assert truncated.returncode == 1
+    assert f"begins at {{{partition}: 1}}" in truncated.stderr
+    assert "retention.ms" in truncated.stderr
+    assert "The live tables are as they were." in truncated.stderr
+
+    applied.sql("UPDATE consumer_partition SET next_offset = 1000 WHERE partition = %s", partition)
+    short = replay(applied, "--fresh", "--yes", "--from", "public")
+    assert (short.returncode, "lacks events that the live tables have" in short.stderr) == (1, True)
+
+    admin.delete_topics([topic])[topic].result()
+    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
+    applied.set_up()
+    anew = replay(applied)
+    assert anew.returncode == 1
+    assert "it was deleted and created again" in anew.stderr
+    assert applied.rows("p") == rows
+
+
+def test_a_full_disk_ends_a_replay_that_goes_on_when_there_is_room(applied: Installation) -> None:
+    url = applied.postgres_url
+    open_schema(url, "orders_replay")
+    applied.sql(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END$$"
+    )
+    applied.sql("CREATE TRIGGER f BEFORE INSERT ON orders_replay.orders EXECUTE FUNCTION full_disk()")
+    rows = applied.rows("p")
+    full = replay(applied)
+    assert full.returncode == 1
+    for text in ("The disk of Postgres is full", "orders_replay", "The live tables are as they were", "goes on where"):
+        assert text in full.stderr
+    assert applied.rows("p") == rows
+    applied.sql("DROP TRIGGER f ON orders_replay.orders")
+    assert replay(applied).returncode == 0
+
+
+def test_a_replay_that_stands_behind_what_was_put_back_begins_anew(applied: Installation) -> None:
+    assert replay(applied).returncode == 0
+    applied.sql("UPDATE consumer_partition SET next_offset = 0")
+    ahead = replay(applied)
+    assert (ahead.returncode, "orders replay --fresh" in ahead.stderr) == (1, True)

@@ -1,0 +1,221 @@
+"""A million events of 200,000 orders, replayed while posts go on, killed, resumed, swapped: `make show-replay`.
+
+Then how fast a replay goes by itself, where every event is a new order and where none changes anything.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from order_upsert.consumer.migrate import migrate
+from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.ports import free_port
+from order_upsert.deploy.local.postgres import PostgresServer
+from support.http import Connection
+from support.installation import Ingress, Installation
+from support.many_events import history, write
+from support.orders import an_order
+from support.waiting import eventually
+
+LONG_S = 900.0
+
+
+def main(events: int, rates_only: bool) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="orders-show-"))
+    with ExitStack() as running:
+        running.callback(shutil.rmtree, folder, ignore_errors=True)
+        kafka, postgres = KafkaBroker(folder / "kafka", free_port()), PostgresServer(folder / "postgres", free_port())
+        for server in (kafka, postgres):
+            running.callback(server.stop)
+            server.start()
+        say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start, {events:,} events")
+        migrate(postgres.url())
+        if not rates_only:
+            with installed(kafka, postgres, folder) as installation:
+                beside_a_service(installation, events)
+        rates(kafka, postgres, folder, "every event a new order", events // 2, events // 2, 0)
+        rates(kafka, postgres, folder, "nothing changes", events, events // 50, 0)
+        rates(kafka, postgres, folder, "five events an order, most change it", events // 2, events // 10, 0.6)
+
+
+def beside_a_service(installation: Installation, events: int) -> None:
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    consumers = [installation.start_consumer() for _ in range(2)]
+    token = installation.add_partner("live")
+    written = write(installation, history(events, events // 5, seed=1))
+    took_s = timed(lambda: eventually(lambda: is_applied(installation), LONG_S))
+    rows = count(installation, "orders")
+    say(f"{written:,} events of {rows:,} orders were applied by the consumers, {written / took_s:,.0f} a second")
+    with posting(ingress, token) as sums:
+        killed = installation.start("replay", program=command("replay"))
+        eventually(lambda: replayed(installation) > written * 0.4, LONG_S)
+        killed.kill()
+        say(f"killed with -9 at {replayed(installation):,} of {written:,}, {sums['posted']:,} orders posted meanwhile")
+        done, memory = run(installation, "replay")
+        say(
+            f"resumed: {done['events']:,} events in {done['seconds']} s, {done['orders']:,} orders compared, "
+            f"{done['differences']} differ; at the most {memory}"
+        )
+        assert done["differences"] == 0
+        swapped, _ = run(installation, "replay", "--swap", "--yes")
+        assert swapped["differences"] == 0
+        say(f"swapped; consumers waited {swapped['consumers_waited_s']} s")
+        posted = sums["posted"]
+        eventually(lambda: sums["posted"] > posted + 2000, 60)
+    installation.wait_until_answered()
+    assert all(consumer.exit_code is None for consumer in consumers)
+    live = len(installation.rows("live"))
+    say(
+        f"{sums['posted']:,} orders were posted through all of it: {sums['inserted']:,} inserted + {sums['updated']:,} "
+        f"updated + {sums['skipped']:,} skipped; {live:,} rows; slowest answer {sums['slowest_ms']:,} ms"
+    )
+    assert sums["inserted"] + sums["updated"] + sums["skipped"] == sums["posted"]
+    assert sums["inserted"] == live
+    again, _ = run(installation, "replay")
+    say(f"replayed again: {again['orders']:,} orders, {again['differences']} differ")
+    assert again["differences"] == 0
+
+
+def rates(
+    kafka: KafkaBroker, postgres: PostgresServer, folder: Path, what: str, events: int, orders: int, changed: float
+) -> None:
+    """A replay with nothing beside it. The live tables are not filled: their fence only is set."""
+    with installed(kafka, postgres, folder) as installation:
+        written = write(installation, history(events, orders, seed=2, changed=changed, broken=0))
+        fence = installation.end_offsets(installation.settings.topics.upserts)
+        consumer = installation.start_consumer({"ORDERS_BATCH_RECORDS_MAX": "1"})
+        consumer.kill()  # it noted which topic this is
+        for partition, end in fence.items():
+            installation.sql("UPDATE consumer_partition SET next_offset = %s WHERE partition = %s", end, partition)
+        cpu_s = cpu(postgres.child.pid)
+        for workers in ("1", "2"):
+            done, memory = run(installation, "replay", "--until", "0s", "--workers", workers)
+            assert done["events"] == written
+            say(
+                f"{what}, {workers} processes: {written:,} events, {done['replayed_per_s']:,.0f} a second; at the most "
+                f"{memory}; load {os.getloadavg()[0]:.1f}"
+            )
+        say(f"  Postgres took {cpu(postgres.child.pid) - cpu_s:.1f} s of processor time for both")
+
+
+@contextmanager
+def installed(kafka: KafkaBroker, postgres: PostgresServer, folder: Path) -> Iterator[Installation]:
+    made = Installation(kafka.bootstrap, postgres.url(), folder)
+    made.sql(
+        "TRUNCATE orders, order_letter, request_part, request_key, source_topic; "
+        "UPDATE consumer_partition SET next_offset = 0"
+    )
+    with made.running:
+        yield made.set_up()
+
+
+@contextmanager
+def posting(ingress: Ingress, token: str) -> Iterator[Counter[str]]:
+    """Posts all the while, and gives the sums of the answers."""
+    sums: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def post() -> None:
+        number = 0
+        with closing(Connection(ingress.port, timeout_s=90)) as connection:
+            while not stop.wait(0.02):
+                batch = [an_order(f"L-{n}", name=f"{number // 7}") for n in range(number, number + 20, 2)]
+                started_s = time.monotonic()
+                inserted, updated, skipped = connection.post(token, batch * 2).counts
+                sums["slowest_ms"] = max(sums["slowest_ms"], int((time.monotonic() - started_s) * 1000))
+                sums.update(inserted=inserted, updated=updated, skipped=skipped, posted=20)
+                number += 3
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield sums
+    finally:
+        stop.set()
+        thread.join()
+
+
+def run(installation: Installation, *arguments: str) -> tuple[dict[str, Any], str]:
+    """What the command tells, and the most that was resident in its processes, each and together."""
+    process = subprocess.Popen(
+        command(*arguments, "--json"), env={**os.environ, **installation.environment}, stdout=subprocess.PIPE, text=True
+    )
+    watched, most, together = psutil.Process(process.pid), 0.0, 0.0
+    while process.poll() is None:
+        sizes = [resident_mb(each) for each in family(watched)]
+        most, together = max([most, *sizes]), max(together, sum(sizes))
+        time.sleep(0.1)
+    assert process.stdout is not None
+    assert process.returncode == 0, arguments
+    return json.loads(process.stdout.read()), f"{most:.0f} MB in one process, {together:.0f} MB together"
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def resident_mb(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss / 1e6)
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def cpu(pid: int) -> float:
+    """Of a server that forks: its children that ended count too."""
+    times = psutil.Process(pid).cpu_times()
+    running = sum(sum(child.cpu_times()[:2]) for child in psutil.Process(pid).children(recursive=True))
+    return float(times.user + times.system + times.children_user + times.children_system + running)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "order_upsert", *arguments]
+
+
+def replayed(installation: Installation) -> int:
+    if count_tables(installation) == 0:
+        return 0
+    return int(installation.sql("SELECT sum(next_offset) AS n FROM orders_replay.consumer_partition")[0]["n"])
+
+
+def count_tables(installation: Installation) -> int:
+    return len(installation.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'orders_replay'"))
+
+
+def count(installation: Installation, table: str) -> int:
+    return int(installation.sql(f"SELECT count(*) AS n FROM {table}")[0]["n"])
+
+
+def is_applied(installation: Installation) -> bool:
+    fence = {row["partition"]: row["next_offset"] for row in installation.sql("SELECT * FROM consumer_partition")}
+    time.sleep(0.2)
+    return fence == installation.end_offsets(installation.settings.topics.upserts)
+
+
+def timed(call: Any) -> float:
+    started_s = time.monotonic()
+    call()
+    return time.monotonic() - started_s
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - this is its report
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, "--rates-only" in sys.argv)

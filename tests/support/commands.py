@@ -1,0 +1,40 @@
+"""Running `orders` commands as a person or a script does."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from typer.testing import CliRunner
+
+from order_upsert.contracts.errors import OrdersError
+from order_upsert.deploy import console
+from order_upsert.deploy.cli import app
+
+
+def orders(
+    *arguments: str, env: dict[str, str] | None = None, debug: bool = False, answer: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """`answer` is what is typed."""
+    environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
+    command = [sys.executable, "-W", "error", "-m", "order_upsert", *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60, input=answer
+    )
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def orders_here(*arguments: str, env: dict[str, str], answer: str = "") -> Done:
+    """The same inside this process, which saves the second that a start takes."""
+    console.out.width = 200  # read from the environment when it was made
+    result = CliRunner().invoke(app, arguments, input=answer, env=env)
+    if result.exception is not None and not isinstance(result.exception, SystemExit | OrdersError):
+        raise result.exception
+    told = f"{result.exception}" if isinstance(result.exception, OrdersError) else ""
+    return Done(result.exit_code, result.stdout, result.stderr + told)
