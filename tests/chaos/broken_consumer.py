@@ -27,6 +27,17 @@ def fence_not_checked() -> None:
     _change_fence(lambda _, starts: dict(starts))
 
 
+def fence_not_locked_and_copies() -> None:
+    """Without the second line behind the fence, too, which finds by its id what was applied."""
+    fence_not_locked()
+    copies_applied_again()
+
+
+def fence_not_checked_and_copies() -> None:
+    fence_not_checked()
+    copies_applied_again()
+
+
 def gap_after_restore() -> None:
     """A database that was put back goes on at the end."""
     _change_fence(
