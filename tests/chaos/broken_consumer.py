@@ -38,6 +38,21 @@ def fence_not_checked_and_copies() -> None:
     copies_applied_again()
 
 
+def fence_moved_after_the_commit() -> None:
+    """In a transaction of its own, so that a crash between the two applies the batch again."""
+    move, in_one_transaction = store.Store.set_fence, applier.Applier._in_one_transaction
+
+    def in_two_transactions(self: Any, batch: Any) -> Any:
+        with self._database.session() as session:
+            moves: dict[int, int] = {}
+            session.store.set_fence = moves.update
+            replies = in_one_transaction(self, batch)
+            move(session.store, moves)
+        return replies
+
+    put(applier.Applier, "_in_one_transaction", in_two_transactions)
+
+
 def gap_after_restore() -> None:
     """A database that was put back goes on at the end."""
     _change_fence(
