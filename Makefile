@@ -3,11 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test chaos chaos-breakages lock clean
+.PHONY: help up setup check test chaos chaos-breakages bench bench-quick lock clean
 
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
 	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
+	@echo "make bench  against a service that writes to Postgres directly (30 minutes; make bench-quick: 4)"
 	@echo "make check  lint and types only"
 	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
 	@echo "make setup  only make .venv, with what the tests need"
@@ -37,6 +38,12 @@ chaos: $(VENV)/.dev
 chaos-breakages: $(VENV)/.dev
 	$(CHAOS) chaos.hunt $(ARGS)
 
+bench: $(VENV)/.bench
+	PYTHONPATH=tests $(VENV)/bin/python -m bench
+
+bench-quick: $(VENV)/.bench
+	PYTHONPATH=tests $(VENV)/bin/python -m bench --quick
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -52,6 +59,11 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(VEN
 	@$(MAKE) --no-print-directory package
 	@touch $@ $(VENV)/.local
 
+$(VENV)/.bench: requirements/bench.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r requirements/build.txt -r requirements/bench.txt
+	@$(MAKE) --no-print-directory package
+	@touch $@ $(VENV)/.dev $(VENV)/.local
+
 .PHONY: package
 package:
 	@$(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
@@ -63,6 +75,7 @@ lock: $(VENV)/.dev
 	$(UV) pyproject.toml -o requirements/run.txt
 	$(UV) pyproject.toml -c requirements/run.txt --extra local -o requirements/local.txt
 	$(UV) pyproject.toml -c requirements/run.txt --extra dev -o requirements/dev.txt
+	$(UV) pyproject.toml -c requirements/dev.txt --extra bench -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

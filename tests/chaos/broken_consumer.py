@@ -4,10 +4,11 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from chaos.patching import put
-from order_upsert.consumer import applier, fold, keys, ledger, record, store
+from order_upsert.consumer import applier, fold, keys, ledger, row_text, store
 from order_upsert.consumer.assignment import Assignment
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.results import result_record
@@ -19,7 +20,7 @@ FORGOTTEN = 0.002
 
 
 def fence_not_locked() -> None:
-    put(store.Store, "lock_fence", lambda self, _: self.read_fence())
+    put(store.Store, "lock_fence", lambda self, _: self.read_fence)
 
 
 def fence_not_checked() -> None:
@@ -71,7 +72,12 @@ def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[
         return apply(self, session, batch)
 
     put(applier.Applier, "_apply", remembering)
-    put(store.Store, "lock_fence", lambda self, partitions: change(locked(self, partitions), starts))
+    put(store.Store, "lock_fence", lambda self, partitions: partial(_changed, change, locked(self, partitions), starts))
+
+
+def _changed(change: Any, locked: Callable[[], Mapping[int, int]], starts: Mapping[int, int]) -> dict[int, int]:
+    found: dict[int, int] = change(locked(), starts)
+    return found
 
 
 def offsets_before_replies() -> None:
@@ -112,7 +118,7 @@ def ledger_not_written() -> None:
 
 def rows_not_read() -> None:
     """Outcomes are decided against an empty table."""
-    put(store.Store, "read_rows", lambda self, keys: {})
+    put(store.Store, "read_rows", lambda self, keys: dict)
 
 
 def shuffled_batches() -> None:
@@ -143,7 +149,7 @@ def lost_partitions_applied() -> None:
 
 
 def event_time_from_the_clock() -> None:
-    put(record.Record, "time", property(lambda self: datetime.now(UTC)))
+    put(row_text, "_timestamp", lambda time_ms: datetime.now(UTC).isoformat())
 
 
 def dead_letters_dropped() -> None:

@@ -1,5 +1,6 @@
 """The consumer process: everything is put together here."""
 
+import gc
 import logging
 import signal
 from threading import Event as Flag
@@ -18,6 +19,8 @@ from order_upsert.consumer.settings import ConsumerSettings
 from order_upsert.consumer.source import require_same_topic, topic_id
 from order_upsert.consumer.worker import Worker
 
+GC_EVERY_OBJECTS = 200_000
+"""A batch makes some 100,000 objects and no cycles. With Python's own 700, a fifth of all time is spent looking."""
 _log = logging.getLogger(__name__)
 
 
@@ -26,6 +29,8 @@ def run(settings: ConsumerSettings) -> None:
     stop = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    gc.freeze()  # modules and classes stay: there is no point in walking them
+    gc.set_threshold(GC_EVERY_OBJECTS)
     database = Database(settings.postgres_url, settings.ledger_days)
     try:
         if _wait_for_source(settings, database, stop):

@@ -1,16 +1,18 @@
 """A batch into Postgres, in one transaction, whatever it holds (design 6)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from contextlib import nullcontext
+from datetime import date, timedelta
 from itertools import chain
 
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
-from order_upsert.consumer.ledger import request_parts
-from order_upsert.consumer.record import Batch, Decoded, Event, Rejected
+from order_upsert.consumer.ledger import StoredPart, request_parts
+from order_upsert.consumer.record import Batch, Decoded, Rejected
 from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
+from order_upsert.consumer.store import JSON_ROWS_MAX, Pending
 from order_upsert.contracts.result import decode_outcomes
 
 COPIES_WITHIN = timedelta(days=1)
@@ -36,6 +38,8 @@ class Applier:
         self._bury = bury
         self.lost = Lost()
         """Requests whose events are conflicts, whatever the tables say."""
+        self.changes_rows = False
+        """Whether the last batch did: then the next one probably will, and its orders can be read ahead."""
 
     def apply(self, batch: Batch) -> list[Reply]:
         """Commits the whole batch and gives the replies that are due.
@@ -53,22 +57,30 @@ class Applier:
 
     def _in_one_transaction(self, batch: Batch) -> list[Reply]:
         with self._database.session() as session:
-            session.ledger.ensure_days({decoded.record.time.date() for decoded in batch.records})
-            with session.connection.transaction():
+            days = {decoded.record.day for decoded in batch.records}
+            session.ledger.ensure_days([date.fromordinal(day) for day in days])
+            # A pipeline has no COPY; where there are few rows, nothing needs one, and two round trips do it all.
+            pipeline = session.connection.pipeline() if len(batch.records) <= JSON_ROWS_MAX else nullcontext()
+            with session.ledger.noticing_dropped_days(), pipeline, session.connection.transaction():
                 return self._apply(session, batch)
 
     def _apply(self, session: Session, batch: Batch) -> list[Reply]:
-        fence = session.store.lock_fence(batch.starts)
+        locked = session.store.lock_fence(batch.starts)
+        keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
+        found = session.store.read_rows(keys)  # behind the lock, so as they stay
+        copies = _read_copies(session, batch)
+        fence = locked()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
         if behind:
             raise FenceBehindError(behind)
         applied_before, new = _split(batch.records, fence)
-        asked = _sorted(session, new, self.lost)
-        rows = session.store.read_rows({decoded.key for decoded in asked.fresh if isinstance(decoded, Event)})
+        asked = _sorted(session, new, self.lost, copies())
+        rows = found()
         folded = fold(asked.fresh, rows)
+        self.changes_rows = bool(folded.changed)
         parts = request_parts(folded.outcomes)
         again = _replies_again(session, applied_before)
-        session.store.write_rows(folded.changed.values())
+        session.store.write_rows(folded.changed.values(), rows)
         session.ledger.write(parts)
         session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         replies = [
@@ -94,17 +106,18 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
     return applied_before, new
 
 
-def _sorted(session: Session, new: list[Decoded], lost: Lost) -> Sorted:
+def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
+    """What was applied of the requests without a key, in the days in which a producer may have sent a copy."""
+    requests = {item.context.request for item in batch.records if item.context and item.context.digest is None}
+    first_day = date.fromordinal(min(decoded.record.day for decoded in batch.records))
+    return session.ledger.read(requests, first_day - COPIES_WITHIN)
+
+
+def _sorted(session: Session, new: list[Decoded], lost: Lost, copies: list[StoredPart]) -> Sorted:
     """Which events are to be applied."""
-    if not new:
-        return Sorted()
     owners = session.keys.claim(digests(decoded for decoded in new if not lost.includes(decoded)))
-    without_key = {
-        decoded.context.request for decoded in new if decoded.context is not None and decoded.context.digest is None
-    }
-    since = min(decoded.record.time for decoded in new).date() - COPIES_WITHIN
     applied: dict[Identity, set[int]] = {}
-    for part in chain(session.ledger.read(owners.keys()), session.ledger.read(without_key, since)):
+    for part in chain(copies, session.ledger.read(owners.keys())()):
         indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
         applied.setdefault((part.request, part.digest), set()).update(indexes)
     return sort(new, owners, applied)
@@ -126,7 +139,7 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
 
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
     asked = {decoded.context.request for decoded in events if decoded.context and decoded.context.reply_to}
-    return stored_replies(events, session.ledger.read(asked), repeated=repeated)
+    return stored_replies(events, session.ledger.read(asked)(), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:

@@ -9,6 +9,7 @@ from threading import Event as Flag
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.group import group_config
 from order_upsert.consumer.record import Record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
@@ -18,6 +19,8 @@ StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
 
 COMMIT_TIMEOUT_S = 10.0
+COMMIT_EVERY_S = 0.1
+"""Each batch would be a request to the broker more, and a fifth of its work where batches are single orders."""
 _POLL_SLICE_S = 0.1
 _read_headers = methodcaller("headers")
 _log = logging.getLogger(__name__)
@@ -37,8 +40,9 @@ class Assignment:
         self._new: set[int] = set()
         self._lost: set[int] = set()
         self._uncommitted: dict[int, int] = {}
+        self._committed_s = 0.0
         self._paused = False
-        self._consumer = Consumer({**_config(settings), "on_commit": self._on_commit}, logger=_log)
+        self._consumer = Consumer({**group_config(settings), "on_commit": self._on_commit}, logger=_log)
 
     def subscribe(self) -> None:
         self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -59,6 +63,7 @@ class Assignment:
         self._lost.clear()
         first = self._consumer.poll(timeout_s)
         if first is None:
+            self._commit_noted()
             return [], {}
         return self._accept([first, *self._consumer.consume(records_max - 1, 0)])
 
@@ -81,18 +86,24 @@ class Assignment:
             self._assign({partition: offsets[partition]})
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
-        """Sets the watermark *answered*, without waiting: were it lost, replies would be sent again, no more.
+        """Sets the watermark *answered*, soon and without waiting: were it lost, replies would be sent again, no more.
 
         What a rebalance made fail is committed by the next call, which may bring nothing new.
         """
         self._uncommitted.update(next_offsets)
-        if self._uncommitted:
-            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
+        if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
+            self._commit_noted()
 
     def close(self) -> None:
         """Leaves the group."""
         self._stop.set()
+        self._commit_noted()
         self._consumer.close()
+
+    def _commit_noted(self) -> None:
+        if self._uncommitted:
+            self._committed_s = time.monotonic()
+            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
 
     def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
         if self._stop.is_set():
@@ -115,6 +126,7 @@ class Assignment:
                 _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
+        self._commit_noted()
         for item in revoked:
             self._positions.pop(item.partition, None)
             self._uncommitted.pop(item.partition, None)  # whoever has it now answers again
@@ -217,34 +229,3 @@ def _report(error: KafkaError, partition: int | None) -> None:
         raise ConsumerStoppedError(f"Kafka refuses this consumer: {error.str()}")
     else:
         _log.warning("Kafka: %s", error.str())
-
-
-def _config(settings: ConsumerSettings) -> dict[str, object]:
-    # A silent member is missed after 6 s. In KIP-848 groups the broker alone sets these times.
-    protocol: dict[str, str | int] = (
-        {"group_protocol": "consumer"}
-        if settings.group_protocol == "consumer"
-        else {
-            "group_protocol": "classic",
-            "partition_assignment_strategy": "cooperative-sticky",
-            "heartbeat_interval_ms": 500,
-            "session_timeout_ms": 6000,
-        }
-    )
-    return {
-        **settings.client_config(
-            client_id="order-upsert-consumer",
-            group_id=settings.topics.consumer_group,
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            auto_offset_reset="error",
-            isolation_level="read_committed",
-            fetch_queue_backoff_ms=5,
-            # What is fetched ahead, all partitions together, and so the memory of this process.
-            queued_max_messages_kbytes=16 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
-            fetch_wait_max_ms=500,
-            reconnect_backoff_max_ms=1000,
-            **protocol,
-        )
-    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -36,20 +37,29 @@ class Session:
 
 
 class Database:
-    """Hands out the session. Errors of psycopg leave it as errors of ours, with the connection closed if it broke."""
+    """Hands out the session, to one thread at a time.
+
+    Errors of psycopg leave it as errors of ours, with the connection closed if it broke.
+    """
 
     def __init__(self, url: str, ledger_days: int) -> None:
         self._url = url
         self._ledger_days = ledger_days
         self._session: Session | None = None
+        self._in_use = Lock()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError."""
-        try:
+        with self._in_use, self._translated():
             if self._session is None:
                 self._session = self._connect()
             yield self._session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except psycopg.Error as error:
             if self._session is not None and self._session.connection.broken:
                 self.close()

@@ -7,13 +7,14 @@ on nothing else. So a replay decides the same.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from order_upsert.consumer.record import Decoded, Event, Key, Rejected
+from order_upsert.consumer.decode import read_order
+from order_upsert.consumer.record import Decoded, Event, Key, Rejected, Unread
 from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.result import Outcome
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RowState:
     """What the fold needs to know of a row."""
 
@@ -36,27 +37,36 @@ def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> Folded:
     folded = Folded()
     states = dict(rows)
     for decoded in records:
-        if isinstance(decoded, Event):
-            decoded = _unless_misplaced(decoded, states.get(decoded.key))
-        if isinstance(decoded, Rejected):
-            folded.rejected.append(decoded)
-            if decoded.context is not None:
-                folded.outcomes.append((decoded, Outcome.INVALID))
+        row = None if isinstance(decoded, Rejected) else states.get(decoded.key)
+        checked = _checked(decoded, row)
+        if isinstance(checked, Rejected):
+            folded.rejected.append(checked)
+            if checked.context is not None:
+                folded.outcomes.append((checked, Outcome.INVALID))
             continue
-        outcome = _outcome(decoded, states.get(decoded.key))
-        folded.outcomes.append((decoded, outcome))
-        if outcome in (Outcome.INSERTED, Outcome.UPDATED):
-            folded.changed[decoded.key] = decoded
-            states[decoded.key] = RowState(decoded.record.partition, decoded.record.offset, decoded.content_hash)
+        outcome = _outcome(checked, row)
+        folded.outcomes.append((checked, outcome))
+        if isinstance(checked, Event) and outcome in (Outcome.INSERTED, Outcome.UPDATED):
+            folded.changed[checked.key] = checked
+            states[checked.key] = RowState(checked.record.partition, checked.record.offset, checked.content_hash)
     return folded
 
 
-def _outcome(event: Event, row: RowState | None) -> Outcome:
+def _checked(decoded: Decoded, row: RowState | None) -> Decoded:
+    """Held to everything that makes a record an event. Only the row's own value, in its partition, may stay unread."""
+    if isinstance(decoded, Unread):
+        if row is not None and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition:
+            return decoded
+        decoded = read_order(decoded)
+    return _unless_misplaced(decoded, row) if isinstance(decoded, Event) else decoded
+
+
+def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     if row is None:
         return Outcome.INSERTED
     if event.record.offset <= row.offset:
         return Outcome.STALE
-    if event.content_hash == row.content_hash:
+    if isinstance(event, Unread) or event.content_hash == row.content_hash:
         return Outcome.UNCHANGED
     return Outcome.UPDATED
 

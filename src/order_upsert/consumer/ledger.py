@@ -1,6 +1,8 @@
 """The ledger `request_part`: what was answered, so that it can be answered again after any crash."""
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -8,10 +10,16 @@ import psycopg
 
 from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.record import Decoded
-from order_upsert.consumer.store import Connection
+from order_upsert.consumer.store import JSON_ROWS_MAX, Connection, Pending
 from order_upsert.contracts.record import EventContext, Request
 from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
 
+_COLUMNS = (
+    "request_id", "partition", "first_offset", "day", "partner_id", "request_size", "request_invalid", "outcomes",
+    "digest",
+)  # fmt: skip
+_COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
+_INSERT = "INSERT INTO request_part SELECT * FROM json_populate_recordset(NULL::request_part, %b::json)"
 _DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
 
 
@@ -87,36 +95,41 @@ class Ledger:
                 )
 
     def write(self, parts: Iterable[RequestPart]) -> None:
-        """Raises RetryLaterError where another consumer dropped a day meanwhile: `ensure_days` then looks again."""
-        statement = (
-            "COPY request_part (request_id, partition, first_offset, day, partner_id, request_size, request_invalid, "
-            "outcomes, digest) FROM STDIN"
-        )
         rows = [_row(part) for part in parts if not self._is_past(part.day)]
         if not rows:
             return
+        if len(rows) <= JSON_ROWS_MAX:
+            objects = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+            self._connection.execute(_INSERT, [json.dumps(objects, default=str)])
+            return
+        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def noticing_dropped_days(self) -> Iterator[None]:
+        """Around a transaction that writes. Raises RetryLaterError where another consumer dropped a day meanwhile:
+        `ensure_days` then looks again."""
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            yield
         except psycopg.errors.CheckViolation as error:
             if error.diag.constraint_name is not None:
                 raise
             self._days.clear()
             raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
 
-    def read(self, requests: Collection[Request], since: date = date.min) -> list[StoredPart]:
+    def read(self, requests: Collection[Request], since: date = date.min) -> Pending[list[StoredPart]]:
         """Every part of these requests that is in the ledger, of `since` or a later day."""
         if not requests:
-            return []
+            return list
         request_ids, partner_ids = zip(*requests, strict=True)
         rows = self._connection.execute(
             "SELECT request_id, partner_id, digest, outcomes FROM request_part "
             "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id) "
             "WHERE day >= %b",
-            [list(request_ids), list(partner_ids), since],
+            [f"{{{','.join(map(str, request_ids))}}}", f"{{{','.join(partner_ids)}}}", since],
         )
-        return [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
+        return lambda: [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= max(self._days) - self._kept

@@ -1,29 +1,34 @@
 """The tables `orders` and `consumer_partition`: the fence, the rows, the watermark *applied*."""
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from typing import TypeVar
 
 import psycopg
-from pydantic import TypeAdapter
 
 from order_upsert.consumer.fold import RowState
 from order_upsert.consumer.record import Event, Key
-from order_upsert.contracts.order import Product
+from order_upsert.consumer.row_text import COLUMNS, copy_line, json_row
 
-PLAIN_STATEMENT_ROWS_MAX = 8
-"""Up to here one statement with its rows as parameters beats a COPY, which needs a round trip more."""
+JSON_ROWS_MAX = 100
+"""Up to here one statement with all rows in one JSON text beats a COPY: it can share a round trip with others."""
 
-_COLUMNS = (
-    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
-    "total_amount", "discount", "total_qty", "content_hash", "event_partition", "event_offset", "event_time",
-)  # fmt: skip
-_COLUMN_LIST = ", ".join(_COLUMNS)
+_COLUMN_LIST = ", ".join(COLUMNS)
+_VALUE_COLUMNS = COLUMNS[2:]  # behind the key
 _ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
-    f"{column} = excluded.{column}" for column in _COLUMNS[2:]
+    f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
 )
-_ROW_PLACEHOLDERS = "(" + ", ".join(["%s"] * len(_COLUMNS)) + ")"
-_PRODUCTS = TypeAdapter(list[Product])
+_UPSERT = f"INSERT INTO orders SELECT * FROM json_populate_recordset(NULL::orders, %b::json) {_ON_CONFLICT}"
+_UPDATE = (
+    "UPDATE orders AS o SET "
+    + ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
+    + " FROM changed AS c WHERE o.partner_id = c.partner_id AND o.order_id = c.order_id"
+)
 
 Connection = psycopg.Connection[tuple[object, ...]]
+Value = TypeVar("Value")
+Pending = Callable[[], Value]
+"""Gives the answer to a statement that was sent; in a pipeline, nobody waits for it before."""
 
 
 class Store:
@@ -34,14 +39,14 @@ class Store:
         # Kept for the life of the connection; emptied at the end of every transaction.
         connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
 
-    def lock_fence(self, partitions: Iterable[int]) -> dict[int, int]:
+    def lock_fence(self, partitions: Iterable[int]) -> Pending[dict[int, int]]:
         """next_offset of each partition, locked in one order by everybody: a zombie waits here for the new owner."""
         rows = self._connection.execute(
-            "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b) "
+            "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b::int[]) "
             "ORDER BY partition FOR UPDATE",
-            [list(partitions)],
+            [f"{{{','.join(map(str, partitions))}}}"],
         )
-        return dict(rows)  # type: ignore[arg-type]
+        return lambda: dict(rows)  # type: ignore[arg-type]
 
     def read_fence(self) -> dict[int, int]:
         """next_offset of every partition, as it is at this moment."""
@@ -50,45 +55,39 @@ class Store:
 
     def set_fence(self, next_offsets: Mapping[int, int]) -> None:
         self._connection.execute(
-            "UPDATE consumer_partition AS p SET next_offset = n.next_offset "
-            "FROM unnest(%b::int[], %b::bigint[]) AS n (partition, next_offset) WHERE p.partition = n.partition",
-            [list(next_offsets.keys()), list(next_offsets.values())],
+            "UPDATE consumer_partition AS p SET next_offset = n.next_offset::bigint "
+            "FROM json_each_text(%b::json) AS n (partition, next_offset) WHERE p.partition = n.partition::int",
+            [json.dumps(next_offsets)],
         )
 
-    def read_rows(self, keys: Collection[Key]) -> dict[Key, RowState]:
+    def read_rows(self, keys: Collection[Key]) -> Pending[dict[Key, RowState]]:
         """What the fold needs of the rows that exist."""
         if not keys:
-            return {}
+            return dict
         partner_ids, order_ids = zip(*keys, strict=True)
         rows = self._connection.execute(
             "SELECT partner_id, order_id, event_partition, event_offset, content_hash FROM orders "
             "JOIN unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) USING (partner_id, order_id)",
             [list(partner_ids), list(order_ids)],
         )
-        return {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
+        return lambda: {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
 
-    def write_rows(self, events: Collection[Event]) -> None:
-        """Each event becomes the row of its key, whatever that was; one event for a key."""
+    def write_rows(self, events: Collection[Event], existing: Container[Key]) -> None:
+        """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
-        if len(events) <= PLAIN_STATEMENT_ROWS_MAX:
-            values = ", ".join([_ROW_PLACEHOLDERS] * len(events))
-            self._connection.execute(
-                f"INSERT INTO orders ({_COLUMN_LIST}) VALUES {values} {_ON_CONFLICT}",
-                [value for event in events for value in _row(event)],
-            )
+        if len(events) <= JSON_ROWS_MAX:
+            self._connection.execute(_UPSERT, [f"[{','.join(map(json_row, events))}]"])
             return
-        with self._connection.cursor() as cursor:
-            with cursor.copy(f"COPY changed ({_COLUMN_LIST}) FROM STDIN") as copy:
-                for event in events:
-                    copy.write_row(_row(event))
-            cursor.execute(f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM changed {_ON_CONFLICT}")
+        # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
+        self._copy("orders", [event for event in events if event.key not in existing])
+        changed = [event for event in events if event.key in existing]
+        if changed:
+            self._copy("changed", changed)
+            self._connection.execute(_UPDATE)
 
-
-def _row(event: Event) -> tuple[object, ...]:
-    order, record = event.order, event.record
-    return (
-        event.context.partner_id, order.order_id, order.name, order.phone, order.address, order.email,
-        order.refferral_code, order.user_id, _PRODUCTS.dump_json(order.products).decode(), order.total_amount,
-        order.discount, order.total_qty, event.content_hash, record.partition, record.offset, record.time,
-    )  # fmt: skip
+    def _copy(self, table: str, events: Iterable[Event]) -> None:
+        text = "".join(map(copy_line, events))
+        if text:
+            with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
+                copy.write(text)

@@ -54,7 +54,7 @@ class RequestContext:
     digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
 class EventContext:
     """What the headers of one event say. `size` and `invalid` are None where the writer did not tell."""
 

@@ -98,7 +98,7 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
                 class_path()
             with step("Kafka"):
                 require_free(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT")
-                kafka = KafkaBroker(folder / "kafka", settings.local_kafka_port)
+                kafka = KafkaBroker(folder / "kafka", settings.local_kafka_port, lives_long=True)
                 running.callback(kafka.stop)
                 kafka.start()
                 bootstrap = kafka.bootstrap

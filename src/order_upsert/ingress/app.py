@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from order_upsert.contracts.ledger import Ledger
@@ -109,7 +110,7 @@ class Ingress:
 
 def create_app(
     settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
     running: list[Ingress] = []
 
@@ -127,6 +128,14 @@ def create_app(
         if request.scope["path"] != ORDERS_PATH:  # a line feed at its end, which the router lets pass
             raise HTTPException(404)
         return await running[0].endpoint.post(request)
+
+    async def orders_first(scope: Scope, receive: Receive, send: Send) -> None:
+        """What most requests are does without the router and its layers, a fifth of the work of a small request."""
+        if scope["type"] == "http" and scope["path"] == ORDERS_PATH and scope["method"] == "POST":
+            response = await post_orders(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
     async def get_status(request: Request) -> Response:
         return await running[0].status.get(request)
@@ -154,7 +163,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return app
+    return orders_first
 
 
 async def _wait_until_ready(ingress: Ingress) -> None:

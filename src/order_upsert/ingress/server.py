@@ -1,6 +1,7 @@
 """Serving: signals, draining, and several processes on one port."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,9 @@ from order_upsert.ingress.protocol import BoundedHttpProtocol
 from order_upsert.ingress.settings import IngressSettings
 
 BACKLOG = 1024
+GC_EVERY_OBJECTS = 50_000
+"""A request of 500 orders makes some 10,000 objects and no cycles. With Python's own 700, a sixth of all time is spent
+looking for some."""
 KEEP_ALIVE_S = 75
 _DRAIN_CHECK_S = 0.02
 _WORKER_CHECK_S = 1.0
@@ -37,6 +41,8 @@ def serve(settings: IngressSettings, ledger: Ledger) -> None:
     if settings.workers > 1 and settings.listen_fd is None:
         Supervisor(settings.workers, listener).run()
         return
+    gc.freeze()  # modules and classes stay: there is no point in walking them
+    gc.set_threshold(GC_EVERY_OBJECTS)
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
     server = DrainingServer(admission, settings.supervisor_pid)
     server.config.app = create_app(settings, ledger, admission, server.give_up)
@@ -63,6 +69,7 @@ class DrainingServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nobody asks for the client's address
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=None,  # every request has its own deadline
                 backlog=BACKLOG,

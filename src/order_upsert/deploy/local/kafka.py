@@ -58,13 +58,15 @@ group.consumer.session.timeout.ms=6000
 class KafkaBroker:
     """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had.
 
-    `cluster_id` is for several nodes that form one cluster.
+    `cluster_id` is for several nodes that form one cluster. `lives_long`: Java may compile for speed. It pays after a
+    minute of load, and costs more before.
     """
 
-    def __init__(self, folder: Path, port: int, cluster_id: str | None = None) -> None:
+    def __init__(self, folder: Path, port: int, cluster_id: str | None = None, *, lives_long: bool = False) -> None:
         self.folder = folder.resolve()
         self.port = port
         self._cluster_id = cluster_id or new_cluster_id()
+        self._lives_long = lives_long
         self._child: Child | None = None
 
     @property
@@ -104,8 +106,8 @@ class KafkaBroker:
             "-Xms128m",
             "-Xmx512m",
             "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
             "-Xshare:auto",
+            *([] if self._lives_long else ["-XX:TieredStopAtLevel=1"]),
         ]
         command: list[str | Path] = [
             *java,
