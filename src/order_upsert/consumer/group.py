@@ -24,8 +24,8 @@ def group_config(settings: ConsumerSettings) -> dict[str, object]:
             auto_offset_reset="error",
             isolation_level="read_committed",
             fetch_queue_backoff_ms=5,
-            # What is fetched ahead, and so the memory of this process. Bytes of a fetch are compressed: five times less than
-            # the records of most orders, and a hundred times less than those of some.
+            # What is fetched ahead, and so the memory of this process. Bytes of a fetch are compressed: five times less
+            # than the records of most orders, and a hundred times less than those of some.
             queued_max_messages_kbytes=8 * 1024,
             fetch_max_bytes=1024 * 1024,
             max_partition_fetch_bytes=64 * 1024,
