@@ -32,6 +32,16 @@ BREAKAGES = {
     "fence-not-checked": Breakage(
         "consumer", broken_consumer.fence_not_checked, ("I3", "I4", "I8"), ("consumer kill", "consumer-kafka cut")
     ),
+    "fence-not-locked-and-copies": Breakage(
+        "consumer", broken_consumer.fence_not_locked_and_copies, ("I3", "I4", "I6", "I8"), ("consumer freeze",)
+    ),
+    "fence-not-checked-and-copies": Breakage(
+        "consumer",
+        broken_consumer.fence_not_checked_and_copies,
+        ("I3", "I4", "I8"),
+        ("consumer kill", "consumer-kafka cut"),
+    ),
+    "fence-moved-after-the-commit": Breakage("consumer", broken_consumer.fence_moved_after_the_commit, ("I4",)),
     "gap-after-restore": Breakage("consumer", broken_consumer.gap_after_restore, ("I5", "I6"), ("postgres restore",)),
     "offsets-before-replies": Breakage(
         "consumer", broken_consumer.offsets_before_replies, ("I11",), ("consumer kill", "consumer term")

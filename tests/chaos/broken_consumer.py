@@ -28,6 +28,32 @@ def fence_not_checked() -> None:
     _change_fence(lambda _, starts: dict(starts))
 
 
+def fence_not_locked_and_copies() -> None:
+    """Without the second line behind the fence, too, which finds by its id what was applied."""
+    fence_not_locked()
+    copies_applied_again()
+
+
+def fence_not_checked_and_copies() -> None:
+    fence_not_checked()
+    copies_applied_again()
+
+
+def fence_moved_after_the_commit() -> None:
+    """In a transaction of its own, so that a crash between the two applies the batch again."""
+    move, in_one_transaction = store.Store.set_fence, applier.Applier._in_one_transaction
+
+    def in_two_transactions(self: Any, batch: Any) -> Any:
+        with self._database.session() as session:
+            moves: dict[int, int] = {}
+            session.store.set_fence = moves.update
+            replies = in_one_transaction(self, batch)
+            move(session.store, moves)
+        return replies
+
+    put(applier.Applier, "_in_one_transaction", in_two_transactions)
+
+
 def gap_after_restore() -> None:
     """A database that was put back goes on at the end."""
     _change_fence(
