@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from order_upsert.deploy.local.kafka import KafkaBroker
+from order_upsert.deploy.local.ports import free_port
 from order_upsert.deploy.local.postgres import PostgresServer
 from support.http import get
 from support.installation import Installation
@@ -104,12 +105,13 @@ def test_started_before_kafka_both_wait_for_it(install: Install, own_kafka: Kafk
     token = installation.add_partner()
     own_kafka.stop()
     consumer = installation.start("consumer")
-    ingress = installation.start("ingress", variables={"ORDERS_PORT": str(own_kafka.port + 1)})
+    port = free_port()
+    ingress = installation.start("ingress", variables={"ORDERS_PORT": str(port)})
     eventually(lambda: b"trying again" in consumer.log.read_bytes())
     eventually(lambda: b"waiting for Kafka" in ingress.log.read_bytes())
     own_kafka.start()
     consumer.wait_until(lambda: b"assigned:" in consumer.log.read_bytes(), 30)
-    eventually(lambda: get(own_kafka.port + 1, "/readyz").status == 200)
+    eventually(lambda: get(port, "/readyz").status == 200)
     assert token
 
 
