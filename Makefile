@@ -3,12 +3,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test chaos chaos-breakages bench bench-quick lock clean
+.PHONY: help up setup check test show-replay chaos chaos-breakages bench bench-quick lock clean
 
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
 	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
 	@echo "make bench  against a service that writes to Postgres directly (30 minutes; make bench-quick: 4)"
+	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
 	@echo "make check  lint and types only"
 	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
 	@echo "make setup  only make .venv, with what the tests need"
@@ -24,6 +25,9 @@ check: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+show-replay: $(VENV)/.dev
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
 
 test: check
 	$(VENV)/bin/pytest -n 3 --dist loadfile
