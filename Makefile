@@ -3,15 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test chaos chaos-breakages bench bench-quick show-replay lock clean
+.PHONY: help up setup check test show-replay chaos chaos-breakages bench bench-quick lock clean
 
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
 	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
 	@echo "make bench  against a service that writes to Postgres directly (30 minutes; make bench-quick: 4)"
+	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
 	@echo "make check  lint and types only"
 	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
-	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 minutes)"
 	@echo "make setup  only make .venv, with what the tests need"
 	@echo "make lock   pin the newest versions that pyproject.toml allows"
 	@echo "make clean  remove .venv and caches (the data in .data stays)"
