@@ -24,6 +24,7 @@ from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.deploy.errors import PartnerError, SetupError
 from order_upsert.deploy.local.kafka import KafkaBroker
 from order_upsert.deploy.setup import set_up_topics
+from support import raw_headers
 from support.installation import Installation, headers_of
 from support.orders import an_order
 from support.waiting import eventually
@@ -340,6 +341,7 @@ def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_t
         headers = headers_of("p", request_id=about, digest=digest)
         name = ("__connect.errors.exception.class.name", reason.encode())
         installation.produce([event("a", topic=topic, headers=[*headers, name])])
+    raw_headers.produce(installation.bootstrap, topic, b"a", b"", [(b"not UTF-8 \xff", b"")])
     started_s = time.monotonic()
     lost = read_conflicts(settings)
     assert time.monotonic() - started_s < TIMEOUT_S / 2

@@ -1,14 +1,17 @@
 """Which requests lost their Idempotency-Key to another body, read from the dead letters."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from order_upsert.consumer.dlq import PREFIX
 from order_upsert.consumer.errors import RetryLaterError
+from order_upsert.consumer.message import record_of
+from order_upsert.consumer.record import Record
 from order_upsert.consumer.repeats import CONFLICT, Lost
 from order_upsert.consumer.settings import ConsumerSettings
-from order_upsert.contracts.record import Headers, RecordError, read_headers
+from order_upsert.contracts.record import RecordError, read_headers
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
 TIMEOUT_S = 10.0
@@ -40,7 +43,7 @@ def read_conflicts(settings: ConsumerSettings) -> Lost:
             for message in [first, *consumer.consume(_RECORDS_MAX, 0)]:
                 error = message.error()
                 if error is None:
-                    _add(lost, message.headers(), message.timestamp()[1])  # type: ignore[arg-type]
+                    _add(lost, record_of(message))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     missing.discard(message.partition() or 0)
                 else:
@@ -52,10 +55,10 @@ def read_conflicts(settings: ConsumerSettings) -> Lost:
     return lost
 
 
-def _add(lost: Lost, headers: Headers | None, time_ms: int) -> None:
-    if ("__connect.errors.exception.class.name", CONFLICT.encode()) not in (headers or ()):
+def _add(lost: Lost, letter: Record) -> None:
+    if (f"{PREFIX}exception.class.name", CONFLICT.encode()) not in letter.headers:
         return
     try:
-        lost.add(read_headers(headers), datetime.fromtimestamp(time_ms / 1000, UTC))
+        lost.add(read_headers(letter.headers), letter.time)
     except RecordError as error:
         _log.warning("a dead letter cannot be read: %s", error)
