@@ -22,7 +22,7 @@ from order_upsert.deploy.local.kafka import new_cluster_id
 from order_upsert.deploy.local.ports import LOOPBACK
 from order_upsert.deploy.local.postgres import PostgresServer
 from order_upsert.deploy.setup import set_up_topics
-from support.http import get
+from support.http import is_ready
 from support.installation import Installation
 
 TESTS = Path(__file__).parents[1]
@@ -43,10 +43,7 @@ class IngressSlot:
 
     @property
     def is_ready(self) -> bool:
-        try:
-            return get(self.port, "/readyz").status == 200
-        except OSError:
-            return False
+        return is_ready(self.port)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 import psycopg
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 from psycopg.rows import dict_row
 
 from chaos.facts import CONFLICT, Event, Facts, FenceMove, Outcomes, Position, RowWrite
@@ -14,18 +14,17 @@ from chaos.replay import replay
 from order_upsert.consumer.migrate import migrate
 from support.installation import Installation, texts
 
-_FETCH_MAX = 1000
 _ERRORS = "__connect.errors."
 _ROW_TEXTS = "SELECT orders::text AS row FROM orders ORDER BY partner_id, order_id"
 
 
 def collect(installation: Installation, history: History, seed: int) -> Facts:
     topics = installation.settings.topics
-    messages = records(installation, topics.upserts)
+    messages = installation.records(topics.upserts)
     facts = Facts(calls=history.calls, faults=history.faults)
     facts.events = [_event(message) for message in messages]
-    facts.letters = _letters(records(installation, topics.dlq))
-    facts.results = [_result(message) for message in records(installation, topics.results)]
+    facts.letters = _letters(installation.records(topics.dlq))
+    facts.results = [_result(message) for message in installation.records(topics.results)]
     facts.committed = installation.committed()
     url = installation.postgres_url
     facts.ledger = _ledger(url)
@@ -46,24 +45,6 @@ def collect(installation: Installation, history: History, seed: int) -> Facts:
     facts.replayed_texts = [row["row"] for row in _rows(other, _ROW_TEXTS)]
     facts.replayed_ledger = _ledger(other)
     return facts
-
-
-def records(installation: Installation, topic: str) -> list[Message]:
-    """Every record of a topic, in each partition by offset. Many at a time: there are some hundred thousand."""
-    ends = {partition: end for partition, end in installation.end_offsets(topic).items() if end}
-    found: list[Message] = []
-    with installation.consumer() as consumer:
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
-        while any(ends.values()):
-            first = consumer.poll(10)
-            assert first is not None, f"records are missing in {topic}: {ends}"
-            messages = [first, *consumer.consume(_FETCH_MAX, 0)]
-            for message in messages:
-                assert message.error() is None, message.error()
-                if (message.offset() or 0) + 1 >= ends[message.partition() or 0]:
-                    ends[message.partition() or 0] = 0
-            found += messages
-    return sorted(found, key=lambda message: (message.partition() or 0, message.offset() or 0))
 
 
 def _event(message: Message) -> Event:

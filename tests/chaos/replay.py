@@ -9,7 +9,8 @@ from chaos.facts import Position
 from order_upsert.consumer.applier import Applier
 from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import decode
-from order_upsert.consumer.record import Batch, Decoded, Record
+from order_upsert.consumer.message import record_of
+from order_upsert.consumer.record import Batch, Decoded
 
 RECORDS_MAX = 1000
 
@@ -48,11 +49,3 @@ def _interleaved(messages: list[Message], seed: int) -> Iterator[list[Decoded]]:
                 if not waiting:
                     break
         yield records
-
-
-def record_of(message: Message) -> Record:
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
-    _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]

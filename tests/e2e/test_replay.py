@@ -2,10 +2,7 @@
 
 import json
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -25,33 +22,10 @@ from support.http import ORDERS_PATH, Connection
 from support.installation import Ingress, Installation, headers_of
 from support.many_events import history, write
 from support.orders import an_order
+from support.posting import posting
 from support.waiting import eventually
 
 EVENTS, ORDERS = 20_000, 4_000
-
-
-@contextmanager
-def posting(ingress: Ingress, token: str) -> Iterator[Counter[str]]:
-    """Posts all the while: new orders, changed ones and unchanged ones. Gives the sums of the answers."""
-    sums: Counter[str] = Counter()
-    stop = threading.Event()
-
-    def post() -> None:
-        number = 0
-        with closing(Connection(ingress.port)) as connection:
-            while not stop.is_set():
-                batch = [an_order(f"L-{n}", name=f"{number // 7}") for n in range(number, number + 20, 2)]
-                inserted, updated, skipped = connection.post(token, batch * 2).counts
-                sums.update(inserted=inserted, updated=updated, skipped=skipped, posted=20)
-                number += 3
-
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
-        yield sums
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installation: Installation) -> None:

@@ -9,11 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,9 @@ from order_upsert.consumer.migrate import migrate
 from order_upsert.deploy.local.kafka import KafkaBroker
 from order_upsert.deploy.local.ports import free_port
 from order_upsert.deploy.local.postgres import PostgresServer
-from support.http import Connection
-from support.installation import Ingress, Installation
+from support.installation import Installation
 from support.many_events import history, write
-from support.orders import an_order
+from support.posting import posting
 from support.waiting import eventually
 
 LONG_S = 900.0
@@ -58,7 +55,7 @@ def beside_a_service(installation: Installation, events: int) -> None:
     took_s = timed(lambda: eventually(lambda: is_applied(installation), LONG_S))
     rows = count(installation, "orders")
     say(f"{written:,} events of {rows:,} orders were applied by the consumers, {written / took_s:,.0f} a second")
-    with posting(ingress, token) as sums:
+    with posting(ingress, token, pause_s=0.02, timeout_s=90) as sums:
         killed = installation.start("replay", program=command("replay"))
         eventually(lambda: replayed(installation) > written * 0.4, LONG_S)
         killed.kill()
@@ -119,32 +116,6 @@ def installed(kafka: KafkaBroker, postgres: PostgresServer, folder: Path) -> Ite
     )
     with made.running:
         yield made.set_up()
-
-
-@contextmanager
-def posting(ingress: Ingress, token: str) -> Iterator[Counter[str]]:
-    """Posts all the while, and gives the sums of the answers."""
-    sums: Counter[str] = Counter()
-    stop = threading.Event()
-
-    def post() -> None:
-        number = 0
-        with closing(Connection(ingress.port, timeout_s=90)) as connection:
-            while not stop.wait(0.02):
-                batch = [an_order(f"L-{n}", name=f"{number // 7}") for n in range(number, number + 20, 2)]
-                started_s = time.monotonic()
-                inserted, updated, skipped = connection.post(token, batch * 2).counts
-                sums["slowest_ms"] = max(sums["slowest_ms"], int((time.monotonic() - started_s) * 1000))
-                sums.update(inserted=inserted, updated=updated, skipped=skipped, posted=20)
-                number += 3
-
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
-        yield sums
-    finally:
-        stop.set()
-        thread.join()
 
 
 def run(installation: Installation, *arguments: str) -> tuple[dict[str, Any], str]:

@@ -57,6 +57,14 @@ def get(port: int, path: str, **headers: str) -> Answer:
         return connection.request("GET", path, headers=headers)
 
 
+def is_ready(port: int) -> bool:
+    """Whether an ingress listens there and would serve a request."""
+    try:
+        return get(port, "/readyz").status == 200
+    except OSError:
+        return False
+
+
 class RawConnection:
     """Bytes to the server, answers from it; knows only Content-Length, which all our answers have."""
 

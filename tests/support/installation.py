@@ -22,10 +22,11 @@ from order_upsert.deploy.local.child import Child
 from order_upsert.deploy.local.ports import free_port
 from order_upsert.deploy.partners import PartnerRegistry
 from order_upsert.deploy.setup import set_up_topics
-from support.http import Answer, Connection, get
+from support.http import Answer, Connection, is_ready
 from support.waiting import eventually
 
 READY_TIMEOUT_S = 60.0
+FETCH_RECORDS_MAX = 1000
 
 
 @dataclass
@@ -35,10 +36,7 @@ class Ingress:
 
     @property
     def is_ready(self) -> bool:
-        try:
-            return get(self.port, "/readyz").status == 200
-        except OSError:
-            return False
+        return is_ready(self.port)
 
 
 @dataclass
@@ -135,21 +133,23 @@ class Installation:
             return asked(self.settings, ask)  # a broker that was just started leads no partition yet
 
     def records(self, topic: str) -> list[Message]:
-        """Every record of a topic, in each partition by offset."""
+        """Every record of a topic, in each partition by offset. Many at a time: there may be some hundred thousand."""
         ends = {partition: end for partition, end in self.end_offsets(topic).items() if end}
         found: list[Message] = []
         with self.consumer() as consumer:
             consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
             while any(ends.values()):
-                message = consumer.poll(10)
-                assert message is not None, f"records are missing in {topic}: {ends}"
-                assert message.error() is None, message.error()
-                partition, offset = message.partition(), message.offset()
-                assert partition is not None
-                assert offset is not None
-                found.append(message)
-                if offset + 1 >= ends[partition]:
-                    ends[partition] = 0
+                first = consumer.poll(10)
+                assert first is not None, f"records are missing in {topic}: {ends}"
+                messages = [first, *consumer.consume(FETCH_RECORDS_MAX, 0)]
+                for message in messages:
+                    assert message.error() is None, message.error()
+                    partition, offset = message.partition(), message.offset()
+                    assert partition is not None
+                    assert offset is not None
+                    if offset + 1 >= ends[partition]:
+                        ends[partition] = 0
+                found += messages
         return sorted(found, key=lambda message: (message.partition() or 0, message.offset() or 0))
 
     def committed(self) -> dict[int, int]:

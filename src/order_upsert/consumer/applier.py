@@ -68,7 +68,8 @@ class Applier:
         locked = session.store.lock_fence(batch.starts)
         keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
         found = session.store.read_rows(keys)  # behind the lock, so as they stay
-        letters = session.open_letters.read({decoded.key for decoded in batch.records if decoded.key is not None})
+        rejected_keys = {item.key for item in batch.records if isinstance(item, Rejected) and item.key is not None}
+        letters = session.open_letters.read(keys | rejected_keys)
         copies = _read_copies(session, batch)
         fence = locked()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}

@@ -42,8 +42,10 @@ def parse(model: type[Model], document: bytes) -> Model:
     suspicious = _has_unstorable(document)
     if refused is None and not suspicious:
         return parsed
-    if refused is not None and refused.errors(include_input=False)[0]["type"] == "json_invalid":
-        raise Violation("", refused.errors(include_input=False)[0]["msg"])
+    if refused is not None:
+        first = refused.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise Violation("", first["msg"])
     loaded = _load(document)
     found = [] if refused is None else in_order(refused, loaded)[:1]
     nul = _first_nul(loaded) if suspicious else None

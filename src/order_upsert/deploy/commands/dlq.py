@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from order_upsert.consumer.letters import Letter, Settled, settled_note
 from order_upsert.consumer.producer import AcknowledgedProducer
 from order_upsert.consumer.redrive import redriven
+from order_upsert.consumer.repeats import CONFLICT
 from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.deploy.admin import load_kafka
 from order_upsert.deploy.console import confirm, err, out, progress_bar, use_running_stack
@@ -22,7 +23,7 @@ from order_upsert.deploy.times import HELP, moment
 
 SEND_RECORDS_MAX = 1_000
 """Letters that are published before they are noted as redriven. Whoever is killed in between redrives them again."""
-NEVER_REDRIVEN = {"IdempotencyConflict"}
+NEVER_REDRIVEN = {CONFLICT}
 """Its partner was told that nothing of the request is or will be applied (422); that stays true."""
 
 app = typer.Typer(help="Events that could not be applied: see them, redrive them, discard them.", no_args_is_help=True)
@@ -95,7 +96,7 @@ def redrive(
     if kept_out:
         err.print(
             f"{len(kept_out)} letters are left out: their partners were told that they are not applied (422). "
-            "What can be done with them: orders dlq discard --reason IdempotencyConflict"
+            f"What can be done with them: orders dlq discard --reason {CONFLICT}"
         )
         letters = [letter for letter in letters if letter.error not in NEVER_REDRIVEN]
     if _is_agreed(letters, "redrive", yes, dry_run):
