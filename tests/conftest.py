@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -23,6 +24,18 @@ GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)
 GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
 for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:
     del os.environ[_variable]  # a developer's own settings are not what is tested
+
+# The same examples in every run, however busy the machine: what a change broke is red, and nothing else. New examples are
+# looked for by `pytest --hypothesis-profile=explore`.
+for _profile, _repeatable, _examples in (("repeatable", True, 100), ("explore", False, 2000)):
+    settings.register_profile(
+        _profile,
+        derandomize=_repeatable,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
