@@ -189,8 +189,11 @@ def test_an_origin_behind_the_event_itself_is_no_origin() -> None:
 @pytest.mark.parametrize(
     ("headers", "text"),
     [
-        ({"ce_originpartition": b"x", "ce_originoffset": b"1", "ce_origintime": b"2026-11-24T00:00:00Z"}, "numbers"),
-        ({"ce_originpartition": b"1", "ce_originoffset": b"-1", "ce_origintime": b"2026-11-24T00:00:00Z"}, "numbers"),
+        (
+            {"ce_originpartition": b"x", "ce_originoffset": b"1", "ce_origintime": b"2026-11-24T00:00:00Z"},
+            "a partition",
+        ),
+        ({"ce_originpartition": b"1", "ce_originoffset": b"-1", "ce_origintime": b"2026-11-24T00:00:00Z"}, "an offset"),
         ({"ce_originpartition": b"1", "ce_originoffset": b"1"}, "ce_origintime is missing"),
         ({"ce_originoffset": b"1"}, "ce_originpartition is missing"),
         ({"ce_originpartition": b"1", "ce_originoffset": b"1", "ce_origintime": b"now"}, "RFC 3339"),

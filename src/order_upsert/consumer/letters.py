@@ -14,8 +14,8 @@ from order_upsert.consumer.record import Record
 from order_upsert.contracts.partner import PARTNER_ID
 from order_upsert.contracts.topics import Topics
 
-_SETTLED_HEADER = "orders_letter_settled"
-_OFFSET_HEADER = "orders_letter_offset"
+SETTLED_HEADER = "orders_letter_settled"
+OFFSET_HEADER = "orders_letter_offset"
 
 
 class Settled(StrEnum):
@@ -72,7 +72,7 @@ def read_letter(record: Record) -> Letter | None:
 
 def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
     """The record that says what was done about a letter."""
-    headers = [(_SETTLED_HEADER, settled.value.encode()), (_OFFSET_HEADER, str(letter.record.offset).encode())]
+    headers = [(SETTLED_HEADER, settled.value.encode()), (OFFSET_HEADER, str(letter.record.offset).encode())]
     return Outgoing(topics.dlq, letter.record.key, None, headers, letter.record.partition)
 
 
@@ -102,7 +102,7 @@ class LetterBox:
 
     def _settle(self, record: Record) -> None:
         headers = dict(record.headers)
-        settled, offset = headers.get(_SETTLED_HEADER) or b"", headers.get(_OFFSET_HEADER) or b""
+        settled, offset = headers.get(SETTLED_HEADER) or b"", headers.get(OFFSET_HEADER) or b""
         if settled.decode(errors="replace") not in list(Settled) or not offset.isdigit():
             return
         place = record.partition, int(offset)

@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, FailFast, Field, GetCoreSchemaHandler, PlainValidator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from order_upsert.contracts import limits
+from order_upsert.contracts import json_schema, limits
 
 _CANONICAL_AMOUNT = re.compile(r"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])", re.ASCII)
 _AMOUNT = re.compile(r"(-?)0*([0-9]*)(?:\.([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)
@@ -64,8 +64,8 @@ class _Integer:
 
 
 Integer = Annotated[int, _Integer]
-Text = Annotated[str, Field(strict=True)]
-Amount = Annotated[str, PlainValidator(canonical_amount), WithJsonSchema({"type": "string", "format": "decimal"})]
+Text = Annotated[str, Field(strict=True), json_schema.text()]
+Amount = Annotated[str, PlainValidator(canonical_amount)]
 
 
 class Product(BaseModel):

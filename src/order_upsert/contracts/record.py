@@ -1,29 +1,19 @@
 """Records of orders.upserts: CloudEvents Kafka binding, binary mode, and the reply headers (design 4)."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from re import Match
 from uuid import UUID
 
-from order_upsert.contracts import limits
+from order_upsert.contracts import headers
 from order_upsert.contracts.errors import OrdersError
-from order_upsert.contracts.partner import PARTNER_ID
+from order_upsert.contracts.headers import Header
 
-EVENT_TYPE = "integration.orders.upsert.v1"
-CORRELATION_HEADER = "kafka_correlationId"
+CORRELATION_HEADER = headers.CORRELATION_ID.name
+ORIGIN_HEADERS = {header.name for header in headers.ORIGIN}
 UNREADABLE = "order_upsert_unreadable"
 """The one header of a record whose headers the client library cannot give us."""
-
-_EVENT_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/(0|[1-9][0-9]{0,2})")
-_PARTITION = re.compile(r"0|[1-9][0-9]{0,3}")
-_OFFSET = re.compile(r"0|[1-9][0-9]{0,17}")
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
-_DIGEST = re.compile(r"[0-9a-f]{32}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-_ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME = "ce_originpartition", "ce_originoffset", "ce_origintime"
-ORIGIN_HEADERS = {_ORIGIN_PARTITION, _ORIGIN_OFFSET, _ORIGIN_TIME}
 
 Headers = Sequence[tuple[str, bytes | None]]
 Request = tuple[UUID, str]
@@ -69,8 +59,8 @@ class Origin:
 
     def headers(self) -> list[tuple[str, bytes | None]]:
         time = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        texts = {_ORIGIN_PARTITION: str(self.partition), _ORIGIN_OFFSET: str(self.offset), _ORIGIN_TIME: time}
-        return [(name, text.encode()) for name, text in texts.items()]
+        texts = (str(self.partition), str(self.offset), time)
+        return [(header.name, text.encode()) for header, text in zip(headers.ORIGIN, texts, strict=True)]
 
 
 @dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
@@ -98,122 +88,110 @@ class HeaderWriter:
     def __init__(self, request: RequestContext) -> None:
         self._prefix = f"{request.request_id}/"
         shared = {
-            "ce_specversion": "1.0",
-            "ce_source": f"/partners/{request.partner_id}",
-            "ce_type": EVENT_TYPE,
-            "ce_time": request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "content-type": "application/json",
-            "ce_requestsize": str(request.size),
-            "ce_requestinvalid": str(request.invalid),
-            CORRELATION_HEADER: str(request.request_id),
+            headers.SPECVERSION: "1.0",
+            headers.SOURCE: f"/partners/{request.partner_id}",
+            headers.TYPE: headers.EVENT_TYPE,
+            headers.TIME: request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            headers.CONTENT_TYPE: "application/json",
+            headers.REQUEST_SIZE: str(request.size),
+            headers.REQUEST_INVALID: str(request.invalid),
+            headers.CORRELATION_ID: str(request.request_id),
         }
         if request.digest is not None:
-            shared["ce_requestdigest"] = request.digest
+            shared[headers.REQUEST_DIGEST] = request.digest
         if request.traceparent is not None:
-            shared["traceparent"] = request.traceparent
-        self._shared: list[tuple[str, str | bytes | None]] = [(name, text.encode()) for name, text in shared.items()]
+            shared[headers.TRACEPARENT] = request.traceparent
+        self._shared: list[tuple[str, str | bytes | None]] = [
+            (header.name, text.encode()) for header, text in shared.items()
+        ]
         if request.reply_to is not None:
-            self._shared.append(("kafka_replyTopic", request.reply_to.topic.encode()))
+            self._shared.append((headers.REPLY_TOPIC.name, request.reply_to.topic.encode()))
             if request.reply_to.partition is not None:
-                self._shared.append(("kafka_replyPartition", request.reply_to.partition.to_bytes(4, "big")))
+                self._shared.append((headers.REPLY_PARTITION.name, request.reply_to.partition.to_bytes(4, "big")))
 
     def headers(self, index: int) -> list[tuple[str, str | bytes | None]]:
-        return [("ce_id", f"{self._prefix}{index}".encode()), *self._shared]
+        return [(headers.ID.name, f"{self._prefix}{index}".encode()), *self._shared]
 
 
 def is_traceparent(text: str) -> bool:
     """Whether `text` is a W3C traceparent: only such a header is passed on."""
-    return _TRACEPARENT.fullmatch(text) is not None
+    return headers.TRACEPARENT.pattern.fullmatch(text) is not None
 
 
-def read_headers(headers: Headers | None) -> EventContext:
+def read_headers(written: Headers | None) -> EventContext:
     """What the headers say. Raises RecordError that names the first header which is missing or wrong."""
-    found = {name: value for name, value in headers or () if value is not None}
-    if (UNREADABLE, None) in (headers or ()):
+    found = {name: value for name, value in written or () if value is not None}
+    if (UNREADABLE, None) in (written or ()):
         raise RecordError("the name of a header is not UTF-8")
-    if _text(found, "ce_specversion") != "1.0":
-        raise RecordError("header ce_specversion should be 1.0")
-    if _text(found, "ce_type") != EVENT_TYPE:
-        raise RecordError(f"header ce_type should be {EVENT_TYPE}")
-    event_id = _EVENT_ID.fullmatch(_text(found, "ce_id"))
-    if event_id is None:
-        raise RecordError(
-            f"header ce_id should be <request id, a lower-case UUID>/<index, 0 to {limits.ORDERS_PER_REQUEST_MAX - 1}>"
-        )
-    partner = _text(found, "ce_source").removeprefix("/partners/")
-    if not found["ce_source"].startswith(b"/partners/") or PARTNER_ID.fullmatch(partner) is None:
-        raise RecordError("header ce_source should be /partners/<partner id>")
+    _required(found, headers.SPECVERSION)
+    _required(found, headers.TYPE)
+    event_id = _required(found, headers.ID)
     return EventContext(
         request_id=UUID(event_id[1]),
         index=int(event_id[2]),
-        partner_id=partner,
-        time=_time(found),
-        size=_count(found, "ce_requestsize"),
-        invalid=_count(found, "ce_requestinvalid"),
+        partner_id=_required(found, headers.SOURCE)[1],
+        time=_time(found, headers.TIME) if headers.TIME.name in found else None,  # optional in CloudEvents
+        size=_count(found, headers.REQUEST_SIZE),
+        invalid=_count(found, headers.REQUEST_INVALID),
         reply_to=_reply_to(found),
         origin=_origin(found),
-        digest=_digest(found),
+        digest=_optional(found, headers.REQUEST_DIGEST),
     )
 
 
-def _text(found: dict[str, bytes], name: str) -> str:
+def _text(found: dict[str, bytes], header: Header) -> str:
     try:
-        return found[name].decode()
+        return found[header.name].decode()
     except KeyError:
-        raise RecordError(f"header {name} is missing") from None
+        raise RecordError(f"header {header.name} is missing") from None
     except UnicodeDecodeError:
-        raise RecordError(f"header {name} is not UTF-8") from None
+        raise RecordError(f"header {header.name} is not UTF-8") from None
 
 
-def _time(found: dict[str, bytes], name: str = "ce_time") -> datetime | None:
-    if name not in found:  # optional in CloudEvents
-        return None
+def _wrong(header: Header) -> RecordError:
+    return RecordError(f"header {header.name} should be {header.should}")
+
+
+def _required(found: dict[str, bytes], header: Header) -> Match[str]:
+    match = header.pattern.fullmatch(_text(found, header))
+    if match is None:
+        raise _wrong(header)
+    return match
+
+
+def _optional(found: dict[str, bytes], header: Header) -> str | None:
+    return _required(found, header)[0] if header.name in found else None
+
+
+def _time(found: dict[str, bytes], header: Header) -> datetime:
+    """Takes other forms of ISO 8601 too, more than the header's pattern: events with such times stand in the topic."""
     try:
-        time = datetime.fromisoformat(_text(found, name))
+        time = datetime.fromisoformat(_text(found, header))
         if time.tzinfo is None:
             raise ValueError
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise RecordError(f"header {name} should be an RFC 3339 time with its zone") from None
+        raise _wrong(header) from None
 
 
 def _origin(found: dict[str, bytes]) -> Origin | None:
     if not ORIGIN_HEADERS & found.keys():
         return None
-    partition, offset = _text(found, _ORIGIN_PARTITION), _text(found, _ORIGIN_OFFSET)
-    if not (_PARTITION.fullmatch(partition) and _OFFSET.fullmatch(offset)):
-        raise RecordError(f"headers {_ORIGIN_PARTITION} and {_ORIGIN_OFFSET} should be numbers")
-    time = _time(found, _ORIGIN_TIME)
-    if time is None:
-        raise RecordError(f"header {_ORIGIN_TIME} is missing")
-    return Origin(int(partition), int(offset), time)
+    partition = _required(found, headers.ORIGIN_PARTITION)[0]
+    offset = _required(found, headers.ORIGIN_OFFSET)[0]
+    return Origin(int(partition), int(offset), _time(found, headers.ORIGIN_TIME))
 
 
-def _count(found: dict[str, bytes], name: str) -> int | None:
-    if name not in found:
-        return None
-    text = _text(found, name)
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= limits.ORDERS_PER_REQUEST_MAX):
-        raise RecordError(f"header {name} should be a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
-    return int(text)
-
-
-def _digest(found: dict[str, bytes]) -> str | None:
-    if "ce_requestdigest" not in found:
-        return None
-    text = _text(found, "ce_requestdigest")
-    if _DIGEST.fullmatch(text) is None:
-        raise RecordError("header ce_requestdigest should be 32 lower-case hex digits")
-    return text
+def _count(found: dict[str, bytes], header: Header) -> int | None:
+    text = _optional(found, header)
+    return None if text is None else int(text)
 
 
 def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
-    if "kafka_replyTopic" not in found:
+    if headers.REPLY_TOPIC.name not in found:
         return None
-    partition = found.get("kafka_replyPartition")
-    if partition is not None and (len(partition) != 4 or partition[0] > 127):
-        raise RecordError("header kafka_replyPartition should be 4 bytes, big endian, not negative")
-    topic = _text(found, "kafka_replyTopic")
-    if _TOPIC.fullmatch(topic) is None:
-        raise RecordError("header kafka_replyTopic should be the name of a topic")
+    partition = found.get(headers.REPLY_PARTITION.name)
+    if partition is not None and headers.REPLY_PARTITION.pattern.fullmatch(partition.hex()) is None:
+        raise _wrong(headers.REPLY_PARTITION)
+    topic = _required(found, headers.REPLY_TOPIC)[0]
     return ReplyTo(topic, None if partition is None else int.from_bytes(partition, "big"))

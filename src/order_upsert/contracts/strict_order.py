@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from order_upsert.contracts import limits
+from order_upsert.contracts import json_schema, limits
 from order_upsert.contracts.order import Amount, Integer, Order, Product, Text
 
 
@@ -26,7 +26,8 @@ def _not(wrong: Callable[[object], bool], what: str) -> AfterValidator:
 _NOT_BLANK = _not(lambda value: isinstance(value, str) and (not value or value.isspace()), "is blank")
 _NOT_NEGATIVE = _not(lambda value: isinstance(value, int) and value < 0, "is negative")
 
-Filled = Annotated[Text, _NOT_BLANK]
+Filled = Annotated[Text, _NOT_BLANK, json_schema.filled_text()]
+NotNegative = Annotated[Integer, _NOT_NEGATIVE, json_schema.integer_from(0)]
 
 
 class StrictProduct(Product):
@@ -35,8 +36,14 @@ class StrictProduct(Product):
     model_config = ConfigDict(extra="forbid")
 
     product_sku_id: Filled
-    amount: Annotated[Amount, _not(lambda value: isinstance(value, str) and value.startswith("-"), "is negative")]
-    qty: Annotated[Integer, _not(lambda value: isinstance(value, int) and value < 1, "is below 1")]
+    amount: Annotated[
+        Amount,
+        _not(lambda value: isinstance(value, str) and value.startswith("-"), "is negative"),
+        json_schema.amount(),
+    ]
+    qty: Annotated[
+        Integer, _not(lambda value: isinstance(value, int) and value < 1, "is below 1"), json_schema.integer_from(1)
+    ]
 
 
 class StrictOrder(Order):
@@ -50,6 +57,6 @@ class StrictOrder(Order):
     refferral_code: Filled
     user_id: Filled
     products: Annotated[list[StrictProduct], Field(max_length=limits.PRODUCTS_PER_ORDER_MAX)]  # type: ignore[assignment]
-    total_amount: Annotated[Integer, _NOT_NEGATIVE]
-    discount: Annotated[Integer, _NOT_NEGATIVE]
-    total_qty: Annotated[Integer, _NOT_NEGATIVE] | None = None
+    total_amount: NotNegative
+    discount: NotNegative
+    total_qty: NotNegative | None = None

@@ -29,3 +29,7 @@ class NotConfirmedError(DeployError):
 
 class SelectionError(DeployError):
     """What was asked for cannot be told from what was typed: an unknown id, no time, too much at once."""
+
+
+class PublishedSchemaError(DeployError):
+    """A schema that was published would be another one. Nothing was written; a change makes a new version."""
