@@ -27,7 +27,7 @@ def write(folder: Path) -> None:
         if changed:
             raise PublishedSchemaError(
                 f"Version {VERSION} of the schemas is published, and these differ from it: {', '.join(changed)}.\n"
-                f"Raise VERSION in deploy/asyncapi/schemas.py. If nobody has seen {VERSION} yet, remove its folder instead."
+                f"Raise VERSION in deploy/asyncapi/schemas.py. Nobody has seen {VERSION} yet? Remove its folder."
             )
     for path, text in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

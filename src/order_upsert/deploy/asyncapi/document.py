@@ -42,8 +42,8 @@ def document() -> Document:
                 ["orderUpsert"],
                 "Every order event, for ever, in each partition in the order in which events count. The partition is "
                 f"murmur2(key) modulo {specs[topics.upserts].partitions}, as of Java's producer: librdkafka's "
-                "partitioner is `murmur2_random`. An event elsewhere is a dead letter, as is every record that is not as "
-                "described here: a reader meets those too, and skips them.",
+                "partitioner is `murmur2_random`. An event elsewhere is a dead letter, as is every record that is not "
+                "as described here: a reader meets those too, and skips them.",
             ),
             "results": _channel(
                 specs[topics.results],

@@ -1,0 +1,252 @@
+"""Schemas may change only so that every record of before can be read, and every reader of before goes on."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from order_upsert.deploy.asyncapi.schemas import VERSION, schemas
+from support.compatibility import Schema, UnknownKeywordError, closed, narrowings
+from support.kept import ROOT
+
+PUBLISHED = ROOT / "asyncapi" / "schemas"
+READ = {"order", "event-headers"}
+"""By the consumer, from any writer; all others describe what this system writes."""
+
+
+def broken_promises(name: str, published: Schema, now: Schema) -> list[str]:
+    """The rule of ARCHITECTURE.md, "The published contract".
+
+    What we read: whatever was allowed once is allowed for ever, for it stands in the topic. Fields that meant nothing
+    may stand there too, with any value, so not even a field can be added: it needs a header which says that it counts.
+    What we write: readers of the published schema understand all that is written now, and a reader of today's all that
+    was written then. Then it had no other fields than the published ones, so fields may be added, but none that is
+    always there.
+    """
+    if name in READ:
+        return narrowings(published, now)
+    return narrowings(now, published) + narrowings(closed(published), now)
+
+
+@pytest.mark.parametrize("file", sorted(PUBLISHED.rglob("*.json")), ids=lambda file: str(file.relative_to(PUBLISHED)))
+def test_every_published_schema_is_kept_to(file: Path) -> None:
+    assert file.stem in schemas(), "a schema was withdrawn"
+    assert broken_promises(file.stem, json.loads(file.read_text()), schemas()[file.stem]) == []
+
+
+def test_the_schemas_of_today_are_published_too() -> None:
+    assert {file.stem for file in (PUBLISHED / VERSION).glob("*.json")} == schemas().keys(), "run make asyncapi"
+
+
+def changed(name: str, *path: str | int, to: Any = None) -> Schema:
+    """A schema of today with one thing in it another one; without `to` it is taken away."""
+    schema = deepcopy(schemas()[name])
+    node: Any = schema
+    for step in path[:-1]:
+        node = node[step]
+    if to is None:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = to
+    return schema
+
+
+ORDER_REQUIRED, RESULT_REQUIRED = schemas()["order"]["required"], schemas()["result"]["required"]
+CAUGHT: dict[str, tuple[str, Schema, str]] = {
+    "a new field that is required": (
+        "order",
+        changed("order", "required", to=[*ORDER_REQUIRED, "currency"]),
+        "$.currency: is required",
+    ),
+    "an optional field that becomes required": (
+        "order",
+        changed("order", "required", to=[*ORDER_REQUIRED, "phone"]),
+        "$.phone: is required",
+    ),
+    "a new field, which stands in the topic with any value": (
+        "order",
+        changed("order", "properties", "currency", to={"type": "string"}),
+        "$.currency: null has become string",
+    ),
+    "a type that is narrowed": (
+        "order",
+        changed("order", "properties", "discount", to={"type": "integer", "minimum": 0, "maximum": 2**63 - 1}),
+        "$.discount: string has become integer",
+    ),
+    "null that is refused": ("order", changed("order", "properties", "phone", "anyOf", 1), "null has become string"),
+    "a smaller limit": ("order", changed("order", "properties", "order_id", "maxLength", to=511), "maxLength is 511"),
+    "a smaller number": (
+        "order",
+        changed("order", "properties", "discount", "anyOf", 0, "maximum", to=2**31),
+        "$.discount: maximum is 2147483648",
+    ),
+    "fewer products": ("order", changed("order", "properties", "products", "maxItems", to=6095), "maxItems is 6095"),
+    "a product's field": (
+        "order",
+        changed("order", "properties", "products", "items", "required", to=["product_sku_id", "amount", "qty", "unit"]),
+        "$.products[].unit: is required",
+    ),
+    "unknown fields that are refused": ("order", {**schemas()["order"], "additionalProperties": False}, "$.*"),
+    "another pattern": (
+        "event-headers",
+        changed("event-headers", "properties", "ce_type", "pattern", to="^integration[.]orders[.]upsert[.]v2$"),
+        "$.ce_type: the pattern is",
+    ),
+    "a header that must be there": (
+        "event-headers",
+        changed("event-headers", "required", to=[*schemas()["event-headers"]["required"], "ce_time"]),
+        "$.ce_time: is required",
+    ),
+    "a header that needs another": (
+        "event-headers",
+        changed("event-headers", "dependencies", "ce_time", to=["ce_requestsize"]),
+        "$.ce_requestsize: is required beside ce_time",
+    ),
+    "a field that readers count on": (
+        "canonical-order",
+        changed("canonical-order", "properties", "email"),
+        "$.email: null has become string",
+    ),
+    "a field that is not always there any more": (
+        "result",
+        changed("result", "required", to=["request_id"]),
+        "$.outcomes: is required",
+    ),
+    "a field that was not always there": (
+        "result",
+        changed("result", "required", to=[*RESULT_REQUIRED, "time"]),
+        "$.time: is required",
+    ),
+    "a wider type for readers": (
+        "canonical-order",
+        changed("canonical-order", "properties", "discount", "type", to=["integer", "string"]),
+        "$.discount: string has become integer",
+    ),
+    "one more value for readers": (
+        "settled-letter-headers",
+        changed(
+            "settled-letter-headers", "properties", "orders_letter_settled", "enum", to=["redriven", "discarded", "x"]
+        ),
+        "not 'x' any more",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_change_that_breaks_somebody_is_caught(name: str) -> None:
+    schema, now, text = CAUGHT[name]
+    found = broken_promises(schema, schemas()[schema], now)
+    assert any(text in narrowing for narrowing in found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("canonical-order", changed("canonical-order", "properties", "currency", to={"type": "string"})),
+        ("order", changed("order", "properties", "order_id", "maxLength", to=600)),
+        ("order", changed("order", "required", to=[name for name in ORDER_REQUIRED if name != "email"])),
+        ("order", changed("order", "properties", "discount", to={})),
+        ("event-headers", changed("event-headers", "properties", "ce_time", "pattern")),
+    ],
+)
+def test_a_change_that_breaks_nobody_passes(name: str, now: Schema) -> None:
+    assert broken_promises(name, schemas()[name], now) == []
+
+
+@pytest.mark.parametrize(
+    "schema", [{"multipleOf": 2}, {"properties": {"a": {"not": {}}}}, {"anyOf": [{}], "type": "object"}]
+)
+def test_a_schema_is_not_compared_by_half(schema: Schema) -> None:
+    with pytest.raises(UnknownKeywordError):
+        narrowings(schema, schema)
+
+
+# Few names and values, so that schemas and instances often meet, and all instances can be tried.
+
+SCALARS: list[Any] = [None, True, -1, 0, 1, 2, 0.5, "", "a", "b", "ab"]
+SOME: list[Any] = [None, 0, 1, "a", "ab"]
+INSTANCES: list[Any] = [
+    *SCALARS,
+    *(
+        [],
+        [[]],
+        [{}],
+        [{"a": 1}],
+        *([item] for item in SCALARS),
+        *([first, second] for first in SOME for second in SOME),
+    ),
+    *({}, {"a": {}}, {"a": []}, {"a": {"b": 1}}, {"c": 1}),
+    *({name: item} for name in "ab" for item in SCALARS),
+    *({"a": first, "b": second} for first in SOME for second in SOME),
+]
+NAMES = st.lists(st.sampled_from("ab"), unique=True)
+NUMBERS: dict[str, Any] = dict.fromkeys(
+    ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), st.integers(-1, 2)
+)
+LENGTHS = st.integers(0, 2)
+KEYWORDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "null": {},
+    "boolean": {},
+    "integer": NUMBERS,
+    "number": NUMBERS,
+    "string": {"minLength": LENGTHS, "maxLength": LENGTHS, "pattern": st.sampled_from(["^a", "b$"])},
+}
+SCALAR_TYPES = sorted(KEYWORDS)
+
+
+def said(type_name: str, inner: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
+    """Schemas of one type; `inner` are those of what it holds."""
+    keywords = {
+        **KEYWORDS,
+        "array": {"items": inner, "minItems": LENGTHS, "maxItems": LENGTHS},
+        "object": {
+            "properties": st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+            "required": NAMES,
+            "additionalProperties": st.one_of(st.booleans(), inner),
+            "dependencies": st.dictionaries(st.sampled_from("ab"), NAMES, min_size=1, max_size=1),
+        },
+    }[type_name]
+    return st.fixed_dictionaries({"type": st.just(type_name)}, optional=keywords)
+
+
+SIMPLE: st.SearchStrategy[Schema] = st.one_of(
+    st.sampled_from(SCALAR_TYPES).flatmap(lambda name: said(name, st.nothing())),
+    st.just({}),
+    st.fixed_dictionaries({"type": st.lists(st.sampled_from(SCALAR_TYPES), min_size=1, unique=True)}),
+    st.fixed_dictionaries({"const": st.sampled_from(INSTANCES)}),
+    st.fixed_dictionaries({"enum": st.lists(st.sampled_from(INSTANCES), min_size=1, max_size=3)}),
+)
+SCHEMAS = st.one_of(
+    SIMPLE,
+    st.sampled_from(["array", "object"]).flatmap(lambda name: said(name, SIMPLE)),
+    st.fixed_dictionaries({"anyOf": st.lists(SIMPLE, min_size=1, max_size=3)}),
+)
+PAIRS = st.one_of(
+    *(st.tuples(said(name, SIMPLE), said(name, SIMPLE)) for name in ("integer", "number", "string", "array", "object")),
+    *(st.tuples(said("object", SIMPLE), said("object", SIMPLE)) for _ in range(5)),  # has the most to be wrong in
+    st.tuples(SCHEMAS, SCHEMAS),
+    st.tuples(SIMPLE, SCHEMAS).map(lambda pair: (pair[0], {"anyOf": list(pair)})),
+)
+
+
+@settings(max_examples=500)
+@given(PAIRS)
+def test_where_nothing_is_narrowed_every_instance_of_the_old_schema_is_one_of_the_new(
+    pair: tuple[Schema, Schema],
+) -> None:
+    old, new = pair
+    if narrowings(old, new):
+        return
+    before, after = Draft7Validator(old), Draft7Validator(new)
+    assert [instance for instance in INSTANCES if before.is_valid(instance) and not after.is_valid(instance)] == []
+
+
+@given(SCHEMAS)
+def test_a_schema_narrows_nothing_of_itself(schema: Schema) -> None:
+    assert narrowings(schema, schema) == []
+    assert narrowings(closed(schema), schema) == []
