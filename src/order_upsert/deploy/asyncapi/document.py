@@ -184,7 +184,7 @@ def _outcome_example() -> Document:
 def readable(headers: Headers) -> dict[str, str]:
     """Headers of a record as the schemas speak of them: texts, and the reply partition in hex digits."""
     return {
-        name: value.hex() if name == "kafka_replyPartition" else value.decode()
+        name: value.hex() if name == "kafka_replyPartition" else value.decode(errors="replace")
         for name, value in headers
         if value is not None
     }

@@ -1,0 +1,141 @@
+"""Records that must stay readable for ever: what stands in a file of tests/golden, and what the code makes of it.
+
+A file is `{"about", "record": {partition, offset, time_ms, key, value, headers}, "reads_as"}`. Bytes are text where
+they are UTF-8, else `{"hex": …}`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from order_upsert.consumer.decode import decode
+from order_upsert.consumer.letters import LetterBox, read_letter
+from order_upsert.consumer.record import Event, Record
+from order_upsert.contracts.record import EventContext, Headers, RecordError, read_headers
+from order_upsert.contracts.result import ResultError, decode_result
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Golden:
+    record: Record
+    reads_as: Json
+
+
+def load(file: Path) -> Golden:
+    loaded = json.loads(file.read_text())
+    said = loaded["record"]
+    headers: Headers = [(name, _bytes(value)) for name, value in said["headers"]]
+    record = Record(
+        said["partition"], said["offset"], said["time_ms"], _bytes(said["key"]), _bytes(said["value"]), headers
+    )
+    return Golden(record, loaded["reads_as"])
+
+
+def dump(file: Path, about: str, record: Record) -> None:
+    """What the code makes of it today is what it must make of it for ever."""
+    said = {
+        "partition": record.partition,
+        "offset": record.offset,
+        "time_ms": record.time_ms,
+        "key": _text(record.key),
+        "value": _text(record.value),
+        "headers": [[name, _text(value)] for name, value in record.headers],
+    }
+    written = {"about": about, "record": said, "reads_as": READERS[file.parent.name](record)}
+    file.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+
+
+def _bytes(said: str | dict[str, str] | None) -> bytes | None:
+    return bytes.fromhex(said["hex"]) if isinstance(said, dict) else None if said is None else said.encode()
+
+
+def _text(value: bytes | None) -> str | dict[str, str] | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return {"hex": value.hex()} if value is not None else None
+
+
+def read_event(record: Record) -> Json:
+    """Of what is refused only the class counts: a text may become better."""
+    decoded = decode(record)
+    if not isinstance(decoded, Event):
+        return {"stage": decoded.stage, "error": decoded.error, "headers": _context(decoded.context)}
+    return {
+        "canonical": decoded.order.canonical().decode(),
+        "content_hash": decoded.content_hash.hex(),
+        "offset": decoded.offset,
+        "time": decoded.time.isoformat(),
+        "is_foreign": decoded.is_foreign,
+        "headers": _context(decoded.context),
+    }
+
+
+def read_result(record: Record) -> Json:
+    try:
+        result = decode_result(record.value)
+    except ResultError:
+        return {"error": "ResultError"}
+    return {
+        "request_id": str(result.request_id),
+        "outcomes": {outcome.value: indexes for outcome, indexes in result.outcomes.items()},
+        "digest": result.digest,
+        "conflict": result.conflict,
+        "stored": result.stored,
+    }
+
+
+def read_letter_or_note(record: Record) -> Json:
+    """A letter with what its event said; a note by what it does to the letter before it."""
+    letter = read_letter(record)
+    if letter is None:
+        return {"settles": [offset for offset in range(record.offset) if _settles(record, offset)]}
+    try:
+        context: EventContext | None = read_headers(record.headers)
+    except RecordError:
+        context = None
+    return {
+        "event": [letter.partition, letter.offset],
+        "stage": letter.stage,
+        "error": letter.error,
+        "reason": letter.reason,
+        "partner": letter.partner_id,
+        "order": letter.order_id,
+        "headers": _context(context),
+    }
+
+
+def _settles(note: Record, offset: int) -> bool:
+    reason = [("__connect.errors.partition", b"0"), ("__connect.errors.offset", b"0")]
+    box = LetterBox(lambda _: True, settled_too=False)
+    box.add([Record(note.partition, offset, 0, note.key, None, reason), note])
+    return len(box) == 0
+
+
+def _context(context: EventContext | None) -> Json | None:
+    if context is None:
+        return None
+    reply_to, origin = context.reply_to, context.origin
+    return {
+        "request_id": str(context.request_id),
+        "index": context.index,
+        "partner": context.partner_id,
+        "time": None if context.time is None else context.time.isoformat(),
+        "size": context.size,
+        "invalid": context.invalid,
+        "digest": context.digest,
+        "reply_to": None if reply_to is None else [reply_to.topic, reply_to.partition],
+        "origin": None if origin is None else [origin.partition, origin.offset, origin.time.isoformat()],
+    }
+
+
+READERS: dict[str, Callable[[Record], Json]] = {
+    "upserts": read_event,
+    "results": read_result,
+    "dlq": read_letter_or_note,
+}
+"""By the folder below tests/golden."""
