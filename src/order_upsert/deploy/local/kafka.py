@@ -175,24 +175,35 @@ def new_cluster_id() -> str:
 
 @functools.cache
 def class_path() -> str:
+    """Of Kafka. Raises StackError."""
+    jars = maven_jars(_COORDINATES)
+    if f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
+        raise _wrong_jars(f"Kafka {KAFKA_VERSION}")
+    return ":".join(map(str, jars))
+
+
+def maven_jars(coordinates: str) -> list[Path]:
     """The jars, downloaded where this machine has not got them yet. Raises StackError."""
     import jgo
 
     try:
         with _alone():
-            jars = [Path(jar) for jar in jgo.build(_COORDINATES).all_jars]
+            jars = [Path(jar) for jar in jgo.build(coordinates).all_jars]
     except Exception as error:  # noqa: BLE001 - jgo lets any error of its HTTP client through
         raise StackError(
-            f"Kafka could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the network and "
-            "start again, or give a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
+            f"{coordinates} could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the "
+            "network and start again, or give a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
         ) from None
-    damaged = [jar for jar in jars if not zipfile.is_zipfile(jar)]  # a download that was cut off is left as it is
-    if damaged or f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
-        raise StackError(
-            f"The jars of Kafka {KAFKA_VERSION} are damaged, or of another version. Remove ~/.cache/jgo and "
-            "~/.m2/repository/org/apache/kafka, and start again."
-        )
-    return ":".join(map(str, jars))
+    if not all(map(zipfile.is_zipfile, jars)):  # a download that was cut off is left as it is
+        raise _wrong_jars(coordinates)
+    return jars
+
+
+def _wrong_jars(what: str) -> StackError:
+    return StackError(
+        f"The jars of {what} are damaged, or of another version. Remove ~/.cache/jgo and ~/.m2/repository, and start "
+        "again."
+    )
 
 
 @contextmanager
