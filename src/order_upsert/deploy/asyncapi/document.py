@@ -90,9 +90,9 @@ def _messages() -> Document:
             "title": "An order, new or changed",
             "summary": "CloudEvents 1.0, Kafka protocol binding, binary content mode.",
             "description": "What the ingress writes is narrower: the schemas `canonical-order` and "
-            "`ingress-event-headers`. An event whose ce_source, ce_id and ce_requestdigest came before is a repeat, and "
-            "changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands for the "
-            "place that they name.",
+            "`ingress-event-headers`. An event whose ce_source, ce_id and ce_requestdigest came before is a repeat, "
+            "and changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands for "
+            "the place that they name.",
             "headers": _schema("event-headers"),
             "payload": _schema("order"),
             "correlationId": {"location": "$message.header#/kafka_correlationId"},
