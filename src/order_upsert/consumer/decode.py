@@ -6,11 +6,11 @@ the second for every event whose value is not the very one that stands in the ta
 
 from hashlib import blake2b
 
-from pydantic import ValidationError
-
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.record import Event, Record, Rejected, Unread, place_of
+from order_upsert.consumer.row_text import canonical_columns, columns_of
 from order_upsert.contracts import limits
+from order_upsert.contracts.canonical import ORDER_ID_FIELD
 from order_upsert.contracts.order import Order, invalid_reason
 from order_upsert.contracts.record import EventContext, RecordError
 from order_upsert.contracts.strict_json import Violation, parse
@@ -42,12 +42,11 @@ def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
 def read_order(unread: Unread) -> Event | Rejected:
     """The event with its order, or why it has none. Raises nothing."""
     record, context = unread.record, unread.context
+    columns = canonical_columns(unread.value)
+    if columns is not None and columns[ORDER_ID_FIELD] == unread.key[1]:
+        return Event(record, context, unread.key, unread.value, unread.value_hash, columns)
     try:
-        order = _canonical(unread.value)
-        hash_of_value = unread.value_hash
-        if order is None:
-            order = parse(Order, unread.value)
-            hash_of_value = content_hash(order)
+        order = parse(Order, unread.value)
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
     except (RecordError, Violation) as error:
@@ -55,19 +54,8 @@ def read_order(unread: Unread) -> Event | Rejected:
     reason = invalid_reason(order)
     if reason is not None:
         return Rejected(record, context, "TRANSFORMATION", "InvalidOrder", reason)
-    return Event(record, context, order, hash_of_value)
-
-
-def _canonical(value: bytes) -> Order | None:
-    """The order whose canonical JSON this is, as our ingress writes it; None for any other text.
-
-    What `parse` looks for besides the model cannot stand in canonical JSON, except a NUL.
-    """
-    try:
-        order = Order.model_validate_json(value)
-    except ValidationError:
-        return None
-    return order if order.canonical() == value and b"\\u0000" not in value else None
+    canonical = order.canonical()
+    return Event(record, context, unread.key, canonical, _hash(canonical), columns_of(order))
 
 
 def content_hash(order: Order) -> bytes:

@@ -80,16 +80,21 @@ class Unread(_Placed):
 
 @dataclass(slots=True)
 class Event(_Placed):
-    """A record that can be applied. `content_hash` is 16 bytes over the canonical order."""
+    """A record that can be applied. `canonical` is the JSON of its order, `content_hash` 16 bytes over it.
+
+    `columns` are the texts of the order's fields, as COPY wants them: most orders need not become objects.
+    """
 
     record: Record
     context: EventContext
-    order: Order
+    key: Key
+    canonical: bytes
     content_hash: bytes
+    columns: Sequence[str]
 
     @property
-    def key(self) -> Key:
-        return self.context.partner_id, self.order.order_id
+    def order(self) -> Order:
+        return Order.model_validate_json(self.canonical)
 
 
 @dataclass(slots=True)
