@@ -68,7 +68,7 @@ def test_an_event_in_the_wrong_partition_is_rejected_with_and_without_a_row() ->
 
 
 def test_a_rejected_record_without_a_request_has_no_outcome() -> None:
-    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, "HEADER_CONVERTER", "RecordError", "none")
+    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, 0, "HEADER_CONVERTER", "RecordError", "none")
     folded = fold([rejected], {})
     assert folded.rejected == [rejected]
     assert folded.outcomes == []

@@ -75,8 +75,8 @@ def test_what_is_written_is_read(
     except OverflowError:
         return
     context = RequestContext(request_id, partner_id, time, size, invalid, reply_to)
-    read = read_headers(HeaderWriter(context).headers(index))  # type: ignore[arg-type]
-    assert (read.request_id, read.index, read.partner_id) == (request_id, index, partner_id)
+    read, read_index = read_headers(HeaderWriter(context).headers(index))  # type: ignore[arg-type]
+    assert (read.request_id, read_index, read.partner_id) == (request_id, index, partner_id)
     assert read.time == time.astimezone(UTC)
     assert (read.size, read.invalid, read.reply_to) == (size, invalid, reply_to)
 
@@ -103,7 +103,7 @@ def test_a_header_that_is_wrong_is_named(name: str, value: bytes | None) -> None
 def test_optional_headers_may_be_missing() -> None:
     headers = HeaderWriter(RequestContext(ID, "acme", NOW, 3, 1)).headers(0)
     optional = ("ce_time", "ce_requestsize", "ce_requestinvalid", "kafka_correlationId", "content-type")
-    read = read_headers([(name, value) for name, value in headers if name not in optional])  # type: ignore[misc]
+    read, _ = read_headers([(name, value) for name, value in headers if name not in optional])  # type: ignore[misc]
     assert (read.time, read.size, read.invalid, read.reply_to) == (None, None, None, None)
     with pytest.raises(RecordError, match="ce_specversion is missing"):
         read_headers(None)

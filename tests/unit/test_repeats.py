@@ -92,7 +92,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
         for decoded in found.fresh:
             if decoded.context:
                 identity = decoded.context.request, decoded.context.digest
-                applied.setdefault(identity, set()).add(decoded.context.index)
+                applied.setdefault(identity, set()).add(decoded.index)
     whole_owners = {request: digest for request, (digest, _) in digests(events).items()}
     assert fresh == sort(events, whole_owners, {}).fresh
 
@@ -122,7 +122,7 @@ def test_who_has_no_key_did_not_ask_again() -> None:
 def test_replies_carry_the_digest_and_whether_the_key_is_taken() -> None:
     parts = request_parts(fold([event(1, reply_to=REPLY_TO, digest=A)], {}).outcomes)
     assert [(reply.digest, reply.conflict) for reply in first_replies(parts)] == [(A, False)]
-    lost = [conflict(item, item.context) for item in (event(2, index=3, reply_to=REPLY_TO, digest=B), event(3))]
+    lost = [conflict(item) for item in (event(2, index=3, reply_to=REPLY_TO, digest=B), event(3))]
     told = conflict_replies(lost)
     assert [(reply.digest, reply.conflict) for reply in told] == [(B, True)]
     assert told[0].outcomes_json == encode_outcomes(outcomes_of([(3, Outcome.INVALID)]))

@@ -9,7 +9,7 @@ from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import StoredPart, request_parts
-from order_upsert.consumer.record import Batch, Decoded, Rejected
+from order_upsert.consumer.record import Batch, Decoded, Rejected, contexts
 from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
 from order_upsert.consumer.store import JSON_ROWS_MAX, Pending
@@ -111,7 +111,7 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
 
 def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What was applied of the requests without a key, in the days in which a producer may have sent a copy."""
-    requests = {item.context.request for item in batch.records if item.context and item.context.digest is None}
+    requests = {context.request for context in contexts(batch.records) if context.digest is None}
     first_day = date.fromordinal(min(decoded.record.day for decoded in batch.records))
     return session.ledger.read(requests, first_day - COPIES_WITHIN)
 
@@ -134,18 +134,18 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
         context = decoded.context
         # A key that nobody has was forgotten with its day of the ledger: then nothing is known about it any more.
         if context and context.digest and owners.get(context.request, context.digest) != context.digest:
-            conflicts.append(conflict(decoded, context))
+            conflicts.append(conflict(decoded))
         else:
             applied.append(decoded)
     return conflict_replies(conflicts) + _stored(session, applied, repeated=False)
 
 
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
-    asked = {decoded.context.request for decoded in events if decoded.context and decoded.context.reply_to}
+    asked = {context.request for context in contexts(events) if context.reply_to}
     return stored_replies(events, session.ledger.read(asked)(), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:
     if isinstance(decoded, Rejected):
         raise ConsumerStoppedError(f"Postgres refuses the bookkeeping of a record that is not even applied: {error}")
-    return Rejected(decoded.record, decoded.context, "TASK_PUT", "RefusedByPostgres", str(error))
+    return Rejected(decoded.record, decoded.context, decoded.index, "TASK_PUT", "RefusedByPostgres", str(error))

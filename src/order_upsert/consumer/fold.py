@@ -118,4 +118,4 @@ def _unless_misplaced(event: Event, row: RowState | None) -> Decoded:
         f"this key belongs into partition {home}, not {event.record.partition}: "
         "write with the partitioner murmur2_random (the default of Java's producer)"
     )
-    return Rejected(event.record, event.context, "TRANSFORMATION", "MisplacedKey", reason)
+    return event.rejected("TRANSFORMATION", "MisplacedKey", reason)

@@ -4,7 +4,7 @@ What is made for every record is a dataclass that is not frozen: a frozen one ta
 changes one all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -45,11 +45,7 @@ class _Placed:
     __slots__ = ()
     record: Record
     context: EventContext
-
-    @property
-    def offset(self) -> int:
-        """Its place among the events of its key: for one that was redriven, the place that it had at first."""
-        return place_of(self.record, self.context)
+    index: int
 
     @property
     def time(self) -> datetime:
@@ -63,17 +59,23 @@ class _Placed:
         origin = self.context.origin
         return origin is not None and origin.partition != self.record.partition
 
+    def rejected(self, stage: str, error: str, reason: str) -> "Rejected":
+        return Rejected(self.record, self.context, self.index, stage, error, reason)
+
 
 @dataclass(slots=True)
 class Unread(_Placed):
     """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
 
     Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
+    `index` is that of the item in its request; `offset`, its place among the events of its key: see `place_of`.
     """
 
     record: Record
     context: EventContext
+    index: int
     key: Key
+    offset: int
     value: bytes
     value_hash: bytes
 
@@ -87,7 +89,9 @@ class Event(_Placed):
 
     record: Record
     context: EventContext
+    index: int
     key: Key
+    offset: int
     canonical: bytes
     content_hash: bytes
     columns: Sequence[str]
@@ -101,11 +105,12 @@ class Event(_Placed):
 class Rejected:
     """A record that cannot be applied: it goes to the dead-letter topic. `stage` and `error` are Kafka Connect's terms.
 
-    With a context it belongs to a request, and counts as invalid there.
+    With a context it belongs to a request, and counts as invalid there; without one, its index says nothing.
     """
 
     record: Record
     context: EventContext | None
+    index: int
     stage: str
     error: str
     reason: str
@@ -141,6 +146,11 @@ def place_of(record: Record, context: EventContext | None) -> int:
 
 
 Decoded = Event | Unread | Rejected
+
+
+def contexts(records: Iterable[Decoded]) -> Iterable[EventContext]:
+    """Those of the records that belong to a request; each once, where events of one request share it."""
+    return {id(decoded.context): decoded.context for decoded in records if decoded.context is not None}.values()
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,20 +64,26 @@ def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Map
     """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
     found = Sorted()
     seen = {identity: set(indexes) for identity, indexes in applied.items()}
+    last, indexes, is_lost = None, set[int](), False
     for decoded in records:
         context = decoded.context
         if context is None:
             found.fresh.append(decoded)
-        elif context.digest is not None and owners.get(context.request) != context.digest:
-            found.conflicts.append(conflict(decoded, context))
-        elif context.index in seen.setdefault((context.request, context.digest), set()):
+            continue
+        if context is not last:  # the events of a request come together, and share it
+            last = context
+            is_lost = context.digest is not None and owners.get(context.request) != context.digest
+            indexes = seen.setdefault((context.request, context.digest), set())
+        if is_lost:
+            found.conflicts.append(conflict(decoded))
+        elif decoded.index in indexes:
             found.repeats.append(decoded)
         else:
-            seen[context.request, context.digest].add(context.index)
+            indexes.add(decoded.index)
             found.fresh.append(decoded)
     return found
 
 
-def conflict(decoded: Decoded, context: EventContext) -> Rejected:
+def conflict(decoded: Decoded) -> Rejected:
     reason = "the Idempotency-Key of this request belongs to a request with another body"
-    return Rejected(decoded.record, context, "TRANSFORMATION", CONFLICT, reason)
+    return Rejected(decoded.record, decoded.context, decoded.index, "TRANSFORMATION", CONFLICT, reason)

@@ -73,12 +73,14 @@ class Origin:
         return [(name, text.encode()) for name, text in texts.items()]
 
 
-@dataclass(slots=True)  # not frozen: there is one for each event, and making a frozen one takes three times as long
+@dataclass(frozen=True, slots=True)
 class EventContext:
-    """What the headers of one event say. `size` and `invalid` are None where the writer did not tell."""
+    """What the headers of an event say, but for its index: one object is shared by the events of a request.
+
+    `size` and `invalid` are None where the writer did not tell.
+    """
 
     request_id: UUID
-    index: int
     partner_id: str
     time: datetime | None
     size: int | None
@@ -126,8 +128,8 @@ def is_traceparent(text: str) -> bool:
     return _TRACEPARENT.fullmatch(text) is not None
 
 
-def read_headers(headers: Headers | None) -> EventContext:
-    """What the headers say. Raises RecordError that names the first header which is missing or wrong."""
+def read_headers(headers: Headers | None) -> tuple[EventContext, int]:
+    """What the headers say, and the index. Raises RecordError that names the first header which is missing or wrong."""
     found = {name: value for name, value in headers or () if value is not None}
     if (UNREADABLE, None) in (headers or ()):
         raise RecordError("the name of a header is not UTF-8")
@@ -143,9 +145,8 @@ def read_headers(headers: Headers | None) -> EventContext:
     partner = _text(found, "ce_source").removeprefix("/partners/")
     if not found["ce_source"].startswith(b"/partners/") or PARTNER_ID.fullmatch(partner) is None:
         raise RecordError("header ce_source should be /partners/<partner id>")
-    return EventContext(
+    context = EventContext(
         request_id=UUID(event_id[1]),
-        index=int(event_id[2]),
         partner_id=partner,
         time=_time(found),
         size=_count(found, "ce_requestsize"),
@@ -154,6 +155,7 @@ def read_headers(headers: Headers | None) -> EventContext:
         origin=_origin(found),
         digest=_digest(found),
     )
+    return context, int(event_id[2])
 
 
 def _text(found: dict[str, bytes], name: str) -> str:
