@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts.partitioner import _murmur2
+from order_upsert.contracts.partitioner import LANES_MIN, _murmur2, partition_of, partitions_of
 from order_upsert.contracts.partner import (
     TOKENS_PER_PARTNER_MAX,
     Partner,
@@ -159,6 +159,13 @@ def test_what_is_no_result_is_refused(value: bytes | None) -> None:
 )  # fmt: skip
 def test_murmur2_is_that_of_javas_client(key: str, hashed: int) -> None:
     assert _murmur2(key.encode()) == hashed % 2**32
+
+
+@given(st.sets(st.binary(max_size=17)), st.integers(0, 17), st.integers(1, 100))
+def test_keys_hashed_at_once_are_where_they_are_one_by_one(keys: set[bytes], size: int, partitions: int) -> None:
+    alike = {bytes([number]) * size for number in range(4 * LANES_MIN)} | {b"\xff" * size}
+    every = keys | alike
+    assert partitions_of(every, partitions) == {key: partition_of(key, partitions) for key in every}
 
 
 def a_token(seed: str = "aB3") -> str:
