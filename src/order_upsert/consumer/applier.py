@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import chain
 
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import StoredPart, request_parts
-from order_upsert.consumer.record import Batch, Decoded, Rejected, contexts
+from order_upsert.consumer.record import Batch, Decoded, Rejected, runs
 from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
 from order_upsert.consumer.store import JSON_ROWS_MAX, Pending
-from order_upsert.contracts.result import decode_outcomes
+from order_upsert.contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
 """How far apart the copies of a record can be that a producer sent again. With a key it may be later."""
@@ -57,8 +57,7 @@ class Applier:
 
     def _in_one_transaction(self, batch: Batch) -> list[Reply]:
         with self._database.session() as session:
-            days = {decoded.record.day for decoded in batch.records}
-            session.ledger.ensure_days([date.fromordinal(day) for day in days])
+            session.ledger.ensure_days(batch.days)
             # A pipeline has no COPY; where there are few rows, nothing needs one, and two round trips do it all.
             pipeline = session.connection.pipeline() if len(batch.records) <= JSON_ROWS_MAX else nullcontext()
             with session.ledger.noticing_dropped_days(), pipeline, session.connection.transaction():
@@ -111,18 +110,17 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
 
 def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What was applied of the requests without a key, in the days in which a producer may have sent a copy."""
-    requests = {context.request for context in contexts(batch.records) if context.digest is None}
-    first_day = date.fromordinal(min(decoded.record.day for decoded in batch.records))
-    return session.ledger.read(requests, first_day - COPIES_WITHIN)
+    contexts = (run.context for run in runs(batch.records))
+    requests = {context.request for context in contexts if context is not None and context.digest is None}
+    return session.ledger.read(requests, min(batch.days) - COPIES_WITHIN)
 
 
 def _sorted(session: Session, new: list[Decoded], lost: Lost, copies: list[StoredPart]) -> Sorted:
     """Which events are to be applied."""
-    owners = session.keys.claim(digests(decoded for decoded in new if not lost.includes(decoded)))
+    owners = session.keys.claim(digests(lost.without(new)))
     applied: dict[Identity, set[int]] = {}
     for part in chain(copies, session.ledger.read(owners.keys())()):
-        indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
-        applied.setdefault((part.request, part.digest), set()).update(indexes)
+        applied.setdefault((part.request, part.digest), set()).update(indexes_of(part.outcomes_json))
     return sort(new, owners, applied)
 
 
@@ -141,7 +139,7 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
 
 
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
-    asked = {context.request for context in contexts(events) if context.reply_to}
+    asked = {run.context.request for run in runs(events) if run.context is not None and run.context.reply_to}
     return stored_replies(events, session.ledger.read(asked)(), repeated=repeated)
 
 

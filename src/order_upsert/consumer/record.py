@@ -33,11 +33,6 @@ class Record:
     def time(self) -> datetime:
         return datetime.fromtimestamp(self.time_ms / 1000, UTC)
 
-    @property
-    def day(self) -> int:
-        """The date of its time in UTC, as a proleptic Gregorian ordinal (`date.fromordinal`)."""
-        return _FIRST_DAY + self.time_ms // _DAY_MS
-
 
 class _Placed:
     """What is read and what is not read yet alike know of their place."""
@@ -148,9 +143,25 @@ def place_of(record: Record, context: EventContext | None) -> int:
 Decoded = Event | Unread | Rejected
 
 
-def contexts(records: Iterable[Decoded]) -> Iterable[EventContext]:
-    """Those of the records that belong to a request; each once, where events of one request share it."""
-    return {id(decoded.context): decoded.context for decoded in records if decoded.context is not None}.values()
+@dataclass(slots=True)
+class Run:
+    """Records that came one after the other, of one request (or of none) and one partition."""
+
+    context: EventContext | None
+    partition: int
+    records: list[Decoded]
+
+
+def runs(records: Iterable[Decoded]) -> list[Run]:
+    """The records in their order. The events of a request come together, so what can be said of all is said once."""
+    found: list[Run] = []
+    context, partition, of_run = None, -1, list[Decoded]()
+    for decoded in records:
+        if decoded.context is not context or decoded.record.partition != partition:
+            context, partition, of_run = decoded.context, decoded.record.partition, []
+            found.append(Run(context, partition, of_run))
+        of_run.append(decoded)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,12 @@ class Batch:
     def ends(self) -> dict[int, int]:
         """For each partition, the offset after its last record."""
         return {decoded.record.partition: decoded.record.offset + 1 for decoded in self.records}
+
+    @property
+    def days(self) -> list[date]:
+        """Those, in UTC, on which its records were appended."""
+        days = {decoded.record.time_ms // _DAY_MS for decoded in self.records}
+        return [date.fromordinal(_FIRST_DAY + day) for day in days]
 
     def halves(self) -> tuple["Batch", "Batch"]:
         middle = len(self.records) // 2

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from order_upsert.consumer.record import Decoded, Rejected
+from order_upsert.consumer.record import Decoded, Rejected, runs
 from order_upsert.contracts.record import EventContext, Request
 
 CONFLICT = "IdempotencyConflict"
@@ -34,9 +34,13 @@ class Lost:
         if context.digest is not None:
             self.times.setdefault((context.request, context.digest), []).append(time)
 
-    def includes(self, decoded: Decoded) -> bool:
+    def without(self, records: Iterable[Decoded]) -> Iterable[Decoded]:
+        """Those that may own their key."""
+        return (decoded for decoded in records if not self._includes(decoded)) if self.times else records
+
+    def _includes(self, decoded: Decoded) -> bool:
         context = decoded.context
-        if not self.times or context is None or context.digest is None:
+        if context is None or context.digest is None:
             return False
         times = self.times.get((context.request, context.digest), ())
         return any(abs(time - decoded.record.time) < self.kept for time in times)
@@ -54,9 +58,9 @@ class Sorted:
 def digests(records: Iterable[Decoded]) -> dict[Request, tuple[str, datetime]]:
     """For each request with a key, what would own it if nobody does: the first digest, and the time of its event."""
     found: dict[Request, tuple[str, datetime]] = {}
-    for decoded in records:
-        if decoded.context is not None and decoded.context.digest is not None:
-            found.setdefault(decoded.context.request, (decoded.context.digest, decoded.record.time))
+    for run in runs(records):
+        if run.context is not None and run.context.digest is not None:
+            found.setdefault(run.context.request, (run.context.digest, run.records[0].record.time))
     return found
 
 
@@ -64,23 +68,18 @@ def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Map
     """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
     found = Sorted()
     seen = {identity: set(indexes) for identity, indexes in applied.items()}
-    last, indexes, is_lost = None, set[int](), False
-    for decoded in records:
-        context = decoded.context
-        if context is None:
-            found.fresh.append(decoded)
+    for run in runs(records):
+        if run.context is None:
+            found.fresh += run.records
             continue
-        if context is not last:  # the events of a request come together, and share it
-            last = context
-            is_lost = context.digest is not None and owners.get(context.request) != context.digest
-            indexes = seen.setdefault((context.request, context.digest), set())
-        if is_lost:
-            found.conflicts.append(conflict(decoded))
-        elif decoded.index in indexes:
-            found.repeats.append(decoded)
-        else:
+        request, digest = run.context.request, run.context.digest
+        if digest is not None and owners.get(request) != digest:
+            found.conflicts += map(conflict, run.records)
+            continue
+        indexes = seen.setdefault((request, digest), set())
+        for decoded in run.records:
+            (found.repeats if decoded.index in indexes else found.fresh).append(decoded)
             indexes.add(decoded.index)
-            found.fresh.append(decoded)
     return found
 
 
