@@ -3,8 +3,10 @@
 The table is the budget. A failure, and `pytest -s`, prints what was measured in the same form, to be copied.
 """
 
+import gc
 import random
 import sys
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO
 from uuid import UUID
 
+import psycopg
 import pytest
 from confluent_kafka import Message
 
@@ -31,6 +34,7 @@ from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.record import HeaderWriter, RequestContext
 from order_upsert.contracts.result import Outcome, decode_result
 from support.events import REPLY_TO, TIME
+from support.installation import Installation, headers_of
 from support.work import Figures, Traffic, Wire, calls, check, record_bytes
 
 # To and from Postgres for each batch: statements and round trips; for each order: bytes sent and received, without TCP.
@@ -48,6 +52,12 @@ a batch                   statements  round_trips  sent_bytes_per_order  receive
 500 keyed, asked again            10           10                  30.1                      99.8             54.5         1                      4.4
 500 read again                     8            8                  29.4                      99.2             41.5         1                      4.3
 """  # noqa: E501
+
+# What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.
+MEMORY_BUDGET = """
+500 records     memory_bytes_per_order
+of one request                  2942.2
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,13 @@ WARM_UP_BATCHES = 7
 FIRST_OFFSET = FIRST_NUMBER = 1_000_000  # so that what is written of one has as many digits as of another
 
 
+TEMPLATES = [order_template(random.Random(seed), products=2) for seed in range(16)]
+
+
+def an_order(number: int, total: int) -> Order:
+    return Order.model_validate_json(TEMPLATES[number % len(TEMPLATES)] % (number, total))
+
+
 class Topic:
     """Records of orders.upserts as the client library gives them, of a partner and of requests of its own."""
 
@@ -89,7 +106,6 @@ class Topic:
         self._partner = f"shop-{number}"
         self._first_request = (number + 1) * FIRST_NUMBER
         self._ends: dict[int, int] = defaultdict(lambda: FIRST_OFFSET)
-        self._templates = [order_template(random.Random(seed), products=2) for seed in range(16)]
 
     def batch(self, kind: Batches, number: int) -> list[Message]:
         if kind.same_offsets:
@@ -99,7 +115,7 @@ class Topic:
     def _message(self, kind: Batches, number: int, position: int) -> Message:
         order_number = FIRST_NUMBER + position + (0 if kind.same_orders else number * kind.orders)
         total = FIRST_NUMBER + (0 if kind.same_values else number)
-        order = Order.model_validate_json(self._templates[position % len(self._templates)] % (order_number, total))
+        order = an_order(order_number, total)
         key = order.order_id.encode()
         partition = partition_of(key, 12)
         offset = self._ends[partition]
@@ -171,3 +187,46 @@ def test_the_work_for_a_batch_does_not_grow(database: str) -> None:
     for number, (name, kind) in enumerate(BATCHES.items()):
         measured[name], explanations[name] = measured_batch(kind, Topic(number), database)
     check(BUDGET, measured, explanations)
+
+
+def test_the_memory_for_a_record_that_waits_does_not_grow(installation: Installation) -> None:
+    orders = [an_order(FIRST_NUMBER + number, total=FIRST_NUMBER) for number in range(500)]
+    request = UUID(int=1)
+    installation.produce(
+        [
+            {
+                "key": order.order_id,
+                "value": order.canonical(),
+                "headers": headers_of("shop-1", index, request, REPLY_TO, len(orders)),
+            }
+            for index, order in enumerate(orders)
+        ]
+    )
+    reader = HeaderReader()
+    tracemalloc.start()
+    try:
+        messages = installation.records(installation.settings.topics.upserts)
+        waiting = [identify(record_of(message), reader) for message in messages]
+        del messages
+        gc.collect()
+        size_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    check(MEMORY_BUDGET, {"of one request": {"memory_bytes_per_order": size_bytes / len(waiting)}})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="psycopg gives libpq's trace on Linux only")
+def test_statements_are_counted_by_themselves_and_round_trips_by_the_waits(database: str) -> None:
+    with TemporaryFile("w+b") as trace, psycopg.connect(database, autocommit=True) as connection:
+        wire = Wire(connection, trace)
+        connection.execute("SELECT 1")
+        connection.execute("SELECT %s", ["two"])
+        assert wire.read().trips == [["SELECT 1"], ["SELECT $1"]]
+        with connection.pipeline():
+            connection.execute("SELECT 3")
+            connection.execute("SELECT 4")
+        assert wire.read().trips == [["SELECT 3", "SELECT 4"]]
+        with connection.cursor().copy("COPY (SELECT 1) TO STDOUT") as copy:
+            assert list(copy) == [b"1\n"]
+        [[only]] = wire.read().trips
+        assert only.startswith("COPY")
