@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from tempfile import TemporaryFile
 from typing import IO
 from uuid import UUID
@@ -35,22 +36,23 @@ from order_upsert.contracts.record import HeaderWriter, RequestContext
 from order_upsert.contracts.result import Outcome, decode_result
 from support.events import REPLY_TO, TIME
 from support.installation import Installation, headers_of
-from support.work import Figures, Traffic, Wire, calls, check, record_bytes
+from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal_of
 
-# To and from Postgres for each batch: statements and round trips; for each order: bytes sent and received, without TCP.
+# To and from Postgres for each batch: statements and round trips; for each order: bytes sent and received, without TCP,
+# and what Postgres writes to its WAL.
 # Calls: of our own code (support/work.py), from the client library's message to the result record, for each order.
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
-a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            5                  1430                       600              351         1                      224
-100 new                            9            5                 585.7                       8.6            107.7         1                      5.2
-500 new                            9           10                 353.6                       1.8            104.6         1                      4.3
-500 new, of 500 requests           9           11                 530.5                       1.8            221.4       500                      224
-500 changed                       10           11                 353.6                        91            103.6         1                      4.3
-500 unchanged                      8            8                  33.6                      90.9             58.6         1                      4.3
-500 keyed                         11           12                 354.3                       2.3            111.6         1                      4.4
-500 keyed, asked again            10           10                  30.1                      99.8             54.5         1                      4.4
-500 read again                     8            8                  29.4                      99.2             41.5         1                      4.3
+a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
+1 new                              9            5                  1407                       600                  970              351         1                      224
+100 new                            9            5                 585.5                       8.6                556.1            107.7         1                      5.2
+500 new                            9           10                 353.6                       1.8                453.9            104.6         1                      4.3
+500 new, of 500 requests           9           11                 530.5                       1.8                687.7            221.4       500                      224
+500 changed                       10           11                 353.6                        91                548.1            103.6         1                      4.3
+500 unchanged                      8            8                  33.6                      90.9                  7.7             58.6         1                      4.3
+500 keyed                         11           12                 354.3                       2.3                456.4            111.6         1                      4.4
+500 keyed, asked again            10           10                  30.1                      99.8                  3.2             54.5         1                      4.4
+500 read again                     8            8                  29.4                      99.2                    3             41.5         1                      4.3
 """  # noqa: E501
 
 # What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.
@@ -147,15 +149,21 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
     wires: list[Wire] = []
     with TemporaryFile("w+b") as trace, closing(Database(url, 7, traced(trace, wires))) as database:
         with database.session() as session:
-            session.connection.execute("UPDATE consumer_partition SET next_offset = %s", [FIRST_OFFSET])
+            connection = session.connection
+            connection.execute("UPDATE consumer_partition SET next_offset = %s", [FIRST_OFFSET])
         applier, headers = Applier(database, lambda _: None), HeaderReader()
         for number in range(WARM_UP_BATCHES):
             consumed(applier, headers, topic.batch(kind, number))
-        messages = topic.batch(kind, WARM_UP_BATCHES)
-        wires[0].read()
-        with calls() as counted:
-            replies = consumed(applier, headers, messages)
-        traffic = wires[0].read()
+        for number in count(WARM_UP_BATCHES):
+            messages = topic.batch(kind, number)
+            wal_before = wal_of(connection)
+            wires[0].read()
+            with calls() as counted:
+                replies = consumed(applier, headers, messages)
+            traffic = wires[0].read()
+            wal = wal_of(connection) - wal_before
+            if not wal["full_pages"]:
+                break  # else there was a checkpoint, and the first change of each page after one takes the whole page
     results = [decode_result(reply.value) for reply in replies]
     assert sum(len(result.outcomes[kind.outcome]) for result in results) == kind.orders, "the batch is not what it says"
     figures: dict[str, float] = {
@@ -163,6 +171,7 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
         "round_trips": len(traffic.trips),
         "sent_bytes_per_order": traffic.sent_bytes / kind.orders,
         "received_bytes_per_order": traffic.received_bytes / kind.orders,
+        "wal_bytes_per_order": wal["bytes"] / kind.orders,
         "calls_per_order": counted.count / kind.orders,
         "messages": len(replies),
         "message_bytes_per_order": sum(record_bytes(r.key, r.value, r.headers) for r in replies) / kind.orders,
@@ -184,6 +193,9 @@ def traced(trace: IO[bytes], wires: list[Wire]) -> Callable[[Connection, int], S
 def test_the_work_for_a_batch_does_not_grow(database: str) -> None:
     measured: Figures = {}
     explanations = {}
+    with psycopg.connect(database, autocommit=True) as connection:  # a vacuum in between would change the WAL
+        for table in ("orders", "consumer_partition", "request_key"):
+            connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)".encode())
     for number, (name, kind) in enumerate(BATCHES.items()):
         measured[name], explanations[name] = measured_batch(kind, Topic(number), database)
     check(BUDGET, measured, explanations)
