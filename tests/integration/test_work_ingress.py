@@ -106,10 +106,11 @@ class StandInConsumer:
     def answer(self, orders: int) -> list[Message]:
         """What it read."""
         messages = self._consumer.consume(orders, TIMEOUT_S)
-        contexts = [read_headers(record_of(message).headers) for message in messages]
-        assert contexts[0].reply_to is not None
-        outcomes = encode_outcomes(outcomes_of((context.index, Outcome.INSERTED) for context in contexts))
-        self._producer.send([result_record(Reply(contexts[0].request_id, contexts[0].reply_to, outcomes))])
+        read = [read_headers(record_of(message).headers) for message in messages]
+        context, _ = read[0]
+        assert context.reply_to is not None
+        outcomes = encode_outcomes(outcomes_of((index, Outcome.INSERTED) for _, index in read))
+        self._producer.send([result_record(Reply(context.request_id, context.reply_to, outcomes))])
         return messages
 
 

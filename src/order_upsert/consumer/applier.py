@@ -1,7 +1,7 @@
 """A batch into Postgres, in one transaction, whatever it holds (design 6)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
 
@@ -13,6 +13,7 @@ from order_upsert.consumer.record import Batch, Decoded, Rejected, runs
 from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
 from order_upsert.consumer.store import JSON_ROWS_MAX, Pending
+from order_upsert.consumer.transaction import pipelined_transaction
 from order_upsert.contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
@@ -58,18 +59,18 @@ class Applier:
     def _in_one_transaction(self, batch: Batch) -> list[Reply]:
         with self._database.session() as session:
             session.ledger.ensure_days(batch.days)
-            # A pipeline has no COPY; where there are few rows, nothing needs one, and two round trips do it all.
-            pipeline = session.connection.pipeline() if len(batch.records) <= JSON_ROWS_MAX else nullcontext()
-            with session.ledger.noticing_dropped_days(), pipeline, session.connection.transaction():
-                return self._apply(session, batch)
+            with session.ledger.noticing_dropped_days(), pipelined_transaction(session.connection) as pipeline:
+                return self._apply(session, batch, pipeline)
 
-    def _apply(self, session: Session, batch: Batch) -> list[Reply]:
+    def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> list[Reply]:
         locked = session.store.lock_fence(batch.starts)
         keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
         found = session.store.read_rows(keys)  # behind the lock, so as they stay
         rejected_keys = {item.key for item in batch.records if isinstance(item, Rejected) and item.key is not None}
         letters = session.open_letters.read(keys | rejected_keys)
         copies = _read_copies(session, batch)
+        if len(batch.records) > JSON_ROWS_MAX:
+            pipeline.close()  # it has no COPY; few rows need none, and two round trips do it all
         fence = locked()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
         if behind:
