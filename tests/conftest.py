@@ -25,7 +25,7 @@ GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
 for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:
     del os.environ[_variable]  # a developer's own settings are not what is tested
 
-# The same examples in every run, however busy the machine: what a change broke is red, and nothing else. New examples are
+# The same examples in every run, however busy the machine: what a change broke is red, and nothing else. New ones are
 # looked for by `pytest --hypothesis-profile=explore`.
 for _profile, _repeatable, _examples in (("repeatable", True, 100), ("explore", False, 2000)):
     settings.register_profile(

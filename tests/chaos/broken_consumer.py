@@ -66,10 +66,10 @@ def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[
     locked, apply = store.Store.lock_fence, applier.Applier._apply
     starts: dict[int, int] = {}
 
-    def remembering(self: Any, session: Any, batch: Any) -> Any:
+    def remembering(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
         starts.clear()
         starts.update(batch.starts)
-        return apply(self, session, batch)
+        return apply(self, session, batch, pipeline)
 
     put(applier.Applier, "_apply", remembering)
     put(store.Store, "lock_fence", lambda self, partitions: partial(_changed, change, locked(self, partitions), starts))
@@ -103,8 +103,8 @@ def reply_before_commit() -> None:
         init(self, settings)
         producers.append(self)
 
-    def replying(self: Any, session: Any, batch: Any) -> Any:
-        replies = apply(self, session, batch)
+    def replying(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
+        replies = apply(self, session, batch, pipeline)
         producers[0].send(map(result_record, replies))
         return replies
 

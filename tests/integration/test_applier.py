@@ -159,7 +159,7 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
         assert go_on.wait(10)
 
     slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
-    bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, "stage", "error", "reason")
+    bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, 0, "stage", "error", "reason")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(Applier(slow, bury_slowly).apply, Batch([*events, bad], batch(events).starts))
         assert in_transaction.wait(10)
@@ -303,7 +303,7 @@ def test_a_letter_is_remembered_until_something_newer_stands_there(
     sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
     first = event(0, "fine"), event(1, "refused"), event(0, "refused", "new"), event(2, "refused")
     for index, item in enumerate(first):
-        item.context.index = index
+        item.index = index
         applier.apply(batch([item]))
     assert len(buried) == 3
     remembered = "SELECT order_id, event_offset FROM order_letter ORDER BY 1"
@@ -354,7 +354,7 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
     slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
     mine, other = event(0, "mine", "a", digest=A), event(0, "other", "b", digest=B, reply_to=REPLY_TO)
     assert mine.record.partition != other.record.partition
-    bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, "stage", "error", "reason")
+    bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, 0, "stage", "error", "reason")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(Applier(slow, bury_slowly).apply, Batch([mine, bad], batch([mine]).starts))
         assert in_transaction.wait(10)

@@ -64,14 +64,14 @@ def read_event(record: Record) -> Json:
     """Of what is refused only the class counts: a text may become better."""
     decoded = decode(record)
     if not isinstance(decoded, Event):
-        return {"stage": decoded.stage, "error": decoded.error, "headers": _context(decoded.context)}
+        return {"stage": decoded.stage, "error": decoded.error, "headers": _context(decoded.context, decoded.index)}
     return {
-        "canonical": decoded.order.canonical().decode(),
+        "canonical": decoded.canonical.decode(),
         "content_hash": decoded.content_hash.hex(),
         "offset": decoded.offset,
         "time": decoded.time.isoformat(),
         "is_foreign": decoded.is_foreign,
-        "headers": _context(decoded.context),
+        "headers": _context(decoded.context, decoded.index),
     }
 
 
@@ -95,9 +95,9 @@ def read_letter_or_note(record: Record) -> Json:
     if letter is None:
         return {"settles": [offset for offset in range(record.offset) if _settles(record, offset)]}
     try:
-        context: EventContext | None = read_headers(record.headers)
+        said: Json | None = _context(*read_headers(record.headers))
     except RecordError:
-        context = None
+        said = None
     return {
         "event": [letter.partition, letter.offset],
         "stage": letter.stage,
@@ -105,7 +105,7 @@ def read_letter_or_note(record: Record) -> Json:
         "reason": letter.reason,
         "partner": letter.partner_id,
         "order": letter.order_id,
-        "headers": _context(context),
+        "headers": said,
     }
 
 
@@ -116,13 +116,13 @@ def _settles(note: Record, offset: int) -> bool:
     return len(box) == 0
 
 
-def _context(context: EventContext | None) -> Json | None:
+def _context(context: EventContext | None, index: int) -> Json | None:
     if context is None:
         return None
     reply_to, origin = context.reply_to, context.origin
     return {
         "request_id": str(context.request_id),
-        "index": context.index,
+        "index": index,
         "partner": context.partner_id,
         "time": None if context.time is None else context.time.isoformat(),
         "size": context.size,

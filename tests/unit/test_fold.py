@@ -1,5 +1,6 @@
 """What each event does: examples, and properties over random histories."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_partners_do_not_share_keys() -> None:
 def test_an_event_in_the_wrong_partition_is_rejected_with_and_without_a_row() -> None:
     right = event(1)
     wrong_record = Record((right.record.partition + 1) % 12, 9, 0, right.record.key, b"", ())
-    wrong = Event(wrong_record, right.context, right.order, right.content_hash)
+    wrong = replace(right, record=wrong_record)
     for rows in ({}, states(fold([right], {}))):
         folded = fold([wrong], rows)
         assert outcomes(folded) == [Outcome.INVALID]
@@ -67,7 +68,7 @@ def test_an_event_in_the_wrong_partition_is_rejected_with_and_without_a_row() ->
 
 
 def test_a_rejected_record_without_a_request_has_no_outcome() -> None:
-    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, "HEADER_CONVERTER", "RecordError", "none")
+    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, 0, "HEADER_CONVERTER", "RecordError", "none")
     folded = fold([rejected], {})
     assert folded.rejected == [rejected]
     assert folded.outcomes == []

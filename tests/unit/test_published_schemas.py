@@ -90,7 +90,7 @@ def test_the_examples_of_the_document_are_what_it_describes() -> None:
 
 def test_letters_and_notes_have_the_headers_that_are_published() -> None:
     record = Record(3, 7, 0, b"k", b"v", [("foreign", b"\xff")])
-    sent = dead_letter(Rejected(record, None, "HEADER_CONVERTER", "RecordError", "why"), Topics())
+    sent = dead_letter(Rejected(record, None, 0, "HEADER_CONVERTER", "RecordError", "why"), Topics())
     headers = readable([(name, value) for name, value in sent.headers if name != "foreign"])
     VALIDATORS["dead-letter-headers"].validate(headers)
     assert headers.keys() == schemas()["dead-letter-headers"]["properties"].keys()

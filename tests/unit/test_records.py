@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts.partitioner import _murmur2
+from order_upsert.contracts.partitioner import LANES_MIN, _murmur2, partition_of, partitions_of
 from order_upsert.contracts.partner import (
     TOKENS_PER_PARTNER_MAX,
     Partner,
@@ -75,8 +75,8 @@ def test_what_is_written_is_read(
     except OverflowError:
         return
     context = RequestContext(request_id, partner_id, time, size, invalid, reply_to)
-    read = read_headers(HeaderWriter(context).headers(index))  # type: ignore[arg-type]
-    assert (read.request_id, read.index, read.partner_id) == (request_id, index, partner_id)
+    read, read_index = read_headers(HeaderWriter(context).headers(index))  # type: ignore[arg-type]
+    assert (read.request_id, read_index, read.partner_id) == (request_id, index, partner_id)
     assert read.time == time.astimezone(UTC)
     assert (read.size, read.invalid, read.reply_to) == (size, invalid, reply_to)
 
@@ -103,7 +103,7 @@ def test_a_header_that_is_wrong_is_named(name: str, value: bytes | None) -> None
 def test_optional_headers_may_be_missing() -> None:
     headers = HeaderWriter(RequestContext(ID, "acme", NOW, 3, 1)).headers(0)
     optional = ("ce_time", "ce_requestsize", "ce_requestinvalid", "kafka_correlationId", "content-type")
-    read = read_headers([(name, value) for name, value in headers if name not in optional])  # type: ignore[misc]
+    read, _ = read_headers([(name, value) for name, value in headers if name not in optional])  # type: ignore[misc]
     assert (read.time, read.size, read.invalid, read.reply_to) == (None, None, None, None)
     with pytest.raises(RecordError, match="ce_specversion is missing"):
         read_headers(None)
@@ -159,6 +159,13 @@ def test_what_is_no_result_is_refused(value: bytes | None) -> None:
 )  # fmt: skip
 def test_murmur2_is_that_of_javas_client(key: str, hashed: int) -> None:
     assert _murmur2(key.encode()) == hashed % 2**32
+
+
+@given(st.sets(st.binary(max_size=17)), st.integers(0, 17), st.integers(1, 100))
+def test_keys_hashed_at_once_are_where_they_are_one_by_one(keys: set[bytes], size: int, partitions: int) -> None:
+    alike = {bytes([number]) * size for number in range(4 * LANES_MIN)} | {b"\xff" * size}
+    every = keys | alike
+    assert partitions_of(every, partitions) == {key: partition_of(key, partitions) for key in every}
 
 
 def a_token(seed: str = "aB3") -> str:

@@ -32,7 +32,7 @@ NEW_ID = UUID(int=99)
 
 
 def refused(item: Event) -> Rejected:
-    return Rejected(item.record, item.context, "TASK_PUT", "RefusedByPostgres", "23514")
+    return item.rejected("TASK_PUT", "RefusedByPostgres", "23514")
 
 
 def as_record(outgoing: Outgoing, partition: int, offset: int, time: datetime = TIME) -> Record:
@@ -160,9 +160,9 @@ def test_a_redriven_event_is_a_request_of_its_own_and_names_its_origin() -> None
     item = event(7, "B", reply_to=REPLY_TO, request=5, index=3)
     sent = redriven(letter_of(refused(item)), TOPICS, lambda: NEW_ID)
     assert (sent.topic, sent.key, sent.value) == ("orders.upserts", item.record.key, item.record.value)
-    context = read_headers(sent.headers)
+    context, index = read_headers(sent.headers)
     assert context.origin == Origin(item.record.partition, 7, TIME)
-    assert (context.request_id, context.index, context.size, context.invalid) == (NEW_ID, 0, 1, 0)
+    assert (context.request_id, index, context.size, context.invalid) == (NEW_ID, 0, 1, 0)
     assert context.reply_to is None
     assert (context.partner_id, context.time) == (item.context.partner_id, item.context.time)
     assert not [name for name, _ in sent.headers if name.startswith("__connect")]

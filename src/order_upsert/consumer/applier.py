@@ -1,19 +1,20 @@
 """A batch into Postgres, in one transaction, whatever it holds (design 6)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
-from datetime import date, timedelta
+from contextlib import ExitStack
+from datetime import timedelta
 from itertools import chain
 
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
 from order_upsert.consumer.ledger import StoredPart, request_parts
-from order_upsert.consumer.record import Batch, Decoded, Rejected
+from order_upsert.consumer.record import Batch, Decoded, Rejected, runs
 from order_upsert.consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
 from order_upsert.consumer.results import Reply, conflict_replies, first_replies, stored_replies
 from order_upsert.consumer.store import JSON_ROWS_MAX, Pending
-from order_upsert.contracts.result import decode_outcomes
+from order_upsert.consumer.transaction import pipelined_transaction
+from order_upsert.contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
 """How far apart the copies of a record can be that a producer sent again. With a key it may be later."""
@@ -57,20 +58,19 @@ class Applier:
 
     def _in_one_transaction(self, batch: Batch) -> list[Reply]:
         with self._database.session() as session:
-            days = {decoded.record.day for decoded in batch.records}
-            session.ledger.ensure_days([date.fromordinal(day) for day in days])
-            # A pipeline has no COPY; where there are few rows, nothing needs one, and two round trips do it all.
-            pipeline = session.connection.pipeline() if len(batch.records) <= JSON_ROWS_MAX else nullcontext()
-            with session.ledger.noticing_dropped_days(), pipeline, session.connection.transaction():
-                return self._apply(session, batch)
+            session.ledger.ensure_days(batch.days)
+            with session.ledger.noticing_dropped_days(), pipelined_transaction(session.connection) as pipeline:
+                return self._apply(session, batch, pipeline)
 
-    def _apply(self, session: Session, batch: Batch) -> list[Reply]:
+    def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> list[Reply]:
         locked = session.store.lock_fence(batch.starts)
         keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
         found = session.store.read_rows(keys)  # behind the lock, so as they stay
         rejected_keys = {item.key for item in batch.records if isinstance(item, Rejected) and item.key is not None}
         letters = session.open_letters.read(keys | rejected_keys)
         copies = _read_copies(session, batch)
+        if len(batch.records) > JSON_ROWS_MAX:
+            pipeline.close()  # it has no COPY; few rows need none, and two round trips do it all
         fence = locked()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
         if behind:
@@ -111,18 +111,17 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
 
 def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What was applied of the requests without a key, in the days in which a producer may have sent a copy."""
-    requests = {item.context.request for item in batch.records if item.context and item.context.digest is None}
-    first_day = date.fromordinal(min(decoded.record.day for decoded in batch.records))
-    return session.ledger.read(requests, first_day - COPIES_WITHIN)
+    contexts = (run.context for run in runs(batch.records))
+    requests = {context.request for context in contexts if context is not None and context.digest is None}
+    return session.ledger.read(requests, min(batch.days) - COPIES_WITHIN)
 
 
 def _sorted(session: Session, new: list[Decoded], lost: Lost, copies: list[StoredPart]) -> Sorted:
     """Which events are to be applied."""
-    owners = session.keys.claim(digests(decoded for decoded in new if not lost.includes(decoded)))
+    owners = session.keys.claim(digests(lost.without(new)))
     applied: dict[Identity, set[int]] = {}
     for part in chain(copies, session.ledger.read(owners.keys())()):
-        indexes = chain.from_iterable(decode_outcomes(part.outcomes_json).values())
-        applied.setdefault((part.request, part.digest), set()).update(indexes)
+        applied.setdefault((part.request, part.digest), set()).update(indexes_of(part.outcomes_json))
     return sort(new, owners, applied)
 
 
@@ -134,18 +133,18 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
         context = decoded.context
         # A key that nobody has was forgotten with its day of the ledger: then nothing is known about it any more.
         if context and context.digest and owners.get(context.request, context.digest) != context.digest:
-            conflicts.append(conflict(decoded, context))
+            conflicts.append(conflict(decoded))
         else:
             applied.append(decoded)
     return conflict_replies(conflicts) + _stored(session, applied, repeated=False)
 
 
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
-    asked = {decoded.context.request for decoded in events if decoded.context and decoded.context.reply_to}
+    asked = {run.context.request for run in runs(events) if run.context is not None and run.context.reply_to}
     return stored_replies(events, session.ledger.read(asked)(), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:
     if isinstance(decoded, Rejected):
         raise ConsumerStoppedError(f"Postgres refuses the bookkeeping of a record that is not even applied: {error}")
-    return Rejected(decoded.record, decoded.context, "TASK_PUT", "RefusedByPostgres", str(error))
+    return Rejected(decoded.record, decoded.context, decoded.index, "TASK_PUT", "RefusedByPostgres", str(error))

@@ -59,6 +59,7 @@ def _add(lost: Lost, letter: Record) -> None:
     if (f"{PREFIX}exception.class.name", CONFLICT.encode()) not in letter.headers:
         return
     try:
-        lost.add(read_headers(letter.headers), letter.time)
+        context, _ = read_headers(letter.headers)
+        lost.add(context, letter.time)
     except RecordError as error:
         _log.warning("a dead letter cannot be read: %s", error)

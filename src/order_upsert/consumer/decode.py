@@ -4,15 +4,16 @@ In two steps, because the second is the dear one: `identify` reads the headers, 
 the second for every event whose value is not the very one that stands in the table.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
-
-from pydantic import ValidationError
 
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.record import Event, Record, Rejected, Unread, place_of
+from order_upsert.consumer.row_text import canonical_columns, columns_of
 from order_upsert.contracts import limits
+from order_upsert.contracts.canonical import ORDER_ID_FIELD
 from order_upsert.contracts.order import Order, invalid_reason
-from order_upsert.contracts.record import EventContext, RecordError
+from order_upsert.contracts.record import RecordError
 from order_upsert.contracts.strict_json import Violation, parse
 
 CONTENT_HASH_BYTES = 16
@@ -28,57 +29,44 @@ def decode(record: Record) -> Event | Rejected:
 def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
     """Whose event it is, or why it is none. Raises nothing."""
     try:
-        context = headers.read(record.headers)
-        _require_older_origin(record, context)
+        context, index = headers.read(record.headers)
+        # Else an event could claim a place after events that are still to come, and make all of them stale.
+        if (offset := place_of(record, context)) > record.offset:
+            raise RecordError("the headers say that this event was redriven from a place behind its own")
     except RecordError as error:
-        return Rejected(record, None, "HEADER_CONVERTER", type(error).__name__, str(error))
+        return Rejected(record, None, 0, "HEADER_CONVERTER", type(error).__name__, str(error))
     try:
         order_id, value = _key_and_value(record)
     except RecordError as error:
-        return Rejected(record, context, "VALUE_CONVERTER", type(error).__name__, str(error))
-    return Unread(record, context, (context.partner_id, order_id), value, _hash(value))
+        return Rejected(record, context, index, "VALUE_CONVERTER", type(error).__name__, str(error))
+    return Unread(record, context, index, (context.partner_id, order_id), offset, value, _hash(value))
 
 
 def read_order(unread: Unread) -> Event | Rejected:
     """The event with its order, or why it has none. Raises nothing."""
-    record, context = unread.record, unread.context
+    columns = canonical_columns(unread.value)
+    if columns is not None and columns[ORDER_ID_FIELD] == unread.key[1]:
+        return _event(unread, unread.value, unread.value_hash, columns)
     try:
-        order = _canonical(unread.value)
-        hash_of_value = unread.value_hash
-        if order is None:
-            order = parse(Order, unread.value)
-            hash_of_value = content_hash(order)
+        order = parse(Order, unread.value)
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
     except (RecordError, Violation) as error:
-        return Rejected(record, context, "VALUE_CONVERTER", type(error).__name__, str(error))
+        return unread.rejected("VALUE_CONVERTER", type(error).__name__, str(error))
     reason = invalid_reason(order)
     if reason is not None:
-        return Rejected(record, context, "TRANSFORMATION", "InvalidOrder", reason)
-    return Event(record, context, order, hash_of_value)
+        return unread.rejected("TRANSFORMATION", "InvalidOrder", reason)
+    canonical = order.canonical()
+    return _event(unread, canonical, _hash(canonical), columns_of(order))
 
 
-def _canonical(value: bytes) -> Order | None:
-    """The order whose canonical JSON this is, as our ingress writes it; None for any other text.
-
-    What `parse` looks for besides the model cannot stand in canonical JSON, except a NUL.
-    """
-    try:
-        order = Order.model_validate_json(value)
-    except ValidationError:
-        return None
-    return order if order.canonical() == value and b"\\u0000" not in value else None
+def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, columns: Sequence[str]) -> Event:
+    return Event(unread.record, unread.context, unread.index, unread.key, unread.offset, canonical, hash_of_it, columns)
 
 
 def content_hash(order: Order) -> bytes:
     """Two orders have the same hash when they are the same value: it is taken over the canonical JSON."""
     return _hash(order.canonical())
-
-
-def _require_older_origin(record: Record, context: EventContext) -> None:
-    """Else an event could claim a place after events that are still to come, and make all of them stale."""
-    if place_of(record, context) > record.offset:
-        raise RecordError("the headers say that this event was redriven from a place behind its own")
 
 
 def _hash(canonical: bytes) -> bytes:

@@ -4,12 +4,12 @@ This is the rule of the whole system: an event's outcome depends on the event an
 on nothing else. So a replay decides the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from order_upsert.consumer.decode import read_order
 from order_upsert.consumer.record import Decoded, Event, Key, Rejected, Unread
-from order_upsert.contracts.partitioner import partition_of
+from order_upsert.contracts.partitioner import partition_of, partitions_of
 from order_upsert.contracts.result import Outcome
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
@@ -38,7 +38,7 @@ class Folded:
     letters: dict[Key, int | None] = field(default_factory=dict)
 
 
-def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState], letters: Mapping[Key, int] | None = None) -> Folded:
+def fold(records: Sequence[Decoded], rows: Mapping[Key, RowState], letters: Mapping[Key, int] | None = None) -> Folded:
     """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist.
 
     `letters`: the offset of the newest dead letter of a key, where it is newer than the row. An event with the row's
@@ -48,10 +48,11 @@ def fold(records: Iterable[Decoded], rows: Mapping[Key, RowState], letters: Mapp
     folded = Folded()
     states = dict(rows)
     letters = letters or {}
+    homes = _homes(records, rows)
     for decoded in records:
         row = None if isinstance(decoded, Rejected) else states.get(decoded.key)
         letter = _letter(decoded.key, folded.letters, letters) if letters or folded.letters else None
-        checked = _checked(decoded, row, letter)
+        checked = _checked(decoded, row, letter, homes)
         if isinstance(checked, Rejected):
             folded.rejected.append(checked)
             _note_letter(folded.letters, checked, letters, states)
@@ -86,14 +87,20 @@ def _note_letter(
         noted[key] = rejected.offset
 
 
-def _checked(decoded: Decoded, row: RowState | None, letter: int | None) -> Decoded:
+def _homes(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> dict[bytes, int]:
+    """The partition of each Kafka key that has no row: where there is a row, `_unless_misplaced` asks that."""
+    new = (item for item in records if not isinstance(item, Rejected) and item.key not in rows)
+    return partitions_of({item.record.key or b"" for item in new}, UPSERT_PARTITIONS)
+
+
+def _checked(decoded: Decoded, row: RowState | None, letter: int | None, homes: Mapping[bytes, int]) -> Decoded:
     """Held to everything that makes a record an event. Only the row's own value, in its partition, may stay unread."""
     if isinstance(decoded, Unread):
         is_the_rows = row and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition
         if is_the_rows and letter is None:
             return decoded
         decoded = read_order(decoded)
-    return _unless_misplaced(decoded, row) if isinstance(decoded, Event) else decoded
+    return _unless_misplaced(decoded, row, homes) if isinstance(decoded, Event) else decoded
 
 
 def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
@@ -106,16 +113,16 @@ def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     return Outcome.UPDATED
 
 
-def _unless_misplaced(event: Event, row: RowState | None) -> Decoded:
+def _unless_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, int]) -> Decoded:
     """Offsets of two partitions cannot be compared: a writer with another partitioner would break the order (P4).
 
     Where there is a row, its events passed this check, so that the key need not be hashed again.
     """
-    home = row.partition if row else partition_of(event.record.key or b"", UPSERT_PARTITIONS)
+    home = row.partition if row else homes[event.record.key or b""]
     if event.record.partition == home:
         return event
     reason = (
         f"this key belongs into partition {home}, not {event.record.partition}: "
         "write with the partitioner murmur2_random (the default of Java's producer)"
     )
-    return Rejected(event.record, event.context, "TRANSFORMATION", "MisplacedKey", reason)
+    return event.rejected("TRANSFORMATION", "MisplacedKey", reason)

@@ -7,7 +7,7 @@ from typing import Any
 
 from order_upsert.consumer.decode import decode
 from order_upsert.consumer.fold import RowState, fold
-from order_upsert.consumer.record import Decoded, Event, Key, Record, Rejected
+from order_upsert.consumer.record import Decoded, Event, Key, Record
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.result import Outcome
 
@@ -63,7 +63,7 @@ class History:
         decoded = decode(record)
         why = self._refused.get((record.partition, record.offset))
         if isinstance(decoded, Event) and why is not None:
-            decoded = Rejected(record, decoded.context, "TASK_PUT", "DeadLetter", why)
+            decoded = decoded.rejected("TASK_PUT", "DeadLetter", why)
         folded = fold([decoded], self._states, self._letters)
         for key, letter in folded.letters.items():
             if letter is None:

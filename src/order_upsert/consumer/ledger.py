@@ -46,13 +46,18 @@ class StoredPart:
 def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPart]:
     """The outcomes of a batch, request by request. A request is known by its id and its partner."""
     grouped: dict[Request, list[tuple[Decoded, Outcome]]] = {}
+    last, items = None, list[tuple[Decoded, Outcome]]()
     for decoded, outcome in outcomes:
-        assert decoded.context is not None  # the fold gives outcomes for such records only
-        grouped.setdefault(decoded.context.request, []).append((decoded, outcome))
+        context = decoded.context
+        assert context is not None  # the fold gives outcomes for such records only
+        if context is not last:  # the events of a request come together, and share it
+            last = context
+            items = grouped.setdefault(context.request, [])
+        items.append((decoded, outcome))
     parts = []
     for items in grouped.values():
         first, _ = items[0]
-        indexes = ((decoded.context.index, outcome) for decoded, outcome in items if decoded.context)
+        indexes = ((decoded.index, outcome) for decoded, outcome in items)
         parts.append(
             RequestPart(
                 first.context,  # type: ignore[arg-type]

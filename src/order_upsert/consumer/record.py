@@ -4,7 +4,7 @@ What is made for every record is a dataclass that is not frozen: a frozen one ta
 changes one all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -33,11 +33,6 @@ class Record:
     def time(self) -> datetime:
         return datetime.fromtimestamp(self.time_ms / 1000, UTC)
 
-    @property
-    def day(self) -> int:
-        """The date of its time in UTC, as a proleptic Gregorian ordinal (`date.fromordinal`)."""
-        return _FIRST_DAY + self.time_ms // _DAY_MS
-
 
 class _Placed:
     """What is read and what is not read yet alike know of their place."""
@@ -45,11 +40,7 @@ class _Placed:
     __slots__ = ()
     record: Record
     context: EventContext
-
-    @property
-    def offset(self) -> int:
-        """Its place among the events of its key: for one that was redriven, the place that it had at first."""
-        return place_of(self.record, self.context)
+    index: int
 
     @property
     def time(self) -> datetime:
@@ -63,44 +54,58 @@ class _Placed:
         origin = self.context.origin
         return origin is not None and origin.partition != self.record.partition
 
+    def rejected(self, stage: str, error: str, reason: str) -> "Rejected":
+        return Rejected(self.record, self.context, self.index, stage, error, reason)
+
 
 @dataclass(slots=True)
 class Unread(_Placed):
     """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
 
     Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
+    `index` is that of the item in its request; `offset`, its place among the events of its key: see `place_of`.
     """
 
     record: Record
     context: EventContext
+    index: int
     key: Key
+    offset: int
     value: bytes
     value_hash: bytes
 
 
 @dataclass(slots=True)
 class Event(_Placed):
-    """A record that can be applied. `content_hash` is 16 bytes over the canonical order."""
+    """A record that can be applied. `canonical` is the JSON of its order, `content_hash` 16 bytes over it.
+
+    `columns` are the texts of the order's fields, as COPY wants them: most orders need not become objects.
+    """
 
     record: Record
     context: EventContext
-    order: Order
+    index: int
+    key: Key
+    offset: int
+    canonical: bytes
     content_hash: bytes
+    columns: Sequence[str]
 
     @property
-    def key(self) -> Key:
-        return self.context.partner_id, self.order.order_id
+    def order(self) -> Order:
+        return Order.model_validate_json(self.canonical)
 
 
 @dataclass(slots=True)
 class Rejected:
     """A record that cannot be applied: it goes to the dead-letter topic. `stage` and `error` are Kafka Connect's terms.
 
-    With a context it belongs to a request, and counts as invalid there.
+    With a context it belongs to a request, and counts as invalid there; without one, its index says nothing.
     """
 
     record: Record
     context: EventContext | None
+    index: int
     stage: str
     error: str
     reason: str
@@ -138,6 +143,27 @@ def place_of(record: Record, context: EventContext | None) -> int:
 Decoded = Event | Unread | Rejected
 
 
+@dataclass(slots=True)
+class Run:
+    """Records that came one after the other, of one request (or of none) and one partition."""
+
+    context: EventContext | None
+    partition: int
+    records: list[Decoded]
+
+
+def runs(records: Iterable[Decoded]) -> list[Run]:
+    """The records in their order. The events of a request come together, so what can be said of all is said once."""
+    found: list[Run] = []
+    context, partition, of_run = None, -1, list[Decoded]()
+    for decoded in records:
+        if decoded.context is not context or decoded.record.partition != partition:
+            context, partition, of_run = decoded.context, decoded.record.partition, []
+            found.append(Run(context, partition, of_run))
+        of_run.append(decoded)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records in the order in which they came: in each partition by offset.
@@ -153,6 +179,12 @@ class Batch:
     def ends(self) -> dict[int, int]:
         """For each partition, the offset after its last record."""
         return {decoded.record.partition: decoded.record.offset + 1 for decoded in self.records}
+
+    @property
+    def days(self) -> list[date]:
+        """Those, in UTC, on which its records were appended."""
+        days = {decoded.record.time_ms // _DAY_MS for decoded in self.records}
+        return [date.fromordinal(_FIRST_DAY + day) for day in days]
 
     def halves(self) -> tuple["Batch", "Batch"]:
         middle = len(self.records) // 2

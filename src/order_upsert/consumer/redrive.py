@@ -45,7 +45,7 @@ def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID])
 
 def _origin(letter: Letter) -> Origin:
     try:
-        known = read_headers(letter.record.headers).origin
+        known = read_headers(letter.record.headers)[0].origin
     except RecordError:  # it comes back as a letter
         known = None
     time = datetime.fromtimestamp(letter.record.time_ms / 1000, UTC)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from order_upsert.consumer.record import Decoded, Rejected
+from order_upsert.consumer.record import Decoded, Rejected, runs
 from order_upsert.contracts.record import EventContext, Request
 
 CONFLICT = "IdempotencyConflict"
@@ -34,9 +34,13 @@ class Lost:
         if context.digest is not None:
             self.times.setdefault((context.request, context.digest), []).append(time)
 
-    def includes(self, decoded: Decoded) -> bool:
+    def without(self, records: Iterable[Decoded]) -> Iterable[Decoded]:
+        """Those that may own their key."""
+        return (decoded for decoded in records if not self._includes(decoded)) if self.times else records
+
+    def _includes(self, decoded: Decoded) -> bool:
         context = decoded.context
-        if not self.times or context is None or context.digest is None:
+        if context is None or context.digest is None:
             return False
         times = self.times.get((context.request, context.digest), ())
         return any(abs(time - decoded.record.time) < self.kept for time in times)
@@ -54,9 +58,9 @@ class Sorted:
 def digests(records: Iterable[Decoded]) -> dict[Request, tuple[str, datetime]]:
     """For each request with a key, what would own it if nobody does: the first digest, and the time of its event."""
     found: dict[Request, tuple[str, datetime]] = {}
-    for decoded in records:
-        if decoded.context is not None and decoded.context.digest is not None:
-            found.setdefault(decoded.context.request, (decoded.context.digest, decoded.record.time))
+    for run in runs(records):
+        if run.context is not None and run.context.digest is not None:
+            found.setdefault(run.context.request, (run.context.digest, run.records[0].record.time))
     return found
 
 
@@ -64,20 +68,21 @@ def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Map
     """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
     found = Sorted()
     seen = {identity: set(indexes) for identity, indexes in applied.items()}
-    for decoded in records:
-        context = decoded.context
-        if context is None:
-            found.fresh.append(decoded)
-        elif context.digest is not None and owners.get(context.request) != context.digest:
-            found.conflicts.append(conflict(decoded, context))
-        elif context.index in seen.setdefault((context.request, context.digest), set()):
-            found.repeats.append(decoded)
-        else:
-            seen[context.request, context.digest].add(context.index)
-            found.fresh.append(decoded)
+    for run in runs(records):
+        if run.context is None:
+            found.fresh += run.records
+            continue
+        request, digest = run.context.request, run.context.digest
+        if digest is not None and owners.get(request) != digest:
+            found.conflicts += map(conflict, run.records)
+            continue
+        indexes = seen.setdefault((request, digest), set())
+        for decoded in run.records:
+            (found.repeats if decoded.index in indexes else found.fresh).append(decoded)
+            indexes.add(decoded.index)
     return found
 
 
-def conflict(decoded: Decoded, context: EventContext) -> Rejected:
+def conflict(decoded: Decoded) -> Rejected:
     reason = "the Idempotency-Key of this request belongs to a request with another body"
-    return Rejected(decoded.record, context, "TRANSFORMATION", CONFLICT, reason)
+    return Rejected(decoded.record, decoded.context, decoded.index, "TRANSFORMATION", CONFLICT, reason)

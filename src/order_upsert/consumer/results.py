@@ -56,7 +56,7 @@ def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:
     for rejected in conflicts:
         context = rejected.context
         if context is not None and context.reply_to is not None:
-            grouped.setdefault((context.request_id, context.digest, context.reply_to), []).append(context.index)
+            grouped.setdefault((context.request_id, context.digest, context.reply_to), []).append(rejected.index)
     return [
         Reply(
             request_id,

@@ -4,39 +4,44 @@ psycopg can format rows too, value by value; that takes more than twice as long 
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from pydantic import TypeAdapter
 
 from order_upsert.consumer.record import Event
-from order_upsert.contracts.order import Product
+from order_upsert.contracts.canonical import FIELDS, canonical_texts
+from order_upsert.contracts.order import Order, Product
 
-COLUMNS = (
-    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
-    "total_amount", "discount", "total_qty", "content_hash", "event_partition", "event_offset", "event_time",
-)  # fmt: skip
+KEY_COLUMNS = ("partner_id", "order_id")
+COLUMNS = (*FIELDS, "partner_id", "content_hash", "event_partition", "event_offset", "event_time")
+"""In the order of `copy_line`."""
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NULL = "\\N"
 _PRODUCTS = TypeAdapter(list[Product])
 
 
+def canonical_columns(value: bytes) -> Sequence[str] | None:
+    """What `columns_of` gives for the order whose canonical JSON `value` is; None where that is not seen at a glance.
+
+    What COPY wants escaped, JSON wants escaped too: so there is nothing to escape in it.
+    """
+    return canonical_texts(value, absent=_NULL)
+
+
+def columns_of(order: Order) -> Sequence[str]:
+    """The order's fields, as COPY wants them."""
+    fields = {**dict(order), "products": _PRODUCTS.dump_json(order.products).decode()}
+    return [_NULL if value is None else str(value).translate(_ESCAPES) for value in fields.values()]
+
+
 def copy_line(event: Event) -> str:
     """The row of which this event is the newest, with the end of its line."""
-    order, record = event.order, event.record
-    texts = (
-        order.order_id, order.name, order.phone, order.address, order.email, order.refferral_code, order.user_id,
-        _PRODUCTS.dump_json(order.products).decode(),
-    )  # fmt: skip
-    if b"\\" in (record.value or b""):  # what COPY wants escaped, JSON wants escaped too; so most need no second look
-        texts = tuple(None if text is None else text.translate(_ESCAPES) for text in texts)  # type: ignore[assignment]
-    order_id, name, phone, address, email, refferral_code, user_id, products = texts
-    return (
-        f"{event.context.partner_id}\t{order_id}\t{name}\t{_NULL if phone is None else phone}\t"
-        f"{_NULL if address is None else address}\t{email}\t{refferral_code}\t{user_id}\t{products}\t"
-        f"{order.total_amount}\t{order.discount}\t{_NULL if order.total_qty is None else order.total_qty}\t"
-        f"\\\\x{event.content_hash.hex()}\t{record.partition}\t{event.offset}\t{_time(event)}\n"
+    return "\t".join(event.columns) + (
+        f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.offset}\t"
+        f"{_time(event)}\n"
     )
 
 
@@ -50,7 +55,7 @@ def json_row(event: Event) -> str:
         "event_offset": event.offset,
         "event_time": _time(event),
     }
-    return event.order.canonical().decode()[:-1] + "," + json.dumps(others)[1:]
+    return event.canonical.decode()[:-1] + "," + json.dumps(others)[1:]
 
 
 def _time(event: Event) -> str:

@@ -8,13 +8,13 @@ import psycopg
 
 from order_upsert.consumer.fold import RowState
 from order_upsert.consumer.record import Event, Key
-from order_upsert.consumer.row_text import COLUMNS, copy_line, json_row
+from order_upsert.consumer.row_text import COLUMNS, KEY_COLUMNS, copy_line, json_row
 
 JSON_ROWS_MAX = 100
 """Up to here one statement with all rows in one JSON text beats a COPY: it can share a round trip with others."""
 
 _COLUMN_LIST = ", ".join(COLUMNS)
-_VALUE_COLUMNS = COLUMNS[2:]  # behind the key
+_VALUE_COLUMNS = [column for column in COLUMNS if column not in KEY_COLUMNS]
 _ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
 )

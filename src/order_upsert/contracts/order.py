@@ -8,7 +8,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from order_upsert.contracts import json_schema, limits
 
-_CANONICAL_AMOUNT = re.compile(r"(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])", re.ASCII)
+ABOVE_ZERO = r"(?:[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])"
+"""Most amounts in their canonical spelling; longer ones have another look."""
+_CANONICAL_AMOUNT = re.compile(f"0|-?{ABOVE_ZERO}")
 _AMOUNT = re.compile(r"(-?)0*([0-9]*)(?:\.([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)
 _PLAIN_AMOUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 

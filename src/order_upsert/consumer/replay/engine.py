@@ -85,7 +85,7 @@ class Engine:
                 continue  # the consumers decided so across partitions; nothing of it was applied or filed
             decoded = identify(record, self._headers)
             if error is not None and isinstance(decoded, Unread):
-                decoded = Rejected(record, decoded.context, "TASK_PUT", error, "its letter says so")
+                decoded = decoded.rejected("TASK_PUT", error, "its letter says so")
             day = max(record.time.date(), self._days.get(record.partition, date.min))
             self._days[record.partition] = day
             days.setdefault(day, []).append(decoded)

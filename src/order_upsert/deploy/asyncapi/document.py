@@ -91,8 +91,8 @@ def _messages() -> Document:
             "summary": "CloudEvents 1.0, Kafka protocol binding, binary content mode.",
             "description": "What the ingress writes is narrower: the schemas `canonical-order` and "
             "`ingress-event-headers`. An event whose ce_source, ce_id and ce_requestdigest came before is a repeat, "
-            "and changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands for "
-            "the place that they name.",
+            "and changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands "
+            "for the place that they name.",
             "headers": _schema("event-headers"),
             "payload": _schema("order"),
             "correlationId": {"location": "$message.header#/kafka_correlationId"},

@@ -82,7 +82,7 @@ def as_object(version: Version) -> dict[str, Any]:
         "time": version.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "partner": version.partner_id,
         "request": None if context is None else str(context.request_id),
-        "index": None if context is None else context.index,
+        "index": None if context is None else version.decoded.index,
         "partition": version.record.partition,
         "offset": version.record.offset,
         "origin": None if origin is None else {"partition": origin.partition, "offset": origin.offset},
@@ -100,7 +100,7 @@ def _table(versions: list[Version]) -> Table:
         table.add_row(
             f"{version.time:%Y-%m-%d %H:%M:%S.%f}"[:-3],
             version.partner_id or "?",
-            "?" if context is None else f"{context.request_id}/{context.index}",
+            "?" if context is None else f"{context.request_id}/{version.decoded.index}",
             _place(version),
             version.outcome or "not applied",
             Text("\n".join(map(_sentence, version.changes)) or version.reason or ""),

@@ -1,0 +1,152 @@
+"""What a request costs the ingress and Kafka, in counts, as test_work_consumer.py does it for the consumer.
+
+The whole way of a request on a real broker, in this process: ASGI application, producer, and the reply on its way back.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import Context
+from typing import Any, TypeVarTuple
+
+from confluent_kafka import Consumer, Message, TopicPartition
+from starlette.types import ASGIApp
+
+from bench.sample import order_template
+from order_upsert.consumer.message import record_of
+from order_upsert.consumer.producer import AcknowledgedProducer
+from order_upsert.consumer.results import Reply, result_record
+from order_upsert.contracts.ledger import NoLedger
+from order_upsert.contracts.record import read_headers
+from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
+from order_upsert.contracts.topics import UPSERT_PARTITIONS
+from order_upsert.ingress.admission import Admission
+from order_upsert.ingress.app import create_app
+from order_upsert.ingress.orders import ORDERS_PATH
+from order_upsert.ingress.settings import IngressSettings
+from support.installation import Installation
+from support.work import Figures, calls, check, record_bytes
+
+# Calls: of our own code on the event loop (support/work.py), from the head of a request to the end of its answer, for
+# each order. Hand-overs: from other threads to the event loop, for each request. Messages: records in orders.upserts,
+# and their bytes without compression for each order.
+BUDGET = """
+a request  calls_per_order  hand_overs  messages  message_bytes_per_order  answer_bytes
+of 1                   267           1         1                      720           146
+of 100                34.4           1       100                    719.2           150
+of 500                32.5           1       500                    720.1           150
+"""
+ORDERS = 1, 100, 500
+REQUESTS = 3
+"""Of each size; the last one is measured."""
+FIRST_NUMBER = 1_000_000  # so that what is written of one has as many digits as of another
+TIMEOUT_S = 20.0
+Arguments = TypeVarTuple("Arguments")
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts what other threads hand over."""
+
+    hand_overs = 0
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
+    ) -> asyncio.Handle:
+        self.hand_overs += 1
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+
+@asynccontextmanager
+async def started(app: ASGIApp) -> AsyncIterator[None]:
+    """As a server does it."""
+    told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    running = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, told.get, said.put))
+    await told.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    yield
+    await told.put({"type": "lifespan.shutdown"})
+    await running
+
+
+async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
+    """The body of the answer."""
+    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
+    answer: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answer.append(message)
+
+    await app(scope, receive, send)
+    assert answer[0]["status"] == 200, answer
+    return b"".join(message.get("body", b"") for message in answer)
+
+
+def request_body(orders: int, number: int) -> bytes:
+    templates = [order_template(random.Random(seed), products=2) for seed in range(16)]
+    texts = [templates[n % 16] % (FIRST_NUMBER + orders * number + n, FIRST_NUMBER) for n in range(orders)]
+    return f'{{"data":[{",".join(texts)}]}}'.encode()
+
+
+class StandInConsumer:
+    """Answers a request with one result record when all of it is in the topic."""
+
+    def __init__(self, installation: Installation, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._producer = AcknowledgedProducer(installation.settings)
+        topic = installation.settings.topics.upserts
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(UPSERT_PARTITIONS)])
+
+    def answer(self, orders: int) -> list[Message]:
+        """What it read."""
+        messages = self._consumer.consume(orders, TIMEOUT_S)
+        read = [read_headers(record_of(message).headers) for message in messages]
+        context, _ = read[0]
+        assert context.reply_to is not None
+        outcomes = encode_outcomes(outcomes_of((index, Outcome.INSERTED) for _, index in read))
+        self._producer.send([result_record(Reply(context.request_id, context.reply_to, outcomes))])
+        return messages
+
+
+async def measured_request(app: ASGIApp, token: str, orders: int, consumer: StandInConsumer) -> dict[str, float]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, CountingLoop)
+    with ThreadPoolExecutor(1) as apart:
+        for number in range(REQUESTS):
+            answered = apart.submit(consumer.answer, orders)
+            body = request_body(orders, number)
+            before = loop.hand_overs
+            with calls() as counted:
+                answer = await post(app, token, body)
+            hand_overs = loop.hand_overs - before
+            messages = answered.result()
+    assert json.loads(answer)["inserted"] == len(messages) == orders
+    return {
+        "calls_per_order": counted.count / orders,
+        "hand_overs": hand_overs,
+        "messages": len(messages),
+        "message_bytes_per_order": sum(record_bytes(m.key(), m.value(), m.headers()) for m in messages) / orders,
+        "answer_bytes": len(answer),
+    }
+
+
+def test_the_work_for_a_request_does_not_grow(installation: Installation) -> None:
+    token = installation.add_partner("shop-1")
+    settings = IngressSettings(kafka_bootstrap=installation.bootstrap, topic_prefix=installation.prefix)
+    admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
+    app = create_app(settings, NoLedger(), admission, lambda: None)
+
+    async def measure() -> Figures:
+        async with started(app):
+            return {f"of {orders}": await measured_request(app, token, orders, stand_in) for orders in ORDERS}
+
+    with installation.consumer() as consumer, asyncio.Runner(loop_factory=CountingLoop) as runner:
+        stand_in = StandInConsumer(installation, consumer)
+        measured = runner.run(measure())
+    check(BUDGET, measured)
