@@ -89,23 +89,21 @@ class HeaderWriter:
 
     def __init__(self, request: RequestContext) -> None:
         self._prefix = f"{request.request_id}/"
-        shared = {
-            headers.SPECVERSION: "1.0",
-            headers.SOURCE: f"/partners/{request.partner_id}",
-            headers.TYPE: headers.EVENT_TYPE,
-            headers.TIME: request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            headers.CONTENT_TYPE: "application/json",
-            headers.REQUEST_SIZE: str(request.size),
-            headers.REQUEST_INVALID: str(request.invalid),
-            headers.CORRELATION_ID: str(request.request_id),
-        }
-        if request.digest is not None:
-            shared[headers.REQUEST_DIGEST] = request.digest
-        if request.traceparent is not None:
-            shared[headers.TRACEPARENT] = request.traceparent
-        self._shared: list[tuple[str, str | bytes | None]] = [
-            (header.name, text.encode()) for header, text in shared.items()
+        shared = [
+            (headers.SPECVERSION, "1.0"),
+            (headers.SOURCE, f"/partners/{request.partner_id}"),
+            (headers.TYPE, headers.EVENT_TYPE),
+            (headers.TIME, request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")),
+            (headers.CONTENT_TYPE, "application/json"),
+            (headers.REQUEST_SIZE, str(request.size)),
+            (headers.REQUEST_INVALID, str(request.invalid)),
+            (headers.CORRELATION_ID, str(request.request_id)),
         ]
+        if request.digest is not None:
+            shared.append((headers.REQUEST_DIGEST, request.digest))
+        if request.traceparent is not None:
+            shared.append((headers.TRACEPARENT, request.traceparent))
+        self._shared: list[tuple[str, str | bytes | None]] = [(header.name, text.encode()) for header, text in shared]
         if request.reply_to is not None:
             self._shared.append((headers.REPLY_TOPIC.name, request.reply_to.topic.encode()))
             if request.reply_to.partition is not None:
@@ -136,18 +134,13 @@ def read_headers(written: Headers | None) -> tuple[EventContext, int]:
         invalid=_count(found, headers.REQUEST_INVALID),
         reply_to=_reply_to(found),
         origin=_origin(found),
-        digest=_optional(found, headers.REQUEST_DIGEST),
+        digest=_required(found, headers.REQUEST_DIGEST)[0] if headers.REQUEST_DIGEST.name in found else None,
     )
     return context, int(event_id[2])
 
 
-def _text(found: dict[str, bytes], header: Header) -> str:
-    try:
-        return found[header.name].decode()
-    except KeyError:
-        raise RecordError(f"header {header.name} is missing") from None
-    except UnicodeDecodeError:
-        raise RecordError(f"header {header.name} is not UTF-8") from None
+def _missing(header: Header) -> RecordError:
+    return RecordError(f"header {header.name} is missing")
 
 
 def _wrong(header: Header) -> RecordError:
@@ -155,23 +148,26 @@ def _wrong(header: Header) -> RecordError:
 
 
 def _required(found: dict[str, bytes], header: Header) -> Match[str]:
-    match = header.pattern.fullmatch(_text(found, header))
+    try:
+        match = header.pattern.fullmatch(found[header.name].decode())
+    except KeyError:
+        raise _missing(header) from None
+    except UnicodeDecodeError:
+        raise RecordError(f"header {header.name} is not UTF-8") from None
     if match is None:
         raise _wrong(header)
     return match
 
 
-def _optional(found: dict[str, bytes], header: Header) -> str | None:
-    return _required(found, header)[0] if header.name in found else None
-
-
 def _time(found: dict[str, bytes], header: Header) -> datetime:
     """Takes other forms of ISO 8601 too, more than the header's pattern: events with such times stand in the topic."""
     try:
-        time = datetime.fromisoformat(_text(found, header))
+        time = datetime.fromisoformat(found[header.name].decode())
         if time.tzinfo is None:
             raise ValueError
         return time.astimezone(UTC)
+    except KeyError:
+        raise _missing(header) from None
     except (ValueError, OverflowError):
         raise _wrong(header) from None
 
@@ -185,8 +181,7 @@ def _origin(found: dict[str, bytes]) -> Origin | None:
 
 
 def _count(found: dict[str, bytes], header: Header) -> int | None:
-    text = _optional(found, header)
-    return None if text is None else int(text)
+    return int(_required(found, header)[0]) if header.name in found else None
 
 
 def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
