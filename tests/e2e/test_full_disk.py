@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from order_upsert.consumer.errors import ConsumerStoppedError, DiskFullError
@@ -19,6 +20,7 @@ from support.small_disk import fill_but, small_disk
 
 EVENTS = 10_000
 DISK_BYTES, LEFT_BYTES = 256 << 20, 3 << 20
+LOG_FILES = 4
 ROWS = "SELECT * FROM orders ORDER BY partner_id, order_id"
 
 
@@ -30,6 +32,12 @@ def small_postgres(folder: Path) -> Iterator[PostgresServer]:
             pytest.skip("only root may mount a small disk, on Linux; without one no disk can be filled safely")
         server.start()
         migrate(server.url())
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            for _ in range(LOG_FILES):  # so that its log has room; without, Postgres ends itself, and that is not ours
+                connection.execute(
+                    "SELECT pg_logical_emit_message(true, 'orders', 'something'); SELECT pg_switch_wal()"
+                )
+            connection.execute("CHECKPOINT")
         yield server
         server.stop()
 
