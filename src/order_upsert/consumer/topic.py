@@ -17,8 +17,11 @@ from order_upsert.consumer.record import Record
 from order_upsert.contracts.settings import KafkaSettings
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
-RECORDS_MAX = 5_000
-"""Records in one chunk."""
+RECORDS_MAX = 2_000
+"""Records in one chunk. As Python objects each takes some kilobytes."""
+FETCHED_AHEAD_BYTES = 4 << 20
+"""What the client keeps while a chunk is worked on: some 10,000 orders. With its own 64 MB, and 16 MB too, it only takes
+memory from whatever runs beside it, in each process of a replay."""
 ANSWER_TIMEOUT_S = 15.0
 LEADER_WAIT_MAX_S = 15.0
 """While topics are made, and while brokers change, a partition has no leader for a moment."""
@@ -56,8 +59,8 @@ class TopicReader:
                 auto_offset_reset="error",
                 isolation_level="read_committed",
                 fetch_queue_backoff_ms=5,
-                queued_max_messages_kbytes=16 * 1024,
-                fetch_max_bytes=16 * 1024 * 1024,
+                queued_max_messages_kbytes=FETCHED_AHEAD_BYTES // 1024,
+                fetch_max_bytes=FETCHED_AHEAD_BYTES,
                 reconnect_backoff_max_ms=1000,
             ),
             logger=_log,
