@@ -20,8 +20,8 @@ from order_upsert.contracts.topics import UPSERT_PARTITIONS
 RECORDS_MAX = 2_000
 """Records in one chunk. As Python objects each takes some kilobytes."""
 FETCHED_AHEAD_BYTES = 4 << 20
-"""What the client keeps while a chunk is worked on: some 10,000 orders. With its own 64 MB, and 16 MB too, it only takes
-memory from whatever runs beside it, in each process of a replay."""
+"""What the client keeps while a chunk is worked on: some 10,000 orders. More (its default is 64 MB) makes no replay
+faster, and each process of a replay keeps as much."""
 ANSWER_TIMEOUT_S = 15.0
 LEADER_WAIT_MAX_S = 15.0
 """While topics are made, and while brokers change, a partition has no leader for a moment."""
