@@ -3,8 +3,6 @@
 import os
 import random
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from order_upsert.deploy.local.postgres import PostgresServer
 from order_upsert.deploy.setup import set_up_topics
 from support.http import is_ready
 from support.installation import Installation
+from support.small_disk import small_disk
 
 TESTS = Path(__file__).parents[1]
 CONSUMERS = 2
@@ -70,7 +69,7 @@ class Cluster:
             node.launch()
             self.running.callback(node.kill)  # nobody needs its data any more
         self.postgres = PostgresServer(self.folder / "postgres", stable_port())
-        self.has_own_disk = self._mount(self.postgres.folder)
+        self.has_own_disk = self.running.enter_context(small_disk(self.postgres.folder, DISK_BYTES))
         self.postgres.start()
         self.running.callback(lambda: self.postgres.stop())
         for node in self.nodes:
@@ -155,17 +154,6 @@ class Cluster:
 
     def _postgres_url(self, client: str) -> str:
         return self.postgres.url().replace(f":{self.postgres.port}/", f":{self._postgres_proxies[client]}/")
-
-    def _mount(self, folder: Path) -> bool:
-        """A small disk for Postgres alone, where this machine lets us make one."""
-        if sys.platform != "linux" or os.geteuid() != 0:
-            return False
-        folder.mkdir(parents=True)
-        options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-        if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
-            return False
-        self.running.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
-        return True
 
     def _set_up(self) -> None:
         set_up_topics(self.installation.settings, None)

@@ -1,7 +1,5 @@
 """Each kind of fault: how it begins, and what ends it. `choice` picks the victim."""
 
-import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -19,11 +17,11 @@ from chaos.proxy import OPEN
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 from order_upsert.deploy.errors import StackError
 from order_upsert.deploy.local.child import Child
+from support.small_disk import fill
 from support.waiting import eventually
 
 POSTGRES_START_TIMEOUT_S = 30.0
 _SESSIONS_PAUSE_S = 0.005
-_BALLAST_CHUNKS_BYTES = (64 << 20, 1 << 20, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +123,7 @@ def _sessions(cluster: Cluster, _: int) -> Begun:
 
 def _disk_full(cluster: Cluster, _: int) -> Begun:
     ballast = cluster.postgres.folder / "ballast"
-    with ballast.open("wb") as file:
-        _fill(file.fileno())
+    fill(ballast)
 
     def end() -> None:
         ballast.unlink()
@@ -134,16 +131,6 @@ def _disk_full(cluster: Cluster, _: int) -> Begun:
             start_postgres(cluster)
 
     return Begun("", end)
-
-
-def _fill(file: int) -> None:
-    """Down to the last page, although others take room meanwhile."""
-    taken = 0
-    for chunk in _BALLAST_CHUNKS_BYTES:
-        with contextlib.suppress(OSError):
-            while True:
-                os.posix_fallocate(file, taken, chunk)
-                taken += chunk
 
 
 def _restore(cluster: Cluster, _: int) -> Begun:

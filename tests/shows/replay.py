@@ -119,18 +119,22 @@ def installed(kafka: KafkaBroker, postgres: PostgresServer, folder: Path) -> Ite
 
 
 def run(installation: Installation, *arguments: str) -> tuple[dict[str, Any], str]:
-    """What the command tells, and the most that was resident in its processes, each and together."""
+    """What the command tells, and the most memory that its processes took together.
+
+    In PSS a page that several processes share counts once; in RSS, for each of them.
+    """
     process = subprocess.Popen(
         command(*arguments, "--json"), env={**os.environ, **installation.environment}, stdout=subprocess.PIPE, text=True
     )
-    watched, most, together = psutil.Process(process.pid), 0.0, 0.0
+    watched, processes, pss_mb, rss_mb = psutil.Process(process.pid), 0, 0.0, 0.0
     while process.poll() is None:
-        sizes = [resident_mb(each) for each in family(watched)]
-        most, together = max([most, *sizes]), max(together, sum(sizes))
+        sizes = [memory_mb(each) for each in family(watched)]
+        processes = max(processes, len(sizes))
+        pss_mb, rss_mb = max(pss_mb, sum(pss for pss, _ in sizes)), max(rss_mb, sum(rss for _, rss in sizes))
         time.sleep(0.1)
     assert process.stdout is not None
     assert process.returncode == 0, arguments
-    return json.loads(process.stdout.read()), f"{most:.0f} MB in one process, {together:.0f} MB together"
+    return json.loads(process.stdout.read()), f"{pss_mb:.0f} MB (PSS; RSS {rss_mb:.0f}) in {processes} processes"
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -140,11 +144,13 @@ def family(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def resident_mb(process: psutil.Process) -> float:
+def memory_mb(process: psutil.Process) -> tuple[float, float]:
+    """PSS and RSS."""
     try:
-        return float(process.memory_info().rss / 1e6)
+        memory = process.memory_full_info()
     except psutil.NoSuchProcess:
-        return 0.0
+        return 0.0, 0.0
+    return memory.pss / 1e6, memory.rss / 1e6
 
 
 def cpu(pid: int) -> float:

@@ -8,6 +8,7 @@ from order_upsert.consumer import sqlstate
 from order_upsert.consumer.errors import (
     ConsumerError,
     ConsumerStoppedError,
+    DiskFullError,
     RefusedByPostgresError,
     RetryLaterError,
 )
@@ -17,7 +18,7 @@ EXPECTED: dict[str, type[ConsumerError]] = {
     "08006": RetryLaterError,  # connection failure
     "40001": RetryLaterError,  # serialization failure
     "40P01": RetryLaterError,  # deadlock
-    "53100": RetryLaterError,  # disk full
+    "53100": DiskFullError,  # disk full
     "53300": RetryLaterError,  # too many connections
     "55P03": RetryLaterError,  # lock not available
     "57014": RetryLaterError,  # cancelled, by a time-out too
@@ -80,3 +81,8 @@ def test_a_connection_that_fails_has_only_its_text(text: str, kind: type[Consume
 
 def test_a_bug_of_ours_is_not_taken_for_an_outage() -> None:
     assert type(translate(psycopg.ProgrammingError("the query has 0 placeholders"))) is ConsumerStoppedError
+
+
+def test_a_full_disk_is_told_apart_because_what_fills_it_must_not_wait() -> None:
+    with pytest.raises(DiskFullError, match="53100"):
+        raise translate(psycopg.errors.DiskFull("no space left"))

@@ -11,6 +11,10 @@ class RetryLaterError(ConsumerError):
     """Postgres or Kafka cannot at the moment. Happens in every outage; the same batch is tried again, for ever."""
 
 
+class DiskFullError(RetryLaterError):
+    """The disk of Postgres. A consumer waits until there is room; what fills the disk itself has to end."""
+
+
 class RefusedByPostgresError(ConsumerError):
     """Some record of the batch holds what the tables refuse. The batch is halved until the record is found."""
 

@@ -7,6 +7,7 @@ import psycopg
 from order_upsert.consumer.errors import (
     ConsumerError,
     ConsumerStoppedError,
+    DiskFullError,
     RefusedByPostgresError,
     RetryLaterError,
 )
@@ -19,6 +20,7 @@ RETRY_CLASSES = {
     "57": "operator intervention: shutdown, cancelled, not yet accepting connections",
     "58": "system error: an input or output error of the server's disk",
 }
+DISK_FULL = "53100"
 RETRY_CODES = {"25006": "read-only transaction: a standby that was not promoted yet"}
 REFUSED_CLASSES = {
     "22": "data exception",
@@ -52,6 +54,8 @@ def translate(error: psycopg.Error) -> ConsumerError:
             return RetryLaterError(text)
         else:
             return ConsumerStoppedError(f"Postgres answered something that this program does not understand: {text}")
+    if code == DISK_FULL:
+        return DiskFullError(f"{code} {text}")
     if code[:2] in RETRY_CLASSES or code in RETRY_CODES:
         return RetryLaterError(f"{code} {text}")
     if code[:2] in REFUSED_CLASSES:

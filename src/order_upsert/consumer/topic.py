@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
@@ -13,15 +15,22 @@ from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
 from order_upsert.consumer.message import record_of
 from order_upsert.consumer.record import Record
 from order_upsert.contracts.settings import KafkaSettings
+from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
-RECORDS_MAX = 5_000
-"""Records in one chunk."""
+RECORDS_MAX = 2_000
+"""Records in one chunk. As Python objects each takes some kilobytes."""
+FETCHED_AHEAD_BYTES = 4 << 20
+"""What the client keeps while a chunk is worked on: some 10,000 orders. More (its default is 64 MB) makes no replay
+faster, and each process of a replay keeps as much."""
 ANSWER_TIMEOUT_S = 15.0
+LEADER_WAIT_MAX_S = 15.0
+"""While topics are made, and while brokers change, a partition has no leader for a moment."""
 SILENCE_MAX_S = 30.0
 """How long a broker may give nothing although there is something to read."""
 _POLL_S = 0.2
 _log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 Ends = Mapping[int, int]
 """By partition, the offset after the last record."""
 
@@ -50,8 +59,8 @@ class TopicReader:
                 auto_offset_reset="error",
                 isolation_level="read_committed",
                 fetch_queue_backoff_ms=5,
-                queued_max_messages_kbytes=16 * 1024,
-                fetch_max_bytes=16 * 1024 * 1024,
+                queued_max_messages_kbytes=FETCHED_AHEAD_BYTES // 1024,
+                fetch_max_bytes=FETCHED_AHEAD_BYTES,
                 reconnect_backoff_max_ms=1000,
             ),
             logger=_log,
@@ -62,26 +71,29 @@ class TopicReader:
 
     def bounds(self, partitions: Collection[int]) -> tuple[dict[int, int], dict[int, int]]:
         """The first offset that is there, and the one after the last, of each partition at this moment."""
+        self._require_partitions()
         first, ends = {}, {}
         for partition in partitions:
             where = TopicPartition(self.topic, partition)
-            try:
-                first[partition], ends[partition] = _retrying()(
-                    self._consumer.get_watermark_offsets, where, timeout=ANSWER_TIMEOUT_S, cached=False
-                )
-            except KafkaException as error:
-                raise self._explained(error.args[0], partition) from None
+            first[partition], ends[partition] = self._asked(
+                lambda where=where: self._consumer.get_watermark_offsets(where, ANSWER_TIMEOUT_S, cached=False)  # type: ignore[misc]
+            )
         return first, ends
 
     def offsets_at(self, time: datetime, partitions: Collection[int]) -> dict[int, int]:
         """The first offset at `time` or later, of each partition that has one."""
+        self._require_partitions()
         time_ms = round(time.timestamp() * 1000)
-        asked = [TopicPartition(self.topic, partition, time_ms) for partition in partitions]
-        try:
-            found = _retrying()(self._consumer.offsets_for_times, asked, timeout=ANSWER_TIMEOUT_S)
-        except KafkaException as error:
-            raise self._explained(error.args[0], None) from None
-        return {item.partition: item.offset for item in found if item.offset >= 0}
+
+        def ask() -> dict[int, int]:
+            asked = [TopicPartition(self.topic, partition, time_ms) for partition in partitions]
+            found = self._consumer.offsets_for_times(asked, timeout=ANSWER_TIMEOUT_S)
+            for item in found:
+                if item.error is not None:  # its offset is the time that was asked for
+                    raise KafkaException(item.error)
+            return {item.partition: item.offset for item in found if item.offset >= 0}
+
+        return self._asked(ask)
 
     def read(
         self, starts: Mapping[int, int], ends: Ends, wanted: Callable[[Message], bool] | None = None
@@ -122,7 +134,7 @@ class TopicReader:
             elif time.monotonic() - heard_s > SILENCE_MAX_S:
                 raise RetryLaterError(
                     f"Kafka at {self._bootstrap} gave nothing of {self.topic} for {SILENCE_MAX_S:.0f} s, although "
-                    f"partitions {sorted(left)} are not at their end. Check the broker, then run this again."
+                    f"partitions {sorted(left)} are not at their end. {self._advice()}"
                 )
 
     def _messages(self) -> list[Message]:
@@ -135,12 +147,39 @@ class TopicReader:
             raise self._explained(error, partition)
         _log.warning("Kafka: %s", error.str())  # the client mends it, or stays silent for too long
 
+    def _asked(self, call: Callable[[], Answer]) -> Answer:
+        """About partitions that are there: then one that the client does not know has no leader."""
+        passing = {KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+        try:
+            return Retrying(
+                retry=retry_if_exception(lambda e: isinstance(e, KafkaException) and e.args[0].code() in passing),
+                wait=wait_fixed(0.1),
+                stop=stop_after_delay(LEADER_WAIT_MAX_S),
+                reraise=True,
+            )(call)
+        except KafkaException as error:
+            raise self._explained(error.args[0], None) from None
+
+    def _require_partitions(self) -> None:
+        try:
+            found = self._consumer.list_topics(self.topic, ANSWER_TIMEOUT_S).topics[self.topic]
+        except KafkaException as error:
+            raise self._explained(error.args[0], None) from None
+        if found.error is not None and found.error.code() != KafkaError.LEADER_NOT_AVAILABLE:
+            raise self._explained(found.error, None)
+        if len(found.partitions) != UPSERT_PARTITIONS:
+            raise ConsumerStoppedError(
+                f"The topic {self.topic} has {len(found.partitions)} partitions instead of {UPSERT_PARTITIONS}: what "
+                "belongs to one order may stand in two of them. Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_TOPIC_PREFIX; "
+                "if they are right, make a new topic with `orders setup` and copy the records into it in order."
+            )
+
     def _explained(self, error: KafkaError, partition: int | None) -> ConsumerStoppedError | RetryLaterError:
         code = error.code()
-        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return ConsumerStoppedError(
-                f"The topic {self.topic} does not exist, or has no partition {partition}. Check ORDERS_KAFKA_BOOTSTRAP "
-                "and ORDERS_TOPIC_PREFIX; topics are made by: orders setup"
+                f"The topic {self.topic} does not exist. Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_TOPIC_PREFIX; topics "
+                "are made by: orders setup"
             )
         if code == KafkaError._AUTO_OFFSET_RESET:
             return ConsumerStoppedError(
@@ -149,18 +188,22 @@ class TopicReader:
             )
         if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return ConsumerStoppedError(f"Kafka does not let this user read {self.topic}.")
-        return RetryLaterError(
-            f"Kafka at {self._bootstrap}: {error.str()}\n"
-            "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the broker runs."
+        return RetryLaterError(f"Kafka at {self._bootstrap}: {error.str()}\n{self._advice()}")
+
+    def _advice(self) -> str:
+        """What to do where Kafka does not give what it should have."""
+        try:
+            partitions = self._consumer.list_topics(self.topic, ANSWER_TIMEOUT_S).topics[self.topic].partitions
+        except KafkaException:
+            partitions = {}
+        without_leader = {number: found.replicas for number, found in partitions.items() if found.leader < 0}
+        if not without_leader:
+            return (
+                "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that every broker runs; then run this "
+                "again."
+            )
+        return (
+            f"The partitions {sorted(without_leader)} of {self.topic} have no leader: the brokers that keep them are "
+            f"away (node ids {sorted(set(chain.from_iterable(without_leader.values())))}). Start those, then run this "
+            "again. Do not make the topic anew: its records are on them."
         )
-
-
-def _retrying() -> Retrying:
-    """While topics are made, and while brokers change, a partition has no leader for a moment."""
-    passing = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
-    return Retrying(
-        retry=retry_if_exception(lambda e: isinstance(e, KafkaException) and e.args[0].code() in passing),
-        wait=wait_fixed(0.1),
-        stop=stop_after_delay(ANSWER_TIMEOUT_S),
-        reraise=True,
-    )

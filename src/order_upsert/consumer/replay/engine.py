@@ -5,15 +5,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from order_upsert.consumer.applier import Applier, FenceBehindError
 from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import identify
-from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.record import Batch, Decoded, Record, Rejected, Unread
 from order_upsert.consumer.repeats import CONFLICT
+from order_upsert.consumer.replay.outage import given_up
 from order_upsert.consumer.replay.pace import Pace
 from order_upsert.consumer.replay.schema import url_for
 from order_upsert.consumer.replay.session import ReplaySession
@@ -24,7 +31,6 @@ from order_upsert.consumer.topic import Ends, TopicReader
 OUTAGE_MAX_S = 60.0
 """How long a replay waits for Postgres to come back. After that it ends, and goes on when it is started again."""
 BACKOFF_MAX_S = 2.0
-_DISK_FULL = "53100"
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
@@ -119,23 +125,10 @@ class Engine:
     def _patiently(self, call: Callable[[], Answer]) -> Answer:
         try:
             return Retrying(
-                retry=retry_if_exception(_may_pass),
+                retry=retry_if_exception_type(RetryLaterError) & retry_if_not_exception_type(DiskFullError),
                 wait=wait_random_exponential(multiplier=0.1, max=BACKOFF_MAX_S),
                 stop=stop_after_delay(OUTAGE_MAX_S),
                 reraise=True,
             )(call)
         except RetryLaterError as error:
-            advice = (
-                f"The disk of Postgres is full. Make room; what the replay has so far is in the schema {self._schema}, "
-                "and can be given up with: orders replay --drop"
-                if str(error).startswith(_DISK_FULL)
-                else "Postgres did not come back."
-            )
-            raise ConsumerStoppedError(
-                f"{advice}\nThe live tables are as they were. The replay goes on where it was when it is started again."
-                f"\nPostgres: {error}"
-            ) from error
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, RetryLaterError) and not str(error).startswith(_DISK_FULL)
+            raise given_up(error, self._schema) from error

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from confluent_kafka.admin import AdminClient
 
-from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
+from order_upsert.consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from order_upsert.consumer.replay import workers
 from order_upsert.consumer.replay.compare import Comparison, compare, compare_older
 from order_upsert.consumer.replay.dependents import complete, dependents
 from order_upsert.consumer.replay.engine import Engine, OnProgress
+from order_upsert.consumer.replay.outage import given_up
 from order_upsert.consumer.replay.pace import Pace
-from order_upsert.consumer.replay.schema import connected, drop_schema, open_schema, read_fence, url_for
+from order_upsert.consumer.replay.schema import connected, open_schema, read_fence, url_for
 from order_upsert.consumer.replay.source import live_fence, require_source
 from order_upsert.consumer.replay.swap import NotCaughtUpError, swap
 from order_upsert.consumer.settings import ConsumerSettings
@@ -52,14 +53,17 @@ class Rebuild:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Raises ConsumerStoppedError while another replay fills the same schema."""
+        """Raises ConsumerStoppedError while another replay fills the same schema, and where an outage ends this one."""
         with connected(self.settings.postgres_url) as connection:
             locked = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [_LOCK, self.schema])
             if locked.fetchone() != (True,):
                 raise ConsumerStoppedError(
                     f"Another replay is filling the schema {self.schema} at this moment. Wait for it, or end it."
                 )
-            yield
+            try:
+                yield
+            except RetryLaterError as error:
+                raise given_up(error, self.schema) from error
 
     def start(self, admin: AdminClient, snapshot: str | None) -> int:
         """Makes the schema, or finds out where it stands; gives the number of events that are missing."""
@@ -128,9 +132,11 @@ class Rebuild:
                 with closing(self._engine()) as engine:
                     engine.catch_up(live_fence(self.settings), lambda _: None)  # so that what follows is warm
                     self.begin("swapping", 0)
-                    waited_s = swap(
+                    return swap(
                         self.settings.postgres_url, self.schema, lambda ends: engine.catch_up(ends, lambda _: None)
                     )
+            except DiskFullError:
+                raise
             except (NotCaughtUpError, RetryLaterError) as error:
                 if attempt == SWAP_ATTEMPTS_MAX:
                     raise ConsumerStoppedError(
@@ -138,9 +144,6 @@ class Rebuild:
                         "lock on orders stands in pg_stat_activity. The live tables are as they were; try again."
                     ) from error
                 time.sleep(min(attempt, 5))
-            else:
-                drop_schema(self.settings.postgres_url, self.schema)
-                return waited_s
         raise AssertionError("unreachable")
 
     def _complete(self) -> None:

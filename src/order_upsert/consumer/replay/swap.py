@@ -62,3 +62,4 @@ def _exchange(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("ALTER TABLE {}.{} SET SCHEMA {}").format(new, table, live))
     for statement in found.statements:
         connection.execute(statement.encode())
+    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(new))  # half a replay would be no use to anybody
