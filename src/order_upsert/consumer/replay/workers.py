@@ -18,11 +18,15 @@ from order_upsert.consumer.topic import Ends
 from order_upsert.contracts.topics import UPSERT_PARTITIONS
 
 WORKERS_MAX = UPSERT_PARTITIONS
+WORKERS_DEFAULT_MAX = 2
+"""The command takes some 220 MB with two of them, and each one more 85 MB: that is for the operator to say."""
 
 
 def workers_default() -> int:
-    """One for each core that this process may use."""
-    return min(WORKERS_MAX, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """One for each core that this process may use, but not many."""
+    return min(
+        WORKERS_DEFAULT_MAX, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
 def catch_up(
