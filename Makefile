@@ -28,7 +28,7 @@ check: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 test: check
-	$(VENV)/bin/pytest -n 3 --dist loadfile
+	$(VENV)/bin/pytest -n 4 --dist loadfile
 
 asyncapi: $(VENV)/.dev
 	$(VENV)/bin/python -m order_upsert.deploy.asyncapi asyncapi

@@ -41,7 +41,7 @@ asked = st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from("AB"), s
 @given(st.lists(asked, max_size=25))
 @example([(0, 0, "A", False, 2)] * 5)  # days that a later example must not know of
 @example([(0, 0, "A", False, 0), (0, 0, "A", True, 0), (0, 0, "A", False, 0), (0, 0, "A", True, 0)])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_repeats_are_those_of_the_consumers_though_partitions_go_on_unequally(
     tables: tuple[Database, Database], wanted: list[tuple[int, int, str, bool, int]]
 ) -> None:

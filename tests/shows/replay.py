@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +155,11 @@ def memory_mb(process: psutil.Process) -> tuple[float, float]:
 
 def cpu(pid: int) -> float:
     """Of a server that forks: its children that ended count too."""
+    running = 0.0
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended a moment ago, and counts below
+            running += sum(child.cpu_times()[:2])
     times = psutil.Process(pid).cpu_times()
-    running = sum(sum(child.cpu_times()[:2]) for child in psutil.Process(pid).children(recursive=True))
     return float(times.user + times.system + times.children_user + times.children_system + running)
 
 
