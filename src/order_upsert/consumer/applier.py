@@ -147,4 +147,4 @@ def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:
     if isinstance(decoded, Rejected):
         raise ConsumerStoppedError(f"Postgres refuses the bookkeeping of a record that is not even applied: {error}")
-    return Rejected(decoded.record, decoded.context, decoded.index, "TASK_PUT", "RefusedByPostgres", str(error))
+    return decoded.rejected("TASK_PUT", "RefusedByPostgres", str(error))

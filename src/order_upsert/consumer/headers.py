@@ -1,6 +1,7 @@
 """Headers of many events: what the events of one request share is read once."""
 
 from order_upsert.contracts import limits
+from order_upsert.contracts.headers import ID
 from order_upsert.contracts.record import EventContext, Headers, read_headers
 
 REQUESTS_MAX = 1024
@@ -18,14 +19,14 @@ class HeaderReader:
     def read(self, headers: Headers) -> tuple[EventContext, int]:
         """Raises RecordError."""
         name, event_id = headers[0] if headers else ("", None)
-        if name != "ce_id" or event_id is None:
+        if name != ID.name or event_id is None:
             return read_headers(headers)
         request, _, digits = event_id.rpartition(b"/")
         shared, known = headers[1:], self._known.get(request)
         if known is not None and known[0] == shared and digits in _INDEXES:
             return known[1], _INDEXES[digits]
         context, index = read_headers(headers)
-        if all(name != "ce_id" for name, _ in shared):
+        if all(name != ID.name for name, _ in shared):
             if len(self._known) >= REQUESTS_MAX:
                 self._known.clear()
             self._known[request] = shared, context

@@ -11,6 +11,7 @@ from enum import StrEnum
 from order_upsert.consumer.dlq import PREFIX
 from order_upsert.consumer.producer import Outgoing
 from order_upsert.consumer.record import Record
+from order_upsert.contracts.headers import SOURCE
 from order_upsert.contracts.partner import PARTNER_ID
 from order_upsert.contracts.topics import Topics
 
@@ -44,7 +45,7 @@ class Letter:
     @property
     def partner_id(self) -> str | None:
         """None where the event does not say it in a way that can be read."""
-        source = dict(self.record.headers).get("ce_source") or b""
+        source = dict(self.record.headers).get(SOURCE.name) or b""
         partner = source.decode(errors="replace").removeprefix("/partners/")
         return partner if PARTNER_ID.fullmatch(partner) else None
 

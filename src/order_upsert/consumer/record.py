@@ -7,6 +7,7 @@ changes one all the same.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 from order_upsert.contracts.limits import ORDER_ID_CHARS_MAX
 from order_upsert.contracts.order import Order
@@ -164,7 +165,7 @@ def runs(records: Iterable[Decoded]) -> list[Run]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Records in the order in which they came: in each partition by offset.
 
@@ -180,7 +181,7 @@ class Batch:
         """For each partition, the offset after its last record."""
         return {decoded.record.partition: decoded.record.offset + 1 for decoded in self.records}
 
-    @property
+    @cached_property
     def days(self) -> list[date]:
         """Those, in UTC, on which its records were appended."""
         days = {decoded.record.time_ms // _DAY_MS for decoded in self.records}

@@ -7,17 +7,21 @@ from uuid import UUID
 from order_upsert.consumer.dlq import PREFIX
 from order_upsert.consumer.letters import Letter
 from order_upsert.consumer.producer import Outgoing
-from order_upsert.contracts.record import CORRELATION_HEADER, ORIGIN_HEADERS, Origin, RecordError, read_headers
+from order_upsert.contracts.headers import (
+    CORRELATION_ID,
+    ID,
+    REPLY_PARTITION,
+    REPLY_TOPIC,
+    REQUEST_DIGEST,
+    REQUEST_INVALID,
+    REQUEST_SIZE,
+)
+from order_upsert.contracts.record import ORIGIN_HEADERS, Origin, RecordError, read_headers
 from order_upsert.contracts.topics import Topics
 
 _OF_THE_REQUEST = {
-    "ce_id",
-    "ce_requestsize",
-    "ce_requestinvalid",
-    "ce_requestdigest",
-    CORRELATION_HEADER,
-    "kafka_replyTopic",
-    "kafka_replyPartition",
+    header.name
+    for header in (ID, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
 }
 
 
@@ -34,10 +38,10 @@ def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID])
         if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(PREFIX)
     ]
     own = {
-        "ce_id": f"{request_id}/0",
-        "ce_requestsize": "1",
-        "ce_requestinvalid": "0",
-        CORRELATION_HEADER: str(request_id),
+        ID.name: f"{request_id}/0",
+        REQUEST_SIZE.name: "1",
+        REQUEST_INVALID.name: "0",
+        CORRELATION_ID.name: str(request_id),
     }
     headers = [*((name, text.encode()) for name, text in own.items()), *kept, *_origin(letter).headers()]
     return Outgoing(topics.upserts, letter.record.key, letter.record.value, headers)

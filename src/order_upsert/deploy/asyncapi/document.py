@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from order_upsert.contracts import limits
+from order_upsert.contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.record import Headers, HeaderWriter, ReplyTo, RequestContext
 from order_upsert.contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
@@ -177,7 +178,7 @@ def _order_example() -> Document:
 def _outcome_example() -> Document:
     outcomes = encode_outcomes(outcomes_of([(0, Outcome.INSERTED)]))
     return {
-        "headers": {"kafka_correlationId": str(_EXAMPLE_ID)},
+        "headers": {CORRELATION_ID.name: str(_EXAMPLE_ID)},
         "payload": json.loads(encode_result(_EXAMPLE_ID, outcomes)),
     }
 
@@ -185,7 +186,7 @@ def _outcome_example() -> Document:
 def readable(headers: Headers) -> dict[str, str]:
     """Headers of a record as the schemas speak of them: texts, and the reply partition in hex digits."""
     return {
-        name: value.hex() if name == "kafka_replyPartition" else value.decode(errors="replace")
+        name: value.hex() if name == REPLY_PARTITION.name else value.decode(errors="replace")
         for name, value in headers
         if value is not None
     }

@@ -44,8 +44,8 @@ def schemas() -> dict[str, JsonSchema]:
         ),
         "result": _result(),
         "result-headers": _object(
-            {"kafka_correlationId": _header(headers.CORRELATION_ID)},
-            ["kafka_correlationId"],
+            {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID)},
+            [headers.CORRELATION_ID.name],
             "Headers of an outcome: the request id, as in its key and its value.",
         ),
         "dead-letter-headers": _dead_letter_headers(),
