@@ -26,6 +26,7 @@ from order_upsert.consumer.lookup import PostgresLedger
 from order_upsert.consumer.record import Batch, Record, Rejected
 from order_upsert.consumer.repeats import Lost
 from order_upsert.consumer.results import Reply
+from order_upsert.consumer.store import JSON_ROWS_MAX
 from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
 from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
@@ -418,3 +419,33 @@ def test_a_ledger_that_does_not_answer_says_so(ledger: Ledger) -> None:
 
     with pytest.raises(LedgerUnavailableError, match=r"Postgres|is not set"):
         asyncio.run(read())
+
+
+@pytest.mark.parametrize("digest", [None, A], ids=["without a key", "with a key"])
+def test_no_table_is_read_as_a_whole_while_it_grows(
+    opened: Database, applier: Applier, sql: Sql, digest: str | None
+) -> None:
+    """Statements are prepared while tables are small; here nobody analyses them before they are large."""
+    for name in ("orders", "request_key", "order_letter"):
+        sql(f"ALTER TABLE {name} SET (autovacuum_enabled = false)")
+    offsets, events = count(), 0
+    for size in [JSON_ROWS_MAX] * 6 + [JSON_ROWS_MAX + 1] * 20:
+        for first_order in (events, 0):  # new ones, and some that are changed
+            request = next(offsets)
+            about: dict[str, Any] = {"request": request, "digest": digest}
+            records = [
+                event(next(offsets), f"n{request}", f"O-{first_order + index}", index=index, **about)
+                for index in range(size)
+            ]
+            applier.apply(Batch(records, dict.fromkeys(batch(records).starts, 0)))
+            events += size
+    opened.close()  # so that Postgres counts what the session read
+
+    def tables() -> list[dict[str, Any]]:
+        found = sql("SELECT relname, n_tup_ins, seq_tup_read, idx_tup_fetch FROM pg_stat_user_tables")
+        return found if any(table["n_tup_ins"] >= events // 2 for table in found) else []
+
+    for table in eventually(tables):
+        if table["relname"].startswith(("orders", "request_")):
+            assert table["seq_tup_read"] == 0, table
+            assert table["idx_tup_fetch"] <= 4 * events, table

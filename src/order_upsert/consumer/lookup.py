@@ -35,7 +35,8 @@ class PostgresLedger:
             kwargs={
                 "autocommit": True,
                 "application_name": "order-upsert ingress",
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+                # Prepared while a table may be small, and asked when it is large: see Session.
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
                 "connect_timeout": 5,
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
