@@ -425,27 +425,32 @@ def test_a_ledger_that_does_not_answer_says_so(ledger: Ledger) -> None:
 def test_no_table_is_read_as_a_whole_while_it_grows(
     opened: Database, applier: Applier, sql: Sql, digest: str | None
 ) -> None:
-    """Statements are prepared while tables are small; here nobody analyses them before they are large."""
-    for name in ("orders", "request_key", "order_letter"):
-        sql(f"ALTER TABLE {name} SET (autovacuum_enabled = false)")
+    """Statements are prepared while tables have one row; here nobody analyses them again before they are large."""
     offsets, events = count(), 0
-    for size in [JSON_ROWS_MAX] * 6 + [JSON_ROWS_MAX + 1] * 20:
-        for first_order in (events, 0):  # new ones, and some that are changed
-            request = next(offsets)
-            about: dict[str, Any] = {"request": request, "digest": digest}
-            records = [
-                event(next(offsets), f"n{request}", f"O-{first_order + index}", index=index, **about)
-                for index in range(size)
-            ]
-            applier.apply(Batch(records, dict.fromkeys(batch(records).starts, 0)))
-            events += size
+
+    def apply(requests: range, first_order: int) -> None:
+        records = [
+            event(next(offsets), f"n{request}", f"O-{first_order + number}", request=request, digest=digest)
+            for number, request in enumerate(requests)
+        ]
+        applier.apply(Batch(records, dict.fromkeys(batch(records).starts, 0)))
+
+    apply(range(1), 0)
+    for table in ("orders", "request_key", "request_part_20261124"):
+        sql(f"VACUUM ANALYZE {table}")
+        sql(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    for _ in range(10):
+        apply(range(1), 0)
+    for number in range(40):
+        first = events if number % 2 else 0  # new ones, and some that are changed
+        apply(range(events + 1, events + JSON_ROWS_MAX + 2), first)
+        events += JSON_ROWS_MAX + 1
     opened.close()  # so that Postgres counts what the session read
 
     def tables() -> list[dict[str, Any]]:
         found = sql("SELECT relname, n_tup_ins, seq_tup_read, idx_tup_fetch FROM pg_stat_user_tables")
         return found if any(table["n_tup_ins"] >= events // 2 for table in found) else []
 
-    for table in eventually(tables):
-        if table["relname"].startswith(("orders", "request_")):
-            assert table["seq_tup_read"] == 0, table
-            assert table["idx_tup_fetch"] <= 4 * events, table
+    for read in eventually(tables):
+        assert read["seq_tup_read"] <= 10 or not read["relname"].startswith(("orders", "request_")), read
+        assert read["idx_tup_fetch"] <= 4 * events, read

@@ -42,10 +42,10 @@ class Keys:
         """The digest that each key belongs to; nothing for a key that nobody has."""
         if not requests:
             return {}
-        request_ids, partner_ids = zip(*requests, strict=True)
+        asked = set(requests)
         rows = self._connection.execute(
-            "SELECT request_id, partner_id, digest FROM request_key "
-            "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id)",
-            [list(request_ids), list(partner_ids)],
+            "SELECT request_id, partner_id, digest FROM request_key WHERE request_id = ANY(%b::uuid[])",
+            [[request_id for request_id, _ in asked]],
         )
-        return {(request_id, partner_id): digest for request_id, partner_id, digest in rows}  # type: ignore[misc]
+        owners: dict[Request, str] = {(request_id, partner_id): digest for request_id, partner_id, digest in rows}  # type: ignore[misc]
+        return {request: digest for request, digest in owners.items() if request in asked}

@@ -127,14 +127,14 @@ class Ledger:
         """Every part of these requests that is in the ledger, of `since` or a later day."""
         if not requests:
             return list
-        request_ids, partner_ids = zip(*requests, strict=True)
+        asked = set(requests)
         rows = self._connection.execute(
             "SELECT request_id, partner_id, digest, outcomes FROM request_part "
-            "JOIN unnest(%b::uuid[], %b::text[]) AS r (request_id, partner_id) USING (request_id, partner_id) "
-            "WHERE day >= %b",
-            [f"{{{','.join(map(str, request_ids))}}}", f"{{{','.join(partner_ids)}}}", since],
+            "WHERE request_id = ANY(%b::uuid[]) AND day >= %b",
+            [f"{{{','.join(str(request_id) for request_id, _ in asked)}}}", since],
         )
-        return lambda: [StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows]  # type: ignore
+        parts = (StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows)  # type: ignore
+        return lambda: [part for part in parts if part.request in asked]
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= max(self._days) - self._kept

@@ -35,7 +35,7 @@ class PostgresLedger:
             kwargs={
                 "autocommit": True,
                 "application_name": "order-upsert ingress",
-                # Prepared while a table may be small, and asked when it is large: see Session.
+                # Prepared while a table may be small, and asked when it is large: see Store.
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
                 "connect_timeout": 5,
                 "keepalives_idle": 5,

@@ -22,8 +22,10 @@ class OpenLetters:
     def _read(self, keys: Collection[Key]) -> dict[Key, int]:
         partner_ids, order_ids = zip(*keys, strict=True)
         rows = self._connection.execute(
-            "SELECT partner_id, order_id, event_offset FROM order_letter "
-            "JOIN unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) USING (partner_id, order_id)",
+            "SELECT partner_id, order_id, event_offset "
+            "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
+            "(SELECT event_offset FROM order_letter AS l "
+            "WHERE (l.partner_id, l.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS l",
             [list(partner_ids), list(order_ids)],
         )
         return {(partner_id, order_id): offset for partner_id, order_id, offset in rows}  # type: ignore[misc]

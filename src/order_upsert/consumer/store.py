@@ -32,7 +32,12 @@ Pending = Callable[[], Value]
 
 
 class Store:
-    """Statements over one connection; the caller holds the transaction."""
+    """Statements over one connection; the caller holds the transaction.
+
+    A plan is kept while a table grows from nothing to a million rows, until autovacuum comes by. So look-ups leave the
+    planner no other than one probe of an index for each key: they say `= ANY`, or LATERAL with OFFSET 0, which is never
+    turned into another join, and `Session` forbids to read a table as a whole.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -66,8 +71,10 @@ class Store:
             return dict
         partner_ids, order_ids = zip(*keys, strict=True)
         rows = self._connection.execute(
-            "SELECT partner_id, order_id, event_partition, event_offset, content_hash FROM orders "
-            "JOIN unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) USING (partner_id, order_id)",
+            "SELECT partner_id, order_id, event_partition, event_offset, content_hash "
+            "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
+            "(SELECT event_partition, event_offset, content_hash FROM orders AS o "
+            "WHERE (o.partner_id, o.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS o",
             [list(partner_ids), list(order_ids)],
         )
         return lambda: {(partner_id, order_id): RowState(*state) for partner_id, order_id, *state in rows}  # type: ignore
@@ -84,7 +91,7 @@ class Store:
         changed = [event for event in events if event.key in existing]
         if changed:
             self._copy("changed", changed)
-            self._connection.execute(_UPDATE)
+            self._connection.execute(_UPDATE, prepare=False)  # planned for the tables as large as they are now
 
     def _copy(self, table: str, events: Iterable[Event]) -> None:
         text = "".join(map(copy_line, events))
