@@ -21,8 +21,8 @@ def refused_after_publishing() -> None:
     """Now and then a 503 that says that nothing was published."""
     publish = publisher.Publisher.publish
 
-    def refusing(self: Any, *request: Any) -> None:
-        publish(self, *request)
+    def refusing(self: Any, *request: Any, **about: Any) -> None:
+        publish(self, *request, **about)
         if random.random() < OFTEN:
             raise UnavailableError("A breakage.")
 
@@ -34,9 +34,9 @@ def published_under_another_id() -> None:
     publish = publisher.Publisher.publish
     contexts = _noted_contexts()
 
-    def twice(self: Any, request_id: Any, items: Any, headers: Any, acknowledged: Any = None) -> None:
+    def twice(self: Any, request_id: Any, items: Any, headers: Any, *about: Any, **more: Any) -> None:
         context = contexts[request_id]
-        publish(self, request_id, items, headers, acknowledged)
+        publish(self, request_id, items, headers, *about, **more)
         if context.digest is None and random.random() < OFTEN:
             publish(self, request_id, items, HeaderWriter(replace(context, request_id=uuid4())))
 
@@ -48,7 +48,7 @@ def partner_from_the_body() -> None:
     publish = publisher.Publisher.publish
     contexts = _noted_contexts()
 
-    def publishing(self: Any, request_id: Any, items: Any, headers: Any, acknowledged: Any = None) -> None:
+    def publishing(self: Any, request_id: Any, items: Any, headers: Any, *about: Any, **more: Any) -> None:
         for item in items:
             partner = Order.model_validate_json(item[2]).user_id
             publish(self, request_id, [item], HeaderWriter(replace(contexts[request_id], partner_id=partner)))

@@ -29,6 +29,8 @@ from order_upsert.ingress.rate_limit import RateLimit
 from order_upsert.ingress.replies import Answer, Pending, PendingReplies
 
 ORDERS_PATH = "/api/integration/orders"
+CROWDED_ORDERS = 32
+"""In flight, in all requests: from here on, fuller requests to Kafka win more time than waiting for them costs."""
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +163,8 @@ class OrdersEndpoint:
                 self._publisher.publish(posted.request_id, posted.items, headers, acknowledged)
                 return await self._wait_for_either(posted, pending, acknowledged, preferences)
             if not pending.is_joined:
-                self._publisher.publish(posted.request_id, posted.items, headers)
+                crowded = self._admission.orders >= CROWDED_ORDERS
+                self._publisher.publish(posted.request_id, posted.items, headers, crowded=crowded)
             posted.items.clear()  # the client library has its own copy
             await asyncio.wait([pending.done], timeout=self._request_timeout_s)
             if not pending.done.done():

@@ -1,4 +1,4 @@
-"""Orders into Kafka: a producer with one poll thread, which tells the event loop of failures only."""
+"""Orders into Kafka: producers with a poll thread each, which tell the event loop of failures only."""
 
 import logging
 from asyncio import AbstractEventLoop, Future
@@ -14,6 +14,9 @@ from order_upsert.contracts.record import HeaderWriter
 from order_upsert.ingress.errors import UnavailableError
 from order_upsert.ingress.settings import IngressSettings
 
+LINGER_MS = 5
+"""How long a record waits for others of its partition, where many orders are in flight: the broker then has fewer and
+fuller requests, and all of them are answered sooner."""
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
@@ -38,16 +41,18 @@ class Publisher:
         self._on_fatal = on_fatal
         self._reachable = False
         self._stop = Flag()
-        self._producer = self._new_producer(settings, only_failures=True)
+        self._prompt = self._new_producer(settings)
+        self._lingering = self._new_producer(settings, linger_ms=LINGER_MS)
         self._reporting = self._new_producer(settings, only_failures=False)
+        self._producers = self._prompt, self._lingering, self._reporting
+        self._in_use = self._prompt
         self._threads = [
-            Thread(target=self._poll, args=[producer], name="publisher", daemon=True)
-            for producer in (self._producer, self._reporting)
+            Thread(target=self._poll, args=[producer], name="publisher", daemon=True) for producer in self._producers
         ]
         for thread in self._threads:
             thread.start()
 
-    def _new_producer(self, settings: IngressSettings, *, only_failures: bool) -> Producer:
+    def _new_producer(self, settings: IngressSettings, *, linger_ms: int = 0, only_failures: bool = True) -> Producer:
         """A report for each record that arrived costs more than the record: nearly all requests do without."""
         return Producer(
             settings.client_config(
@@ -55,7 +60,7 @@ class Publisher:
                 acks="all",
                 enable_idempotence=True,
                 partitioner="murmur2_random",
-                linger_ms=0,
+                linger_ms=linger_ms,
                 compression_type="lz4",  # the headers of a request's events are alike: a fifth of the bytes
                 delivery_timeout_ms=int(settings.delivery_timeout_s * 1000),
                 request_timeout_ms=5000,
@@ -82,13 +87,16 @@ class Publisher:
         items: Sequence[Item],
         headers: HeaderWriter,
         acknowledged: "Future[None] | None" = None,
+        *,
+        crowded: bool = False,
     ) -> None:
         """Hands over every order of a request. Raises UnavailableError where nothing was handed over.
 
         A failure after the first is a failed delivery: some orders may be applied, which is 504 and never 503.
-        `acknowledged` is done when all in-sync replicas have every order.
+        `acknowledged` is done when all in-sync replicas have every order. `crowded`: many orders are in flight, so that
+        waiting for others pays.
         """
-        producer = self._producer
+        producer = self._chosen(crowded)
         on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
         if acknowledged is not None:
             producer = self._reporting
@@ -105,21 +113,28 @@ class Publisher:
 
     def stop(self, timeout_s: float) -> None:
         """Waits for what is still on its way."""
-        self._producer.flush(timeout_s)
-        self._reporting.flush(timeout_s)
+        for producer in self._producers:
+            producer.flush(timeout_s)
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
+    def _chosen(self, crowded: bool) -> Producer:
+        """Another one only when nothing is on its way any more: so no order overtakes one that came before it."""
+        wanted = self._lingering if crowded else self._prompt
+        if wanted is not self._in_use and len(self._in_use) == 0:
+            self._in_use = wanted
+        return self._in_use
+
     def _poll(self, producer: Producer) -> None:
         while not self._stop.is_set():
             producer.poll(_POLL_S)
-            if producer is self._producer and not self._reachable:
+            if producer is self._prompt and not self._reachable:
                 self._probe()
 
     def _probe(self) -> None:
         try:
-            topic = self._producer.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
+            topic = self._prompt.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
         except KafkaException:
             self._stop.wait(_POLL_S)
             return
