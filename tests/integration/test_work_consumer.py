@@ -44,15 +44,15 @@ from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1375                       572                  970              334         1                      224
-100 new                            9            2                 585.2                       8.4                556.1             75.8         1                      5.2
+1 new                              9            2                  1361                       572                  970              328         1                      224
+100 new                            9            2                 585.1                       8.4                556.1             75.8         1                      5.2
 500 new                            9            6                 353.6                       1.8                453.9             72.8         1                      4.3
-500 new, of 500 requests           9            7                 530.6                       1.8                687.7            176.5       500                      224
-500 changed                       10            7                 353.7                        91                548.1             69.7         1                      4.3
-500 unchanged                      8            4                  33.7                      90.8                  7.7             53.7         1                      4.3
-500 keyed                         11            9                 354.4                       2.3                456.4             78.4         1                      4.4
-500 keyed, asked again            10            7                  30.2                      99.8                  3.2             56.7         1                      4.4
-500 read again                     8            4                  29.5                      99.2                    3             43.6         1                      4.3
+500 new, of 500 requests           9            7                 523.6                       1.8                687.7            172.5       500                      224
+500 changed                       10            7                 354.5                        91                550.1             69.7         1                      4.3
+500 unchanged                      8            4                  33.7                      90.8                  7.7             53.6         1                      4.3
+500 keyed                         11            9                 354.3                       2.3                456.4             78.4         1                      4.4
+500 keyed, asked again            10            7                  30.1                      99.8                  3.2             56.7         1                      4.4
+500 read again                     8            4                  29.4                      99.2                    3             43.6         1                      4.3
 """  # noqa: E501
 
 # What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.
