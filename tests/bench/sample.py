@@ -15,7 +15,7 @@ def order_template(rng: random.Random, products: int) -> str:
     """An order's JSON with `%d` where its order_id has its number and where its total stands."""
     first, last, number = rng.choice(_FIRST), rng.choice(_LAST), rng.randrange(10**6)
     lines = ",".join(
-        f'{{"product_sku_id":"SKU-{rng.randrange(10**5):05}","amount":"{rng.randrange(10**5)}.{rng.randrange(1, 10)}",'
+        f'{{"product_sku_id":"SKU-{rng.randrange(10**5):05}","amount":"{rng.randrange(10**5)}.{rng.randrange(100):02}",'
         f'"qty":{rng.randrange(1, 9)}}}'
         for _ in range(products)
     )

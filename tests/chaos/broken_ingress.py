@@ -11,7 +11,7 @@ from chaos.patching import put
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.record import HeaderWriter
 from order_upsert.contracts.result import Outcome
-from order_upsert.ingress import orders, publisher, replies
+from order_upsert.ingress import glance, orders, publisher, replies
 from order_upsert.ingress.errors import UnavailableError
 
 OFTEN = 0.02
@@ -91,7 +91,7 @@ def answered_when_published() -> None:
 
 
 def invalid_orders_published() -> None:
-    put(orders, "invalid_reason", lambda order: None)
+    put(glance, "invalid_reason", lambda order: None)
 
 
 def _noted_contexts() -> dict[Any, Any]:

@@ -1,17 +1,22 @@
 """An ingress with a bug in it: `python -m support.broken_ingress`."""
 
 import sys
-from typing import NoReturn
 
 from order_upsert.deploy.cli import main
 from order_upsert.ingress import orders
+from order_upsert.ingress.glance import ParsedOrder
+
+parse_body = orders.parse_body  # type: ignore[attr-defined]
 
 
-def bug(_: object) -> NoReturn:
-    raise RuntimeError("a secret of the inside")
+def bug(body: bytes, *, strict: bool) -> list[ParsedOrder]:
+    """For any order."""
+    if parse_body(body, strict=strict):
+        raise RuntimeError("a secret of the inside")
+    return []
 
 
 if __name__ == "__main__":
-    orders.invalid_reason = bug  # type: ignore[assignment, attr-defined]
+    orders.parse_body = bug  # type: ignore[attr-defined]
     sys.argv.append("ingress")
     main()

@@ -14,6 +14,7 @@ from order_upsert.contracts.strict_json import Violation, in_order, parse, path_
 from order_upsert.contracts.strict_order import StrictOrder
 from order_upsert.ingress.admission import Held
 from order_upsert.ingress.errors import BodyTimeoutError, BodyTooLargeError
+from order_upsert.ingress.glance import ParsedOrder, glance, parsed_order
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 VIOLATIONS_MAX = 1_000
@@ -54,12 +55,13 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
     return b"".join(chunks)
 
 
-def parse_body(body: bytes, *, strict: bool) -> list[tuple[Order, bytes]]:
-    """Each order and its canonical JSON. Raises Violation: the first one, and where `strict` the others too."""
+def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
+    """Every order. Raises Violation: the first one, and where `strict` the others too."""
     if not strict:
-        return _parse(_bounded(body))
+        seen = glance(body)
+        return _parse(_bounded(body)) if seen is None else seen
     first: Violation | None = None
-    orders: list[tuple[Order, bytes]] = []
+    orders: list[ParsedOrder] = []
     bounded: bytes | None = None
     try:
         bounded = _bounded(body)
@@ -75,7 +77,7 @@ def parse_body(body: bytes, *, strict: bool) -> list[tuple[Order, bytes]]:
     return orders
 
 
-def _parse(body: bytes) -> list[tuple[Order, bytes]]:
+def _parse(body: bytes) -> list[ParsedOrder]:
     try:
         return _canonical(parse(OrderBatch, body).data)
     except Violation as violation:
@@ -87,13 +89,13 @@ def _parse(body: bytes) -> list[tuple[Order, bytes]]:
         raise
 
 
-def _canonical(orders: list[Order]) -> list[tuple[Order, bytes]]:
+def _canonical(orders: list[Order]) -> list[ParsedOrder]:
     """Raises Violation for an order that is too large; white space and unknown fields do not count."""
     values = [order.canonical() for order in orders]
     for index, value in enumerate(values):
         if len(value) > limits.ORDER_BYTES_MAX:
             raise Violation(f"data[{index}]", _TOO_LARGE)
-    return list(zip(orders, values, strict=True))
+    return list(map(parsed_order, orders, values))
 
 
 def _bounded(body: bytes) -> bytes:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from order_upsert.contracts import request_id
 from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError
-from order_upsert.contracts.order import Order, invalid_reason
 from order_upsert.contracts.partner import Partner
 from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext, is_traceparent
 from order_upsert.contracts.result import Outcome, Outcomes
@@ -22,6 +21,7 @@ from order_upsert.ingress.answers import accepted_response, answered, by_index, 
 from order_upsert.ingress.auth import Partners
 from order_upsert.ingress.body import parse_body, read_body
 from order_upsert.ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
+from order_upsert.ingress.glance import ParsedOrder
 from order_upsert.ingress.idempotency import digest_of, parse_key
 from order_upsert.ingress.preferences import Preferences, parse_preferences
 from order_upsert.ingress.publisher import Item, Publisher
@@ -103,20 +103,19 @@ class OrdersEndpoint:
                 return accepted_response(posted.request_id, self._applied(preferences, representation=False))
             return self._response(posted, answer, preferences)
 
-    def _posted(self, orders: list[tuple[Order, bytes]], key: str | None, partner: Partner) -> Posted:
+    def _posted(self, orders: list[ParsedOrder], key: str | None, partner: Partner) -> Posted:
         items: list[Item] = []
         refused: dict[int, str] = {}
-        for index, (order, value) in enumerate(orders):
-            reason = invalid_reason(order)
-            if reason is None:
-                items.append((index, order.order_id.encode(), value))
+        for index, order in enumerate(orders):
+            if order.refused is None:
+                items.append((index, order.order_id.encode(), order.canonical))
             else:
-                refused[index] = reason
-        order_ids = [order.order_id for order, _ in orders]
+                refused[index] = order.refused
+        order_ids = [order.order_id for order in orders]
         if key is None:
             own_id = request_id.tagged(self._new_request_id(), partner.partner_id)
             return Posted(own_id, None, order_ids, items, refused)
-        digest = digest_of(value for _, value in orders)
+        digest = digest_of(order.canonical for order in orders)
         return Posted(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
 
     async def _stored(self, posted: Posted, partner: Partner) -> Answer | None:
