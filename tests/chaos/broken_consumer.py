@@ -43,11 +43,11 @@ def fence_moved_after_the_commit() -> None:
     """In a transaction of its own, so that a crash between the two applies the batch again."""
     move, in_one_transaction = store.Store.set_fence, applier.Applier._in_one_transaction
 
-    def in_two_transactions(self: Any, batch: Any) -> Any:
+    def in_two_transactions(self: Any, batch: Any, meanwhile: Any) -> Any:
         with self._database.session() as session:
             moves: dict[int, int] = {}
             session.store.set_fence = moves.update
-            replies = in_one_transaction(self, batch)
+            replies = in_one_transaction(self, batch, meanwhile)
             move(session.store, moves)
         return replies
 
@@ -145,7 +145,7 @@ def lost_partitions_applied() -> None:
         client.incremental_unassign(revoked)
 
     put(Assignment, "_on_revoke", keep)
-    put(Assignment, "lost", property(lambda self: set()))
+    put(Assignment, "drain_lost", lambda self: set())
 
 
 def event_time_from_the_clock() -> None:

@@ -22,6 +22,7 @@ from confluent_kafka import Message
 
 from bench.sample import order_template
 from order_upsert.consumer.applier import Applier
+from order_upsert.consumer.connection import BusyConnection
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.decode import identify
 from order_upsert.consumer.headers import HeaderReader
@@ -29,7 +30,6 @@ from order_upsert.consumer.message import record_of
 from order_upsert.consumer.producer import Outgoing
 from order_upsert.consumer.record import Batch
 from order_upsert.consumer.results import result_record
-from order_upsert.consumer.store import Connection
 from order_upsert.contracts.order import Order
 from order_upsert.contracts.partitioner import partition_of
 from order_upsert.contracts.record import HeaderWriter, RequestContext
@@ -44,14 +44,14 @@ from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1363                       572                  978              328         1                      224
-100 new                            9            2                 586.9                       8.4                562.1             75.8         1                      5.2
-500 new                            9            6                 355.4                       1.8                459.9             72.8         1                      4.3
+1 new                              9            2                  1363                       572                  978              351         1                      224
+100 new                            9            2                 586.9                       8.4                562.1               76         1                      5.2
+500 new                            9            6                 355.4                       1.8                459.9             72.9         1                      4.3
 500 new, of 500 requests           9            7                 525.4                       1.8                693.7            172.5       500                      224
 500 changed                       10            7                 356.3                        91                549.6             69.7         1                      4.3
-500 unchanged                      8            4                  33.7                      90.8                  7.7             53.6         1                      4.3
-500 keyed                         11            9                 356.1                       2.3                462.4             78.4         1                      4.4
-500 keyed, asked again            10            7                  30.1                      99.8                  3.2             56.7         1                      4.4
+500 unchanged                      8            4                  33.7                      90.8                  7.7             53.7         1                      4.3
+500 keyed                         11            9                 356.1                       2.3                462.4             78.5         1                      4.4
+500 keyed, asked again            10            7                  30.1                      99.8                  3.2             56.8         1                      4.4
 500 read again                     8            4                  29.4                      99.2                    3             43.6         1                      4.3
 """  # noqa: E501
 
@@ -179,10 +179,10 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
     return figures, traffic
 
 
-def traced(trace: IO[bytes], wires: list[Wire]) -> Callable[[Connection, int], Session]:
+def traced(trace: IO[bytes], wires: list[Wire]) -> Callable[[BusyConnection, int], Session]:
     """Makes the sessions of a Database; the first one's traffic is in `wires`."""
 
-    def make(connection: Connection, ledger_days: int) -> Session:
+    def make(connection: BusyConnection, ledger_days: int) -> Session:
         wires.append(Wire(connection, trace))
         return Session(connection, ledger_days)
 

@@ -170,6 +170,6 @@ def test_the_second_half_of_a_batch_starts_where_the_first_ended(batch: Batch) -
 
 def test_a_batch_without_the_partitions_that_were_lost(batch: Batch) -> None:
     a = partition_of(b"a", 12)
-    kept = batch.only({a})
+    kept = batch.without({partition_of(b"b", 12)})
     assert {decoded.record.partition for decoded in kept.records} == {a}
     assert kept.starts == {a: 9}

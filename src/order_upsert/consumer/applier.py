@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
 
+from order_upsert.consumer.connection import Work
 from order_upsert.consumer.database import Database, Session
 from order_upsert.consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from order_upsert.consumer.fold import fold
@@ -42,22 +43,22 @@ class Applier:
         self.changes_rows = False
         """Whether the last batch did: then the next one probably will, and its orders can be read ahead."""
 
-    def apply(self, batch: Batch) -> list[Reply]:
-        """Commits the whole batch and gives the replies that are due.
+    def apply(self, batch: Batch, meanwhile: Work | None = None) -> list[Reply]:
+        """Commits the whole batch and gives the replies that are due. `meanwhile` is done while Postgres works.
 
         Raises FenceBehindError, RetryLaterError or ConsumerStoppedError: then some part of the batch, or nothing, was
         committed, and the whole can be applied again.
         """
         try:
-            return self._in_one_transaction(batch)
+            return self._in_one_transaction(batch, meanwhile)
         except RefusedByPostgresError as error:
             if len(batch.records) > 1:
                 first, second = batch.halves()
-                return self.apply(first) + self.apply(second)
-            return self._in_one_transaction(Batch([_refused(batch.records[0], error)], batch.starts))
+                return self.apply(first, meanwhile) + self.apply(second, meanwhile)
+            return self._in_one_transaction(Batch([_refused(batch.records[0], error)], batch.starts), meanwhile)
 
-    def _in_one_transaction(self, batch: Batch) -> list[Reply]:
-        with self._database.session() as session:
+    def _in_one_transaction(self, batch: Batch, meanwhile: Work | None) -> list[Reply]:
+        with self._database.session(meanwhile) as session:
             session.ledger.ensure_days(batch.days)
             with session.ledger.noticing_dropped_days(), pipelined_transaction(session.connection) as pipeline:
                 return self._apply(session, batch, pipeline)

@@ -50,15 +50,14 @@ class Assignment:
         """The offset after the last record taken, of each partition that is ours."""
         return self._positions
 
-    @property
-    def lost(self) -> set[int]:
-        """Partitions that were taken from us since the last `take`, even where they came back."""
-        return self._lost
+    def drain_lost(self) -> set[int]:
+        """Partitions that were taken from us since the last call, even where they came back."""
+        lost, self._lost = self._lost, set()
+        return lost
 
     def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
         """Whatever has arrived, and from which offset on in each of its partitions. Empty after `timeout_s`."""
         self._new.clear()
-        self._lost.clear()
         first = self._consumer.poll(timeout_s)
         if first is None:
             self._commit_noted()

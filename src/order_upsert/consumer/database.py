@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 
 import psycopg
 
+from order_upsert.consumer.connection import BusyConnection, Work
 from order_upsert.consumer.keys import Keys
 from order_upsert.consumer.ledger import Ledger
 from order_upsert.consumer.open_letters import OpenLetters
 from order_upsert.consumer.sqlstate import translate
-from order_upsert.consumer.store import Connection, Store
+from order_upsert.consumer.store import Store
 
 CONNECT_TIMEOUT_S = 5
 # A frozen consumer keeps its locks for no longer than this, and its successor waits no longer for them.
@@ -28,7 +28,7 @@ _KEEPALIVE: dict[str, Any] = {
 class Session:
     """One live connection and what is prepared on it."""
 
-    def __init__(self, connection: Connection, ledger_days: int) -> None:
+    def __init__(self, connection: BusyConnection, ledger_days: int) -> None:
         self.connection = connection
         connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
         connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
@@ -44,26 +44,29 @@ class Session:
 
 
 class Database:
-    """Hands out the session, to one thread at a time.
+    """Hands out the session, to the one thread that uses it.
 
     Errors of psycopg leave it as errors of ours, with the connection closed if it broke.
     """
 
     def __init__(
-        self, url: str, ledger_days: int, make_session: Callable[[Connection, int], Session] = Session
+        self, url: str, ledger_days: int, make_session: Callable[[BusyConnection, int], Session] = Session
     ) -> None:
         self._url = url
         self._ledger_days = ledger_days
         self._make_session = make_session
         self._session: Session | None = None
-        self._in_use = Lock()
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError."""
-        with self._in_use, self._translated():
+    def session(self, meanwhile: Work | None = None) -> Iterator[Session]:
+        """`meanwhile` is done while the server works.
+
+        Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError.
+        """
+        with self._translated():
             if self._session is None:
                 self._session = self._connect()
+            self._session.connection.meanwhile = meanwhile
             yield self._session
 
     @contextmanager
@@ -81,7 +84,7 @@ class Database:
             self._session = None
 
     def _connect(self) -> Session:
-        connection = psycopg.connect(
+        connection = BusyConnection.connect(
             self._url,
             autocommit=True,  # transactions are opened where they are meant
             connect_timeout=CONNECT_TIMEOUT_S,

@@ -4,7 +4,7 @@ What is made for every record is a dataclass that is not frozen: a frozen one ta
 changes one all the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -192,7 +192,11 @@ class Batch:
         first = Batch(self.records[:middle], self.starts)
         return first, Batch(self.records[middle:], {**self.starts, **first.ends})
 
-    def only(self, partitions: set[int]) -> "Batch":
-        """Without the records of all other partitions."""
-        kept = [decoded for decoded in self.records if decoded.record.partition in partitions]
-        return Batch(kept, {partition: start for partition, start in self.starts.items() if partition in partitions})
+    def without(self, partitions: Collection[int]) -> "Batch":
+        """The records of all other partitions."""
+        if not partitions:
+            return self
+        kept = [decoded for decoded in self.records if decoded.record.partition not in partitions]
+        return Batch(
+            kept, {partition: start for partition, start in self.starts.items() if partition not in partitions}
+        )

@@ -3,8 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from threading import Event as Flag
 
 from order_upsert.consumer.applier import Applier, FenceBehindError
@@ -12,35 +10,26 @@ from order_upsert.consumer.assignment import Assignment
 from order_upsert.consumer.conflicts import read_conflicts
 from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import identify, read_order
-from order_upsert.consumer.errors import ConsumerError, RetryLaterError
+from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.consumer.headers import HeaderReader
 from order_upsert.consumer.producer import AcknowledgedProducer
-from order_upsert.consumer.record import Batch, Unread
+from order_upsert.consumer.record import Batch, Decoded, Record, Unread
 from order_upsert.consumer.results import Reply, result_record
 from order_upsert.consumer.retry import attempts
 from order_upsert.consumer.settings import ConsumerSettings
+from order_upsert.consumer.taken import Taken
 
 TAKE_TIMEOUT_S = 0.2
 CHECK_EVERY_S = 5.0
-APART_RECORDS_MIN = 200
-"""From here on a batch is applied in a thread of its own; handing over a smaller one costs more than it saves."""
+AHEAD_RECORDS_MIN = 200
+"""From here on, the next batch is taken before this one is applied; behind a smaller one there is seldom another."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _InFlight:
-    """A batch that is being applied and answered. `lost`: partitions that were taken from us meanwhile."""
-
-    batch: Batch
-    answered: "Future[None]"
-    lost: set[int] = field(default_factory=set)
 
 
 class Worker:
     """Runs until `stop` is set. Raises ConsumerStoppedError.
 
-    While one batch waits for Postgres, the next one is fetched and decoded: so there are two batches at the most, and
-    the second is not begun before the first is answered.
+    One thread does it all. While Postgres works on one batch, the next one is decoded: so there are two at the most.
     """
 
     def __init__(
@@ -60,85 +49,70 @@ class Worker:
         self._clock_s = clock_s
         self._checked_s = clock_s()
         self._headers = HeaderReader()
-        self._in_flight: _InFlight | None = None
-        self._apart = ThreadPoolExecutor(1, "applier")
+        self._ahead: Taken | None = None
         self._assignment = Assignment(settings, self._applied, stop, self._put_back)
 
     def run(self) -> None:
+        """What was taken ahead and is not applied at the end is read again by whoever comes next."""
         self._assignment.subscribe()
         try:
             while not self._stop.is_set():
                 self.step()
-            self._settle()
         finally:
-            self._apart.shutdown()
             self._assignment.close()
 
     def step(self) -> None:
-        """Takes what has arrived, ends the batch before, and begins the new one."""
-        records, starts = self._assignment.take(self._settings.batch_records_max, TAKE_TIMEOUT_S)
-        batch = Batch([identify(record, self._headers) for record in records], starts)
-        if self._in_flight is not None:
-            self._in_flight.lost |= self._assignment.lost
-            if self._applier.changes_rows:
-                batch = Batch(
-                    [read_order(item) if isinstance(item, Unread) else item for item in batch.records], starts
-                )
-        rewound = self._settle()
-        batch = batch.only(starts.keys() - self._assignment.lost - rewound)
-        if batch.records:
-            self._in_flight = _InFlight(batch, self._begin(batch))
-        if len(batch.records) < APART_RECORDS_MIN:
-            self._settle()
-        if self._clock_s() - self._checked_s > CHECK_EVERY_S:
-            self._settle()
+        """Applies and answers what has arrived; checks the fence now and then."""
+        if self._ahead is None:
+            self._ahead = self._take(TAKE_TIMEOUT_S)
+            self._assignment.drain_lost()  # nothing of them is in what was taken
+        batch, self._ahead = self._ahead.batch(), None
+        is_check_due = self._clock_s() - self._checked_s > CHECK_EVERY_S
+        if len(batch.records) >= AHEAD_RECORDS_MIN and not is_check_due:
+            self._ahead = self._take(0)
+            batch = batch.without(self._assignment.drain_lost())
+        self._apply(batch)
+        if is_check_due:
             self._checked_s = self._clock_s()
             self._assignment.commit({})
             self._check_fence()
 
-    def _begin(self, batch: Batch) -> "Future[None]":
-        if len(batch.records) >= APART_RECORDS_MIN:
-            return self._apart.submit(self._apply_and_answer, batch)
-        answered: Future[None] = Future()
-        try:
-            self._apply_and_answer(batch)
-            answered.set_result(None)
-        except ConsumerError as error:
-            answered.set_exception(error)
-        return answered
+    def _take(self, timeout_s: float) -> Taken:
+        records, starts = self._assignment.take(self._settings.batch_records_max, timeout_s)
+        return Taken(records, starts, self._decode)
 
-    def _apply_and_answer(self, batch: Batch) -> None:
-        self._answer(self._applier.apply(batch))
+    def _decode(self, record: Record) -> Decoded:
+        identified = identify(record, self._headers)
+        if self._applier.changes_rows and isinstance(identified, Unread):
+            return read_order(identified)
+        return identified
 
-    def _settle(self) -> set[int]:
-        """Waits for the batch in flight. Where anything fails, all is done again: fence and ledger make that exact.
-
-        Gives the partitions that are read again from further back: what was taken of them is not to be applied.
-        """
-        if self._in_flight is None:
-            return set()
-        batch, lost = self._in_flight.batch, self._in_flight.lost
-        answered: Future[None] | None = self._in_flight.answered
-        self._in_flight = None
+    def _apply(self, batch: Batch) -> None:
+        """Where anything fails, all is done again: fence and ledger make that exact."""
+        meanwhile = None if self._ahead is None else self._ahead.decode_some
         for attempt in attempts(self._stop, self._assignment.wait):
             with attempt:
-                begun, answered = answered, None
-                if begun is None:
-                    # During a wait partitions may have gone to someone else, who does the same.
-                    batch = batch.only(batch.starts.keys() - lost - self._assignment.lost)
-                    if not batch.records:
-                        return set()
-                    begun = self._begin(batch)
+                # While we waited, partitions may have gone to someone else, who does the same.
+                lost = self._assignment.drain_lost()
+                batch = batch.without(lost)
+                self._drop_ahead(lost)
+                if not batch.records:
+                    return
                 try:
-                    begun.result()
+                    self._answer(self._applier.apply(batch, meanwhile))
                 except FenceBehindError as error:
                     _log.warning("%s", error)
                     self._put_back()
                     again = {**batch.starts, **error.next_offsets}
                     self._assignment.rewind(again)
-                    return set(again)
-                self._assignment.commit(batch.only(batch.starts.keys() - lost - self._assignment.lost).ends)
-        return set()
+                    self._drop_ahead(again.keys())
+                    return
+                self._assignment.commit(batch.ends)
+
+    def _drop_ahead(self, partitions: Collection[int]) -> None:
+        """Leaves out of the next batch what is read again, by us or by whoever has these partitions now."""
+        if self._ahead is not None:
+            self._ahead.drop(partitions)
 
     def _answer(self, replies: list[Reply]) -> None:
         """Writers of events may name a topic of their own for the reply, but none that is ours for something else."""

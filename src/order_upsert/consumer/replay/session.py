@@ -7,6 +7,7 @@ dropped; what would have been forgotten is told by the day of the batch.
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 
+from order_upsert.consumer.connection import BusyConnection
 from order_upsert.consumer.database import Session
 from order_upsert.consumer.keys import Keys
 from order_upsert.consumer.ledger import Ledger, StoredPart
@@ -44,7 +45,7 @@ class ReplayKeys(Keys):
 class ReplaySession(Session):
     """A consumer's session on the tables of a replay."""
 
-    def __init__(self, connection: Connection, ledger_days: int) -> None:
+    def __init__(self, connection: BusyConnection, ledger_days: int) -> None:
         super().__init__(connection, ledger_days)
         self.ledger = ReplayLedger(connection, ledger_days)
         self.keys = ReplayKeys(connection)
