@@ -244,6 +244,15 @@ def test_errors_of_a_session_are_ours(opened: Database) -> None:
         assert session.connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_connection_that_the_client_library_gave_up_is_not_used_again(opened: Database) -> None:
+    with opened.session() as session:
+        session.connection.pgconn.send_query(b"SELECT pg_sleep(60)")  # as it is left where a wait fails
+    with pytest.raises(RetryLaterError), opened.session():
+        raise psycopg.OperationalError("connection socket closed")
+    with opened.session() as session:
+        assert session.connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_database_that_does_not_exist_is_told_from_one_that_is_down(database: str) -> None:
     with pytest.raises(ConsumerStoppedError, match="Create the database"), Database(database + "x", 7).session():
         pass

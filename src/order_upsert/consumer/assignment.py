@@ -169,12 +169,12 @@ class Assignment:
         starts: dict[int, int] = {}
         again: dict[int, int] = {}
         for message in messages:
-            error, partition, offset = message.error(), message.partition(), message.offset()
+            error = message.error()
             if error is not None:
-                _report(error, partition)
+                _report(error, message.partition())
                 continue
-            assert partition is not None
-            assert offset is not None
+            record = record_of(message)
+            partition, offset = record.partition, record.offset
             position = self._positions.get(partition)
             # consume() may return records of partitions that were taken from us in this very call; and where one came
             # back at once, records of before the gap.
@@ -186,7 +186,7 @@ class Assignment:
             starts.setdefault(partition, position)
             self._positions[partition] = offset + 1
             self._new.discard(partition)
-            records.append(record_of(message))
+            records.append(record)
         self.rewind(again)
         return records, starts
 

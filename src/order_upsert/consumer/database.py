@@ -74,7 +74,8 @@ class Database:
         try:
             yield
         except psycopg.Error as error:
-            if self._session is not None and self._session.connection.broken:
+            # What the client says itself has no SQLSTATE, and may leave a connection that waits for an answer for ever.
+            if self._session is not None and (self._session.connection.broken or error.sqlstate is None):
                 self.close()
             raise translate(error) from error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from order_upsert.consumer.connection import Work
 from order_upsert.consumer.errors import RetryLaterError
 from order_upsert.contracts.record import Headers
 from order_upsert.contracts.settings import KafkaSettings
@@ -50,8 +51,8 @@ class AcknowledgedProducer:
             logger=_log,
         )
 
-    def send(self, records: Iterable[Outgoing], foreign: Collection[str] = ()) -> None:
-        """Raises RetryLaterError where the broker did not acknowledge all.
+    def send(self, records: Iterable[Outgoing], foreign: Collection[str] = (), meanwhile: Work | None = None) -> None:
+        """Raises RetryLaterError where the broker did not acknowledge all. `meanwhile` is done while it has not.
 
         `foreign`: topics that were named by whoever wrote the events. Where one of them does not take a record, this
         is logged, and for a minute it gets nothing: waiting for it again and again would hold up everybody else.
@@ -62,6 +63,8 @@ class AcknowledgedProducer:
                 _log.warning("reply topic %s does not work; a reply for it was given up", record.topic)
             else:
                 self._produce(record, failed)
+        while len(self._producer) and meanwhile is not None and meanwhile():
+            self._producer.poll(0)
         # One second more than a record can take, so that the client is the one to give up.
         left = self._producer.flush(DELIVERY_TIMEOUT_S + 1)
         if left:

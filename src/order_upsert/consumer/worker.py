@@ -8,6 +8,7 @@ from threading import Event as Flag
 from order_upsert.consumer.applier import Applier, FenceBehindError
 from order_upsert.consumer.assignment import Assignment
 from order_upsert.consumer.conflicts import read_conflicts
+from order_upsert.consumer.connection import Work
 from order_upsert.consumer.database import Database
 from order_upsert.consumer.decode import identify, read_order
 from order_upsert.consumer.errors import RetryLaterError
@@ -99,7 +100,7 @@ class Worker:
                 if not batch.records:
                     return
                 try:
-                    self._answer(self._applier.apply(batch, meanwhile))
+                    self._answer(self._applier.apply(batch, meanwhile), meanwhile)
                 except FenceBehindError as error:
                     _log.warning("%s", error)
                     self._put_back()
@@ -114,7 +115,7 @@ class Worker:
         if self._ahead is not None:
             self._ahead.drop(partitions)
 
-    def _answer(self, replies: list[Reply]) -> None:
+    def _answer(self, replies: list[Reply], meanwhile: Work | None) -> None:
         """Writers of events may name a topic of their own for the reply, but none that is ours for something else."""
         topics = self._settings.topics
         named = {reply.reply_to.topic for reply in replies}
@@ -122,7 +123,7 @@ class Worker:
         if refused:
             _log.warning("no replies go to %s", sorted(refused))
         records = [result_record(reply) for reply in replies if reply.reply_to.topic not in refused]
-        self._producer.send(records, foreign=named - {topics.results})
+        self._producer.send(records, named - {topics.results}, meanwhile)
 
     def _check_fence(self) -> None:
         """Finds a database that was put back while nothing arrived."""

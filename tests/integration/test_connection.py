@@ -1,0 +1,74 @@
+"""A connection that does something else while Postgres works."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from order_upsert.consumer.connection import BusyConnection
+from support.waiting import eventually
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[BusyConnection]:
+    with BusyConnection.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+class Countdown:
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left > 0
+
+
+def one(cursor: Any) -> object:
+    return cursor.fetchone()[0]
+
+
+def test_work_is_done_while_the_server_has_not_answered(connection: BusyConnection) -> None:
+    with BusyConnection.connect(connection.info.dsn, autocommit=True) as other:
+        connection.execute("SELECT pg_advisory_lock(1)")
+
+        def work() -> bool:
+            connection.execute("SELECT pg_advisory_unlock(1)")
+            return False
+
+        other.meanwhile = work
+        assert one(other.execute("SELECT count(*) FROM (SELECT pg_advisory_lock(1)) AS waits")) == 1
+
+
+def test_statements_are_what_they_are_without(connection: BusyConnection) -> None:
+    """In a pipeline, with COPY, and after an error; also where the work ends before the server does."""
+    connection.execute("CREATE TEMPORARY TABLE numbers (number int)")
+    for left in (1, 3, 10**9):
+        connection.meanwhile = Countdown(left)
+        with connection.pipeline():
+            first, second = connection.execute("SELECT 1"), connection.execute("SELECT 2")
+            assert (one(first), one(second)) == (1, 2)
+        with connection.cursor() as cursor, cursor.copy("COPY numbers FROM STDIN") as copy:
+            copy.write("".join(f"{number}\n" for number in range(100_000)))
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1 / 0")
+        assert one(connection.execute("SELECT count(*) FROM numbers")) == 100_000
+        connection.execute("TRUNCATE numbers")
+
+
+def test_a_connection_that_breaks_is_told(database: str) -> None:
+    """Also where it has left when we look; psycopg alone can take it for a connection that works then."""
+    with psycopg.connect(database, autocommit=True) as other:
+
+        def is_there(backend_pid: int) -> bool:
+            return bool(other.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [backend_pid]).fetchall())
+
+        for _ in range(20):
+            with BusyConnection.connect(database, autocommit=True) as leaving:
+                backend_pid = leaving.info.backend_pid
+                leaving.meanwhile = lambda gone=backend_pid: eventually(lambda: not is_there(gone))
+                other.execute("SELECT pg_terminate_backend(%s)", [backend_pid])
+                with pytest.raises(psycopg.OperationalError):
+                    leaving.execute("SELECT 1")
+                assert leaving.broken
