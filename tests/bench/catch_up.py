@@ -58,7 +58,7 @@ def catch_up(stack: Stack, backlog: str, consumers: int) -> CaughtUp:
     installation = stack.installation
     ends = sum(installation.end_offsets(installation.settings.topics.upserts).values())
     start = stack.applied()
-    stack.consumers = [stack.installation.start("consumer") for _ in range(consumers)]
+    stack.consumers = [stack.launch_consumer() for _ in range(consumers)]
     meter = stack.meter()
     deadline = time.monotonic() + _TIMEOUT_S
     while (first := stack.applied()) == start:

@@ -30,6 +30,7 @@ class Scale:
 
 QUICK = Scale(rounds=2, warm_up_s=1, measure_s=3, backlog_events=100_000, large_table_rows=200_000, loaded_first_s=10)
 FULL = Scale(rounds=5, warm_up_s=2, measure_s=6, backlog_events=400_000, large_table_rows=10_000_000, loaded_first_s=40)
+_MANY_PARTITIONS = 100
 _LOADS = {
     "batches of 500, 8 connections": (8, 500),
     "single orders, 64 connections": (64, 1),
@@ -76,7 +77,7 @@ class Experiments:
         self._stack.empty_tables()
 
     def catching_up(self) -> Iterator[CaughtUp]:
-        """A backlog of new orders, and the same orders once more."""
+        """A backlog of new orders, and the same orders once more; and new orders in many partitions."""
         self._stack.stop_consumers()
         events = self._scale.backlog_events
         for _ in range(max(1, self._scale.rounds - 2)):
@@ -87,6 +88,11 @@ class Experiments:
                     write_backlog(self._stack, events, first, 1)
                     self._stack.execute("CHECKPOINT")
                     yield catch_up(self._stack, backlog, consumers)
+        many = self._stack.with_partitions(_MANY_PARTITIONS)
+        for consumers in (1, 2):
+            write_backlog(many, events, next(self._numbers), 1)
+            many.execute("CHECKPOINT")
+            yield catch_up(many, f"inserts, {_MANY_PARTITIONS} partitions", consumers)
         self._stack.start_consumer()
 
     def offered_loads(self, service: Service) -> Iterator[tuple[float, Run]]:

@@ -35,15 +35,17 @@ READY_TIMEOUT_S = 60.0
 class Stack:
     """Everything on one machine, with the settings that `orders up` gives to its local servers."""
 
-    def __init__(self, folder: Path, kafka: KafkaBroker, postgres: PostgresServer) -> None:
+    def __init__(self, folder: Path, kafka: KafkaBroker, postgres: PostgresServer, database: str = "orders") -> None:
         self.kafka, self.postgres = kafka, postgres
-        self.installation = Installation(kafka.bootstrap, postgres.url(), folder)
+        self.installation = Installation(kafka.bootstrap, postgres.url(database), folder)
         self.token = ""
         self.consumers: list[Child] = []
+        self.direct: dict[Service, Ingress] = {}
+        self._consumer_program: list[str] | None = None
         self._folder = folder
 
     def start(self) -> None:
-        migrate(self.postgres.url())
+        migrate(self.installation.postgres_url)
         self.installation.set_up()
         self.start_consumer()
         self.ingress = self.installation.start_ingress()
@@ -75,18 +77,19 @@ class Stack:
         return run_of(load, service, Outcome(**json.loads(result)), before, after)
 
     def meter(self) -> Meter:
-        return Meter(self.pids(), self.kafka.folder / "log", self.postgres.url())
+        return Meter(self.pids(), self.kafka.folder / "log", self.installation.postgres_url)
 
     def port(self, service: Service) -> int:
         return self.ingress.port if service == "ours" else self.direct[service].port
 
     def pids(self) -> dict[str, int]:
+        services: dict[str, Ingress] = {"ingress": self.ingress} if self.token else {}
+        services.update({str(driver): service for driver, service in self.direct.items()})
         return {
-            "ingress": self.ingress.child.pid,
+            **{name: service.child.pid for name, service in services.items()},
             **{f"consumer {n}" if n > 1 else "consumer": child.pid for n, child in enumerate(self.consumers, 1)},
             "kafka": self.kafka.child.pid,
             "postgres": self.postgres.child.pid,
-            **{driver: direct.child.pid for driver, direct in self.direct.items()},
         }
 
     def applied(self) -> int:
@@ -98,6 +101,23 @@ class Stack:
     def start_consumer(self) -> None:
         self.consumers.append(self.installation.start_consumer())
 
+    def launch_consumer(self) -> Child:
+        """Does not wait for its partitions."""
+        return self.installation.start("consumer", _PYTHONPATH, self._consumer_program)
+
+    def with_partitions(self, count: int) -> "Stack":
+        """Another topic and another database on the same servers, with nothing running."""
+        database = f"partitions_{count}"
+        self.execute(f"CREATE DATABASE {database}")
+        other = Stack(self._folder, self.kafka, self.postgres, database)
+        other.installation.running = self.installation.running
+        program = [sys.executable, "-m", "bench.many_partitions", str(count)]
+        environment = {**os.environ, **other.installation.environment, **_PYTHONPATH}
+        subprocess.run([*program, "setup"], env=environment, check=True, capture_output=True)
+        other.execute(f"INSERT INTO consumer_partition SELECT generate_series({UPSERT_PARTITIONS}, {count - 1}), 0")
+        other._consumer_program = [*program, "consumer"]
+        return other
+
     def stop_consumers(self) -> None:
         for child in self.consumers:
             child.stop()
@@ -107,7 +127,7 @@ class Stack:
         """So many orders of the partner `bench`, numbered from 0 on, as if they had come through the topic long ago."""
         self.empty_tables()
         with (
-            psycopg.connect(self.postgres.url()) as connection,
+            psycopg.connect(self.installation.postgres_url) as connection,
             connection.cursor() as cursor,
             cursor.copy(_COPY_ORDERS) as copy,
         ):
@@ -123,7 +143,7 @@ class Stack:
         self.execute("CHECKPOINT")
 
     def execute(self, statement: str) -> None:
-        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
+        with psycopg.connect(self.installation.postgres_url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def _start_direct(self, driver: Service) -> Ingress:
