@@ -37,11 +37,15 @@ class Admission:
         self.bytes += count
         held.bytes += count
 
+    def require_room(self, count: int) -> None:
+        """Holds nothing: to refuse early what cannot be let in. Raises UnavailableError."""
+        if self.orders + count > self._orders_max:
+            raise UnavailableError("Too many orders are in flight.")
+
     def hold_orders(self, held: "Held", count: int) -> None:
         if self.draining:
             raise UnavailableError("This server is shutting down.")
-        if self.orders + count > self._orders_max:
-            raise UnavailableError("Too many orders are in flight.")
+        self.require_room(count)
         self.orders += count
         held.orders += count
 

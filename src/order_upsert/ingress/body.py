@@ -55,6 +55,11 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
     return b"".join(chunks)
 
 
+def count_orders(body: bytes) -> int:
+    """How many orders it seems to have, at the cost of a hundredth of reading it."""
+    return min(body.count(b'"order_id"'), limits.ORDERS_PER_REQUEST_MAX)
+
+
 def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
     """Every order. Raises Violation: the first one, and where `strict` the others too."""
     if not strict:

@@ -19,7 +19,7 @@ from order_upsert.contracts.result import Outcome, Outcomes
 from order_upsert.ingress.admission import Admission, Held
 from order_upsert.ingress.answers import accepted_response, answered, by_index, documented, json_response
 from order_upsert.ingress.auth import Partners
-from order_upsert.ingress.body import parse_body, read_body
+from order_upsert.ingress.body import count_orders, parse_body, read_body
 from order_upsert.ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
 from order_upsert.ingress.glance import ParsedOrder
 from order_upsert.ingress.idempotency import digest_of, parse_key
@@ -93,6 +93,7 @@ class OrdersEndpoint:
             wait_s = self._rate_limit.wait_s(partner)
             if wait_s:
                 raise RateLimitedError(wait_s)
+            self._admission.require_room(count_orders(body))  # reading what is refused would slow down what is not
             posted = self._posted(parse_body(body, strict=preferences.strict), key, partner)
             del body  # the rest of the way may be long
             self._rate_limit.charge(partner, len(posted.order_ids))
