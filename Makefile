@@ -8,7 +8,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
 	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
-	@echo "make bench  against a service that writes to Postgres directly (30 minutes; make bench-quick: 4)"
+	@echo "make bench  against services that write to Postgres directly (20 minutes; make bench-quick: 5)"
 	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
 	@echo "make check  lint and types only"
 	@echo "make asyncapi  write asyncapi/ from the models, and list new files that must be kept for ever"
