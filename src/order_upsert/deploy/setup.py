@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 from pydantic import Field
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from order_upsert.consumer.migrate import migrate
 from order_upsert.consumer.settings import PostgresSettings
@@ -46,12 +47,27 @@ def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> li
         made = asked(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
         for future in made.values():
             asked(settings, lambda future=future: _unless_made_meanwhile(future))  # type: ignore[misc]
+        _wait_until_known(settings, client, set(made))
     return [spec.name for spec in missing]
 
 
 def set_up_tables(settings: PostgresSettings) -> list[str]:
     """Applies the migrations that are missing and gives their names. Raises ConsumerError."""
     return migrate(settings.postgres_url)
+
+
+def _wait_until_known(settings: KafkaSettings, client: AdminClient, names: set[str]) -> None:
+    """A broker learns of a topic a moment after it was made; who starts before that is told that it does not exist."""
+
+    def all_known() -> bool:
+        return asked(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics.keys()) >= names
+
+    Retrying(
+        retry=retry_if_result(lambda known: not known),
+        wait=wait_fixed(0.05),
+        stop=stop_after_delay(REQUEST_TIMEOUT_S),
+        retry_error_callback=lambda _: None,  # it was made all the same
+    )(all_known)
 
 
 def _unless_made_meanwhile(made: "Future[None]") -> None:
