@@ -79,20 +79,15 @@ class Experiments:
     def catching_up(self) -> Iterator[CaughtUp]:
         """A backlog of new orders, and the same orders once more; and new orders in many partitions."""
         self._stack.stop_consumers()
-        events = self._scale.backlog_events
         for _ in range(max(1, self._scale.rounds - 2)):
             for consumers in (1, 2):
                 self._stack.empty_tables()
                 first = next(self._numbers)
                 for backlog in ("inserts", "nothing changes"):
-                    write_backlog(self._stack, events, first, 1)
-                    self._stack.execute("CHECKPOINT")
-                    yield catch_up(self._stack, backlog, consumers)
+                    yield self._caught_up(self._stack, backlog, consumers, first)
         many = self._stack.with_partitions(_MANY_PARTITIONS)
         for consumers in (1, 2):
-            write_backlog(many, events, next(self._numbers), 1)
-            many.execute("CHECKPOINT")
-            yield catch_up(many, f"inserts, {_MANY_PARTITIONS} partitions", consumers)
+            yield self._caught_up(many, f"inserts, {_MANY_PARTITIONS} partitions", consumers, next(self._numbers))
         self._stack.start_consumer()
 
     def offered_loads(self, service: Service) -> Iterator[tuple[float, Run]]:
@@ -111,6 +106,11 @@ class Experiments:
         yield peak
         rate = 2 * peak.requests_per_s
         yield self._measure("twice the peak offered, batches of 500", "ours", 200, 500, requests_per_s=rate)
+
+    def _caught_up(self, stack: Stack, backlog: str, consumers: int, first: int) -> CaughtUp:
+        write_backlog(stack, self._scale.backlog_events, first, 1)
+        stack.execute("CHECKPOINT")
+        return catch_up(stack, backlog, consumers)
 
     def _measure(
         self, load: str, service: Service, connections: int, orders: int, measure_s: float | None = None, **about: float

@@ -40,7 +40,7 @@ class Stack:
         self.installation = Installation(kafka.bootstrap, postgres.url(database), folder)
         self.token = ""
         self.consumers: list[Child] = []
-        self.direct: dict[Service, Ingress] = {}
+        self.services: dict[Service, Ingress] = {}
         self._consumer_program: list[str] | None = None
         self._folder = folder
 
@@ -48,10 +48,10 @@ class Stack:
         migrate(self.installation.postgres_url)
         self.installation.set_up()
         self.start_consumer()
-        self.ingress = self.installation.start_ingress()
+        self.services["ours"] = self.installation.start_ingress()
         self.token = self.installation.add_partner("bench")
         self.execute((TESTS / "bench" / "direct.sql").read_text())
-        self.direct = {driver: self._start_direct(driver) for driver in DRIVERS}
+        self.services.update({driver: self._start_direct(driver) for driver in DRIVERS})
 
     def measure(self, load: str, service: Service, task: Task) -> Run:
         """Runs a load; only the measured time counts, without the warm-up."""
@@ -80,13 +80,11 @@ class Stack:
         return Meter(self.pids(), self.kafka.folder / "log", self.installation.postgres_url)
 
     def port(self, service: Service) -> int:
-        return self.ingress.port if service == "ours" else self.direct[service].port
+        return self.services[service].port
 
     def pids(self) -> dict[str, int]:
-        services: dict[str, Ingress] = {"ingress": self.ingress} if self.token else {}
-        services.update({str(driver): service for driver, service in self.direct.items()})
         return {
-            **{name: service.child.pid for name, service in services.items()},
+            **{"ingress" if name == "ours" else name: service.child.pid for name, service in self.services.items()},
             **{f"consumer {n}" if n > 1 else "consumer": child.pid for n, child in enumerate(self.consumers, 1)},
             "kafka": self.kafka.child.pid,
             "postgres": self.postgres.child.pid,

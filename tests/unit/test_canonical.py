@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from order_upsert.consumer.row_text import canonical_columns, columns_of
 from order_upsert.contracts import limits
-from order_upsert.contracts.canonical import FIELDS, ORDER_ID_FIELD, canonical_texts
+from order_upsert.contracts.canonical import FIELDS, ORDER_ID_FIELD, match_canonical
 from order_upsert.contracts.order import Order, invalid_reason
 from order_upsert.contracts.strict_json import parse
+from support.edits import Edit, edited
 from support.orders import an_order
 
 USUAL = {"qty": 2, "amount": "12.5", "product_sku_id": "S"}
@@ -58,12 +59,9 @@ PIECES = st.sampled_from(
 @given(ORDERS, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), PIECES), min_size=1, max_size=3))
 @example(an_order(name="Ada"), [(9, 0, "\x1c")])
 def test_what_was_changed_anywhere_matches_only_where_it_is_such_an_order_still(
-    sent: dict[str, Any], edits: list[tuple[int, int, str]]
+    sent: dict[str, Any], edits: list[Edit]
 ) -> None:
-    text = Order.model_validate(sent).canonical().decode()
-    for place, removed, piece in edits:
-        place %= len(text) + 1
-        text = text[:place] + piece + text[place + removed :]
+    text = edited(Order.model_validate(sent).canonical().decode(), edits)
     require_agreement(text.encode(errors="surrogatepass"))
 
 
@@ -86,7 +84,7 @@ def test_a_usual_order_matches(changes: dict[str, Any]) -> None:
      {"products": [{**USUAL, "product_sku_id": ""}]}, {"total_amount": 10**18}],
 )  # fmt: skip
 def test_what_is_invalid_or_has_to_be_escaped_is_left_to_the_model(changes: dict[str, Any]) -> None:
-    assert canonical_texts(canonical(**changes), "") is None
+    assert match_canonical(canonical(**changes)) is None
 
 
 def test_what_is_no_canonical_text_is_left_to_the_model() -> None:
@@ -98,13 +96,13 @@ def test_what_is_no_canonical_text_is_left_to_the_model() -> None:
         value.replace(b'"O-1"', b'"' + b"x" * 513 + b'"'),
     ):  # fmt: skip
         if other != canonical(phone=None):
-            assert canonical_texts(other, "") is None
+            assert match_canonical(other) is None
 
 
 def test_fields_are_those_of_the_model() -> None:
-    texts = canonical_texts(canonical(phone=None), "absent")
-    assert texts is not None
-    assert dict(zip(FIELDS, texts, strict=True)) == {
+    match = match_canonical(canonical(phone=None))
+    assert match is not None
+    assert dict(zip(FIELDS, match.groups("absent"), strict=True)) == {
         "name": "Ada", "phone": "absent", "address": "Main Street 1", "email": "[email protected]", "order_id": "O-1",
         "refferral_code": "R", "user_id": "U", "products": '[{"product_sku_id":"S","amount":"12.5","qty":2}]',
         "total_amount": "2500", "discount": "0", "total_qty": "2",

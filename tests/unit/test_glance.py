@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from order_upsert.contracts import limits
 from order_upsert.ingress.body import _bounded, _parse
 from order_upsert.ingress.glance import glance
+from support.edits import Edit, edited
 from support.orders import an_order
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
@@ -66,12 +67,9 @@ def require_agreement(body: bytes) -> None:
 @example([{**an_order(), "products": [{"product_sku_id": "S", "amount": 1.5, "qty": "7"}]}], {}, [])
 @example([an_order(), an_order(name=" ")], {}, [])
 def test_a_glance_sees_what_the_models_read(
-    orders: list[dict[str, Any]], layout: dict[str, Any], edits: list[tuple[int, int, str]]
+    orders: list[dict[str, Any]], layout: dict[str, Any], edits: list[Edit]
 ) -> None:
-    text = json.dumps({"data": orders}, **layout)
-    for place, removed, piece in edits:
-        place %= len(text) + 1
-        text = text[:place] + piece + text[place + removed :]
+    text = edited(json.dumps({"data": orders}, **layout), edits)
     require_agreement(text.encode(errors="surrogatepass"))
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from order_upsert.consumer.record import Event
-from order_upsert.contracts.canonical import FIELDS, canonical_texts
+from order_upsert.contracts.canonical import FIELDS, match_canonical
 from order_upsert.contracts.order import Order, Product
 
 KEY_COLUMNS = ("partner_id", "order_id")
@@ -28,7 +28,8 @@ def canonical_columns(value: bytes) -> Sequence[str] | None:
 
     What COPY wants escaped, JSON wants escaped too: so there is nothing to escape in it.
     """
-    return canonical_texts(value, absent=_NULL)
+    match = match_canonical(value)
+    return None if match is None else match.groups(_NULL)
 
 
 def columns_of(order: Order) -> Sequence[str]:

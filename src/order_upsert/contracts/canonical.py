@@ -29,21 +29,12 @@ FIELDS = tuple(Order.model_fields)
 ORDER_ID_FIELD = FIELDS.index("order_id")
 
 
-def is_canonical(value: bytes) -> bool:
-    """Whether `value` is seen to be the canonical JSON of a valid order. Where not, it may be one all the same."""
-    try:
-        return _ORDER.fullmatch(value.decode()) is not None
-    except UnicodeDecodeError:
-        return False
-
-
-def canonical_texts(value: bytes, absent: str) -> tuple[str, ...] | None:
-    """The text of each of FIELDS, `absent` for one that is not there; None where `value` does not match.
+def match_canonical(value: bytes) -> re.Match[str] | None:
+    """Its groups are the texts of FIELDS, None for one that is not there; None where `value` does not match.
 
     There is no quote, backslash or control character in any of them but the products, which are JSON.
     """
     try:
-        match = _ORDER.fullmatch(value.decode())
+        return _ORDER.fullmatch(value.decode())
     except UnicodeDecodeError:
         return None
-    return None if match is None else match.groups(absent)

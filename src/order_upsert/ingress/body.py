@@ -56,7 +56,7 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
 
 
 def count_orders(body: bytes) -> int:
-    """How many orders it seems to have, at the cost of a hundredth of reading it."""
+    """How many orders it seems to have, in a twentieth of the time that reading it takes."""
     return min(body.count(b'"order_id"'), limits.ORDERS_PER_REQUEST_MAX)
 
 

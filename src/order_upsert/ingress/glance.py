@@ -11,7 +11,7 @@ import msgspec
 from pydantic_core import PydanticCustomError
 
 from order_upsert.contracts import limits
-from order_upsert.contracts.canonical import is_canonical
+from order_upsert.contracts.canonical import match_canonical
 from order_upsert.contracts.order import Order, canonical_amount, invalid_reason
 from order_upsert.contracts.strict_json import Violation, parse
 
@@ -73,11 +73,11 @@ def glance(body: bytes) -> list[ParsedOrder] | None:
 def _parsed(order: _Order) -> ParsedOrder:
     """Raises Violation or PydanticCustomError."""
     value = _encoder.encode(order)
-    if not is_canonical(value):
+    if match_canonical(value) is None:
         for product in order.products:  # the most frequent reason: an amount of 12.50
             product.amount = canonical_amount(product.amount)
         value = _encoder.encode(order)
-        if not is_canonical(value):
+        if match_canonical(value) is None:
             model = parse(Order, value)
             return parsed_order(model, model.canonical())
     return ParsedOrder(order.order_id, value, None)

@@ -96,10 +96,11 @@ class Publisher:
         `acknowledged` is done when all in-sync replicas have every order. `crowded`: many orders are in flight, so that
         waiting for others pays.
         """
-        producer = self._chosen(crowded)
+        producer = self._reporting
         on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
-        if acknowledged is not None:
-            producer = self._reporting
+        if acknowledged is None:
+            producer = self._chosen(crowded)
+        else:
             on_delivery = _Acknowledgements(len(items), on_delivery, partial(self._set_done, acknowledged))
         for position, (index, key, value) in enumerate(items):
             try:
