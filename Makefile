@@ -11,7 +11,7 @@ help:
 	@echo "make bench  against services that write to Postgres directly (20 minutes; make bench-quick: 5)"
 	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
 	@echo "make check  lint and types only"
-	@echo "make asyncapi  write asyncapi/ from the models, and list new files that must be kept for ever"
+	@echo "make asyncapi  write contracts/published/ from the models, and list new files that must be kept for ever"
 	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
 	@echo "make setup  only make .venv, with what the tests need"
 	@echo "make lock   pin the newest versions that pyproject.toml allows"
@@ -31,7 +31,7 @@ test: check
 	$(VENV)/bin/pytest -n 4 --dist loadfile
 
 asyncapi: $(VENV)/.dev
-	$(VENV)/bin/python -m order_upsert.deploy.asyncapi asyncapi
+	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
 SEED ?=
@@ -87,4 +87,4 @@ lock: $(VENV)/.dev
 	$(UV) pyproject.toml -c requirements/dev.txt --extra bench -o requirements/bench.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

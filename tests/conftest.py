@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from order_upsert.consumer.migrate import migrate
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.local.postgres import PostgresServer
+from consumer.migrate import migrate
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
 from support.installation import Installation
 
 GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)

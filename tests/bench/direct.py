@@ -19,9 +19,9 @@ from fastapi import FastAPI, Header, HTTPException, Request
 from psycopg_pool import AsyncConnectionPool
 from pydantic import TypeAdapter
 
-from order_upsert.contracts.order import Order, Product, invalid_reason
-from order_upsert.contracts.partner import token_sha256
-from order_upsert.ingress.body import OrderBatch
+from contracts.order import Order, Product, invalid_reason
+from contracts.partner import token_sha256
+from ingress.body import OrderBatch
 
 POOL_CONNECTIONS = 10
 COLUMNS = (

@@ -7,8 +7,8 @@ cost.
 import runpy
 import sys
 
-from order_upsert.contracts import topics
+from contracts import topics
 
 if __name__ == "__main__":
     topics.UPSERT_PARTITIONS = int(sys.argv.pop(1))  # before anybody else imports it
-    runpy.run_module("order_upsert", run_name="__main__", alter_sys=True)
+    runpy.run_module("deploy", run_name="__main__", alter_sys=True)

@@ -16,13 +16,13 @@ import psycopg
 from bench.load import Outcome, Task
 from bench.measured import Run, run_of
 from bench.meter import Meter
-from order_upsert.consumer.migrate import migrate
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.topics import UPSERT_PARTITIONS
-from order_upsert.deploy.local.child import Child
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.local.postgres import PostgresServer
+from consumer.migrate import migrate
+from contracts.partitioner import partition_of
+from contracts.topics import UPSERT_PARTITIONS
+from deploy.local.child import Child
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
 from support.http import get
 from support.installation import Ingress, Installation
 

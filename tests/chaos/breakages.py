@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaos import broken_consumer, broken_ingress
-from order_upsert.deploy.cli import main
+from deploy.cli import main
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from chaos.patching import put
-from order_upsert.consumer import applier, fold, keys, ledger, row_text, store
-from order_upsert.consumer.assignment import Assignment
-from order_upsert.consumer.producer import AcknowledgedProducer
-from order_upsert.consumer.results import result_record
-from order_upsert.consumer.worker import Worker
-from order_upsert.contracts.result import Outcome
+from consumer import applier, fold, keys, ledger, row_text, store
+from consumer.assignment import Assignment
+from consumer.producer import AcknowledgedProducer
+from consumer.results import result_record
+from consumer.worker import Worker
+from contracts.result import Outcome
 
 REPLY_DELAY_S = 0.2
 FORGOTTEN = 0.002

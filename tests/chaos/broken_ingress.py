@@ -8,11 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 from chaos.patching import put
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.record import HeaderWriter
-from order_upsert.contracts.result import Outcome
-from order_upsert.ingress import glance, orders, publisher, replies
-from order_upsert.ingress.errors import UnavailableError
+from contracts.order import Order
+from contracts.record import HeaderWriter
+from contracts.result import Outcome
+from ingress import glance, orders, publisher, replies
+from ingress.errors import UnavailableError
 
 OFTEN = 0.02
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import LOOPBACK
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import LOOPBACK
 
 CLIENTS = ("ingress", "consumer")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from chaos.history import Call, History
 from chaos.workload import Planned, order_of
-from order_upsert.deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK
 from support.http import ORDERS_PATH
 
 TIMEOUT_S = 25.0

@@ -14,12 +14,12 @@ from chaos.audit import AUDIT
 from chaos.brokers import CLIENTS, ClusterNode, NodePorts
 from chaos.proxy import Proxy
 from chaos.workload import INGRESSES
-from order_upsert.consumer.migrate import migrate
-from order_upsert.deploy.local.child import Child
-from order_upsert.deploy.local.kafka import new_cluster_id
-from order_upsert.deploy.local.ports import LOOPBACK
-from order_upsert.deploy.local.postgres import PostgresServer
-from order_upsert.deploy.setup import set_up_topics
+from consumer.migrate import migrate
+from deploy.local.child import Child
+from deploy.local.kafka import new_cluster_id
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import PostgresServer
+from deploy.setup import set_up_topics
 from support.http import is_ready
 from support.installation import Installation
 from support.small_disk import small_disk

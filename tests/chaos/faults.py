@@ -14,9 +14,9 @@ from chaos.brokers import ClusterNode
 from chaos.cluster import Cluster, IngressSlot
 from chaos.plan import LINKS, MODES
 from chaos.proxy import OPEN
-from order_upsert.contracts.topics import UPSERT_PARTITIONS
-from order_upsert.deploy.errors import StackError
-from order_upsert.deploy.local.child import Child
+from contracts.topics import UPSERT_PARTITIONS
+from deploy.errors import StackError
+from deploy.local.child import Child
 from support.small_disk import fill
 from support.waiting import eventually
 

@@ -10,8 +10,8 @@ from itertools import count
 from chaos.client import Client
 from chaos.history import Call, History
 from chaos.workload import INGRESSES, PARTNERS, Item, Planned, calls
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.topics import UPSERT_PARTITIONS
+from contracts.partitioner import partition_of
+from contracts.topics import UPSERT_PARTITIONS
 
 PROBE = "probe"
 PROBE_TIMEOUT_S = 3.0

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from order_upsert.deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK
 
 OPEN, CUT, STALL, TRICKLE = "open", "cut", "stall", "trickle"
 CHUNK_BYTES = 64 * 1024

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from confluent_kafka import Message
 
 from chaos.facts import Position
-from order_upsert.consumer.applier import Applier
-from order_upsert.consumer.database import Database
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.message import record_of
-from order_upsert.consumer.record import Batch, Decoded
+from consumer.applier import Applier
+from consumer.database import Database
+from consumer.decode import decode
+from consumer.message import record_of
+from consumer.record import Batch, Decoded
 
 RECORDS_MAX = 1000
 

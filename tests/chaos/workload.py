@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
-from order_upsert.contracts.order import Order
+from contracts.order import Order
 from support.orders import an_order
 
 PARTNERS = ("ant", "bee", "cat", "dog")

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.record import ReplyTo
-from order_upsert.contracts.request_id import keyed
-from order_upsert.contracts.result import Outcome, decode_result
-from order_upsert.deploy.local.postgres import PostgresServer
-from order_upsert.ingress.idempotency import digest_of
+from contracts.order import Order
+from contracts.record import ReplyTo
+from contracts.request_id import keyed
+from contracts.result import Outcome, decode_result
+from deploy.local.postgres import PostgresServer
+from ingress.idempotency import digest_of
 from support.http import Answer, get
 from support.installation import Ingress, Installation, headers_of, texts
 from support.orders import an_order
@@ -193,7 +193,7 @@ def test_an_ingress_that_died_half_way_through_publishing_is_asked_again(
 
 def test_without_postgres_the_consumer_sorts_it_out(installation: Installation) -> None:
     """An ingress that knows no ledger publishes again; the answers are the same, and another body is refused."""
-    program = ["env", "-u", "ORDERS_POSTGRES_URL", sys.executable, "-W", "error", "-m", "order_upsert", "ingress"]
+    program = ["env", "-u", "ORDERS_POSTGRES_URL", sys.executable, "-W", "error", "-m", "deploy", "ingress"]
     alone = installation.start_ingress(program=program)
     installation.start_consumer()
     token = installation.add_partner("alone")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from order_upsert.deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, free_port
 from support.commands import orders
 from support.installation import Installation
 from support.orders import an_order

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.deploy import letter_selection
-from order_upsert.deploy.console import confirm
-from order_upsert.deploy.errors import NotConfirmedError, SelectionError
+from contracts.partitioner import partition_of
+from deploy import letter_selection
+from deploy.console import confirm
+from deploy.errors import NotConfirmedError, SelectionError
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order

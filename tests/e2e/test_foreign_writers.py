@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.record import ReplyTo
-from order_upsert.contracts.result import Outcome, decode_result
+from contracts.partitioner import partition_of
+from contracts.record import ReplyTo
+from contracts.result import Outcome, decode_result
 from support import raw_headers
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order

@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from order_upsert.consumer.errors import ConsumerStoppedError, DiskFullError
-from order_upsert.consumer.migrate import migrate
-from order_upsert.consumer.replay import rebuild
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.local.postgres import PostgresServer
+from consumer.errors import ConsumerStoppedError, DiskFullError
+from consumer.migrate import migrate
+from consumer.replay import rebuild
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
 from support.commands import orders, orders_here
 from support.installation import Installation, headers_of
 from support.many_events import history, write

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from order_upsert.consumer.topic import Chunk, TopicReader
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.deploy.commands.history import find_versions, history
-from order_upsert.deploy.errors import NothingFoundError
+from consumer.topic import Chunk, TopicReader
+from contracts.partitioner import partition_of
+from deploy.commands.history import find_versions, history
+from deploy.errors import NothingFoundError
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of
 from support.orders import an_order

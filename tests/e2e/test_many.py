@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from order_upsert.deploy.local.child import Child
+from deploy.local.child import Child
 from support.http import ORDERS_PATH, Answer, Connection
 from support.installation import Ingress, Installation, texts
 from support.model import replay

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from order_upsert.consumer import topic as reading
-from order_upsert.consumer.errors import RetryLaterError
-from order_upsert.consumer.topic import TopicReader
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.deploy.local.kafka import KafkaBroker
+from consumer import topic as reading
+from consumer.errors import RetryLaterError
+from consumer.topic import TopicReader
+from contracts.partitioner import partition_of
+from deploy.local.kafka import KafkaBroker
 from support.commands import Done, orders_here
 from support.installation import Installation
 from support.many_events import history, write

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.local.postgres import PostgresServer
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
 from support.http import get
 from support.installation import Installation
 from support.orders import an_order

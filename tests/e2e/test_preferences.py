@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from order_upsert.contracts.record import ReplyTo
-from order_upsert.contracts.request_id import tagged
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.postgres import PostgresServer
-from order_upsert.ingress.body import VIOLATIONS_MAX
+from contracts.record import ReplyTo
+from contracts.request_id import tagged
+from deploy.local.kafka import KafkaBroker
+from deploy.local.postgres import PostgresServer
+from ingress.body import VIOLATIONS_MAX
 from support.http import ORDERS_PATH, Answer, Connection, get
 from support.installation import Ingress, Installation, headers_of
 from support.orders import an_order

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from order_upsert.deploy.partners import PartnerRegistry
-from order_upsert.deploy.sample import DEMO_PARTNER, DEMO_TOKEN
+from deploy.partners import PartnerRegistry
+from deploy.sample import DEMO_PARTNER, DEMO_TOKEN
 from support.http import ORDERS_PATH, Connection, RawConnection
 from support.installation import Ingress, Installation
 from support.orders import an_order

@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import Message
 from jsonschema import Draft7Validator
 
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.record import ReplyTo
-from order_upsert.deploy.asyncapi.document import readable
-from order_upsert.deploy.asyncapi.schemas import schemas
+from contracts.partitioner import partition_of
+from contracts.record import ReplyTo
+from deploy.asyncapi.document import readable
+from deploy.asyncapi.schemas import schemas
 from support.commands import orders_here
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order

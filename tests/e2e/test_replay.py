@@ -10,13 +10,13 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from order_upsert.consumer.errors import RetryLaterError
-from order_upsert.consumer.replay import rebuild
-from order_upsert.consumer.replay import swap as swapping
-from order_upsert.consumer.replay.schema import open_schema
-from order_upsert.consumer.replay.swap import NotCaughtUpError
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.deploy.local.child import Child
+from consumer.errors import RetryLaterError
+from consumer.replay import rebuild
+from consumer.replay import swap as swapping
+from consumer.replay.schema import open_schema
+from consumer.replay.swap import NotCaughtUpError
+from contracts.partitioner import partition_of
+from deploy.local.child import Child
 from support.commands import Done, orders, orders_here
 from support.http import ORDERS_PATH, Connection
 from support.installation import Ingress, Installation, headers_of
@@ -110,7 +110,7 @@ def event(order: dict[str, Any], partner: str = "redriven", **changes: Any) -> d
 
 
 def _program(*arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "order_upsert", *arguments]
+    return [sys.executable, "-W", "error", "-m", "deploy", *arguments]
 
 
 def replayed(installation: Installation) -> int:

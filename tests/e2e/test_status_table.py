@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from order_upsert.ingress.body import BODY_BYTES_MAX
-from order_upsert.ingress.protocol import HEADER_BYTES_MAX
+from ingress.body import BODY_BYTES_MAX
+from ingress.protocol import HEADER_BYTES_MAX
 from support.http import ORDERS_PATH, Answer, RawConnection
 from support.installation import Ingress, Installation
 from support.orders import an_order

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from order_upsert.deploy.local.child import Child
-from order_upsert.deploy.local.ports import LOOPBACK, free_port
+from deploy.local.child import Child
+from deploy.local.ports import LOOPBACK, free_port
 from support.http import Answer, Connection
 from support.waiting import eventually
 
@@ -38,7 +38,7 @@ class Stack:
         self.started: list[Child] = []
 
     def run(self) -> Child:
-        command = [sys.executable, "-m", "order_upsert", "up"]
+        command = [sys.executable, "-m", "deploy", "up"]
         log = self.folder / f"up-{len(self.started)}.log"
         self.started.append(Child("orders up", command, log, env=self.environment))
         return self.started[-1]

@@ -14,22 +14,22 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from order_upsert.consumer.applier import Applier, FenceBehindError
-from order_upsert.consumer.database import Database
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.errors import (
+from consumer.applier import Applier, FenceBehindError
+from consumer.database import Database
+from consumer.decode import decode
+from consumer.errors import (
     ConsumerStoppedError,
     RefusedByPostgresError,
     RetryLaterError,
 )
-from order_upsert.consumer.lookup import PostgresLedger
-from order_upsert.consumer.record import Batch, Record, Rejected
-from order_upsert.consumer.repeats import Lost
-from order_upsert.consumer.results import Reply
-from order_upsert.consumer.store import JSON_ROWS_MAX
-from order_upsert.contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
+from consumer.lookup import PostgresLedger
+from consumer.record import Batch, Record, Rejected
+from consumer.repeats import Lost
+from consumer.results import Reply
+from consumer.store import JSON_ROWS_MAX
+from contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
+from contracts.partitioner import partition_of
+from contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
 from support.events import REPLY_TO, TIME, batch, event, record
 from support.orders import an_order
 from support.waiting import eventually

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.cluster import stable_port
 from chaos.proxy import CUT, OPEN, STALL, TRICKLE, Proxy
-from order_upsert.deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK
 
 PATIENCE_S = 0.3
 

@@ -12,18 +12,18 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from order_upsert.consumer.assignment import Assignment
-from order_upsert.consumer.conflicts import TIMEOUT_S, read_conflicts
-from order_upsert.consumer.errors import ConsumerStoppedError, RetryLaterError
-from order_upsert.consumer.producer import AcknowledgedProducer, Outgoing
-from order_upsert.consumer.record import Record
-from order_upsert.consumer.settings import ConsumerSettings
-from order_upsert.consumer.source import require_same_topic, topic_id
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.settings import KafkaSettings
-from order_upsert.deploy.errors import PartnerError, SetupError
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.setup import set_up_topics
+from consumer.assignment import Assignment
+from consumer.conflicts import TIMEOUT_S, read_conflicts
+from consumer.errors import ConsumerStoppedError, RetryLaterError
+from consumer.producer import AcknowledgedProducer, Outgoing
+from consumer.record import Record
+from consumer.settings import ConsumerSettings
+from consumer.source import require_same_topic, topic_id
+from contracts.partitioner import partition_of
+from contracts.settings import KafkaSettings
+from deploy.errors import PartnerError, SetupError
+from deploy.local.kafka import KafkaBroker
+from deploy.setup import set_up_topics
 from support import raw_headers
 from support.installation import Installation, headers_of
 from support.orders import an_order
@@ -268,8 +268,8 @@ def test_a_topic_that_was_made_anew_is_refused(installation: Installation, admin
 
 
 def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("order_upsert.deploy.setup.REQUEST_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("order_upsert.deploy.admin.REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("deploy.setup.REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("deploy.admin.REQUEST_TIMEOUT_S", 0.5)
     with pytest.raises(SetupError, match=r"Kafka at 127\.0\.0\.1:1: .*\n.*ORDERS_KAFKA_BOOTSTRAP"):
         set_up_topics(KafkaSettings(kafka_bootstrap="127.0.0.1:1"), None)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from order_upsert.contracts.ledger import NoLedger
-from order_upsert.deploy import stack_file
-from order_upsert.deploy.errors import StackError
-from order_upsert.deploy.local.child import Child
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import LOOPBACK, free_port, require_free
-from order_upsert.deploy.local.postgres import PostgresServer
-from order_upsert.ingress.server import ServeError, serve
-from order_upsert.ingress.settings import IngressSettings
+from contracts.ledger import NoLedger
+from deploy import stack_file
+from deploy.errors import StackError
+from deploy.local.child import Child
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import LOOPBACK, free_port, require_free
+from deploy.local.postgres import PostgresServer
+from ingress.server import ServeError, serve
+from ingress.settings import IngressSettings
 from support.waiting import eventually
 
 
@@ -49,7 +49,7 @@ def test_a_child_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 
 def test_a_child_does_not_outlive_us(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from order_upsert.deploy.local.child import Child;"
+        "import sys, time; from pathlib import Path; from deploy.local.child import Child;"
         f"c = Child('x', [sys.executable, '-c', 'import time; time.sleep(60)'], Path({str(tmp_path / 'g')!r}));"
         "print(c.pid, flush=True); time.sleep(60)"
     )
@@ -112,7 +112,7 @@ def fake_jgo(folder: Path, jar: bytes) -> dict[str, str]:
     return {"PYTHONPATH": str(folder), "HOME": str(folder)}
 
 
-PRINT_CLASS_PATH = "from order_upsert.deploy.local.kafka import class_path; print(class_path())"
+PRINT_CLASS_PATH = "from deploy.local.kafka import class_path; print(class_path())"
 AN_EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 

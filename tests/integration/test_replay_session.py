@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from order_upsert.consumer.applier import Applier
-from order_upsert.consumer.database import Database
-from order_upsert.consumer.record import Event
-from order_upsert.consumer.replay.pace import Pace
-from order_upsert.consumer.replay.schema import open_schema, url_for
-from order_upsert.consumer.replay.session import ReplaySession
+from consumer.applier import Applier
+from consumer.database import Database
+from consumer.record import Event
+from consumer.replay.pace import Pace
+from consumer.replay.schema import open_schema, url_for
+from consumer.replay.session import ReplaySession
 from support.events import TIME, batch, event
 
 LEDGER_DAYS = 3

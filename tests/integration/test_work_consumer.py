@@ -21,19 +21,19 @@ import pytest
 from confluent_kafka import Message
 
 from bench.sample import order_template
-from order_upsert.consumer.applier import Applier
-from order_upsert.consumer.connection import BusyConnection
-from order_upsert.consumer.database import Database, Session
-from order_upsert.consumer.decode import identify
-from order_upsert.consumer.headers import HeaderReader
-from order_upsert.consumer.message import record_of
-from order_upsert.consumer.producer import Outgoing
-from order_upsert.consumer.record import Batch
-from order_upsert.consumer.results import result_record
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.record import HeaderWriter, RequestContext
-from order_upsert.contracts.result import Outcome, decode_result
+from consumer.applier import Applier
+from consumer.connection import BusyConnection
+from consumer.database import Database, Session
+from consumer.decode import identify
+from consumer.headers import HeaderReader
+from consumer.message import record_of
+from consumer.producer import Outgoing
+from consumer.record import Batch
+from consumer.results import result_record
+from contracts.order import Order
+from contracts.partitioner import partition_of
+from contracts.record import HeaderWriter, RequestContext
+from contracts.result import Outcome, decode_result
 from support.events import REPLY_TO, TIME
 from support.installation import Installation, headers_of
 from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal_of

@@ -16,17 +16,17 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from starlette.types import ASGIApp
 
 from bench.sample import order_template
-from order_upsert.consumer.message import record_of
-from order_upsert.consumer.producer import AcknowledgedProducer
-from order_upsert.consumer.results import Reply, result_record
-from order_upsert.contracts.ledger import NoLedger
-from order_upsert.contracts.record import read_headers
-from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
-from order_upsert.contracts.topics import UPSERT_PARTITIONS
-from order_upsert.ingress.admission import Admission
-from order_upsert.ingress.app import create_app
-from order_upsert.ingress.orders import ORDERS_PATH
-from order_upsert.ingress.settings import IngressSettings
+from consumer.message import record_of
+from consumer.producer import AcknowledgedProducer
+from consumer.results import Reply, result_record
+from contracts.ledger import NoLedger
+from contracts.record import read_headers
+from contracts.result import Outcome, encode_outcomes, outcomes_of
+from contracts.topics import UPSERT_PARTITIONS
+from ingress.admission import Admission
+from ingress.app import create_app
+from ingress.orders import ORDERS_PATH
+from ingress.settings import IngressSettings
 from support.installation import Installation
 from support.work import Figures, calls, check, record_bytes
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import psutil
 
-from order_upsert.consumer.migrate import migrate
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.local.postgres import PostgresServer
+from consumer.migrate import migrate
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
 from support.installation import Installation
 from support.many_events import history, write
 from support.posting import posting
@@ -164,7 +164,7 @@ def cpu(pid: int) -> float:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "order_upsert", *arguments]
+    return [sys.executable, "-m", "deploy", *arguments]
 
 
 def replayed(installation: Installation) -> int:

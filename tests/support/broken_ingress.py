@@ -2,9 +2,9 @@
 
 import sys
 
-from order_upsert.deploy.cli import main
-from order_upsert.ingress import orders
-from order_upsert.ingress.glance import ParsedOrder
+from deploy.cli import main
+from ingress import orders
+from ingress.glance import ParsedOrder
 
 parse_body = orders.parse_body  # type: ignore[attr-defined]
 

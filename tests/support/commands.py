@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from typer.testing import CliRunner
 
-from order_upsert.contracts.errors import OrdersError
-from order_upsert.deploy import console
-from order_upsert.deploy.cli import app
+from contracts.errors import OrdersError
+from deploy import console
+from deploy.cli import app
 
 
 def orders(
@@ -17,7 +17,7 @@ def orders(
 ) -> "subprocess.CompletedProcess[str]":
     """`answer` is what is typed."""
     environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
-    command = [sys.executable, "-W", "error", "-m", "order_upsert", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "deploy", *arguments]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=60, input=answer
     )

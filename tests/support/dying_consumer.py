@@ -5,10 +5,10 @@ import signal
 import sys
 from typing import Any
 
-from order_upsert.consumer.assignment import Assignment
-from order_upsert.consumer.producer import AcknowledgedProducer
-from order_upsert.consumer.store import Store
-from order_upsert.deploy.cli import main
+from consumer.assignment import Assignment
+from consumer.producer import AcknowledgedProducer
+from consumer.store import Store
+from deploy.cli import main
 
 POINTS = {
     "in the transaction": (Store, "set_fence"),

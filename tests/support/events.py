@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.record import Batch, Event, Record
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext
+from consumer.decode import decode
+from consumer.record import Batch, Event, Record
+from contracts.order import Order
+from contracts.partitioner import partition_of
+from contracts.record import HeaderWriter, ReplyTo, RequestContext
 from support.orders import an_order
 
 TIME = datetime(2026, 11, 24, tzinfo=UTC)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.letters import LetterBox, read_letter
-from order_upsert.consumer.record import Event, Record
-from order_upsert.contracts.record import EventContext, Headers, RecordError, read_headers
-from order_upsert.contracts.result import ResultError, decode_result
+from consumer.decode import decode
+from consumer.letters import LetterBox, read_letter
+from consumer.record import Event, Record
+from contracts.record import EventContext, Headers, RecordError, read_headers
+from contracts.result import ResultError, decode_result
 
 Json = dict[str, Any]
 

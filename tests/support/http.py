@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from order_upsert.deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK
 
 ORDERS_PATH = "/api/integration/orders"
 TIMEOUT_S = 40.0

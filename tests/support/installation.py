@@ -14,14 +14,14 @@ import psycopg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from psycopg.rows import dict_row
 
-from order_upsert.consumer.settings import ConsumerSettings
-from order_upsert.contracts.record import HeaderWriter, ReplyTo, RequestContext
-from order_upsert.contracts.settings import KafkaSettings
-from order_upsert.deploy.admin import asked
-from order_upsert.deploy.local.child import Child
-from order_upsert.deploy.local.ports import free_port
-from order_upsert.deploy.partners import PartnerRegistry
-from order_upsert.deploy.setup import set_up_topics
+from consumer.settings import ConsumerSettings
+from contracts.record import HeaderWriter, ReplyTo, RequestContext
+from contracts.settings import KafkaSettings
+from deploy.admin import asked
+from deploy.local.child import Child
+from deploy.local.ports import free_port
+from deploy.partners import PartnerRegistry
+from deploy.setup import set_up_topics
 from support.http import Answer, Connection, is_ready
 from support.waiting import eventually
 
@@ -78,7 +78,7 @@ class Installation:
         self.count += 1
         child = Child(
             f"{command} {self.count}",
-            program or [sys.executable, "-W", "error", "-m", "order_upsert", command],
+            program or [sys.executable, "-W", "error", "-m", "deploy", command],
             self.folder / f"{self.prefix}-{command}-{self.count}.log",
             env={**self.environment, **(variables or {})},
         )

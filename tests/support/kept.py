@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "asyncapi" / "schemas", ROOT / "tests" / "golden")
+FOLDERS = (ROOT / "contracts" / "published" / "schemas", ROOT / "tests" / "golden")
 INDEX = "SHA256SUMS"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from order_upsert.deploy.sample import DEMO_TOKEN, SAMPLE_BODY
+from deploy.sample import DEMO_TOKEN, SAMPLE_BODY
 
 BODY = SAMPLE_BODY.encode()
 HOST = "127.0.0.1:8000"

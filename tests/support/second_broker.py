@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from order_upsert.deploy.local.kafka import KafkaBroker
-from order_upsert.deploy.local.ports import LOOPBACK, free_port
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import LOOPBACK, free_port
 
 
 class SecondBroker(KafkaBroker):

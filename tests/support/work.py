@@ -15,8 +15,11 @@ from typing import IO, Any
 
 from psycopg.pq import Trace
 
-import order_upsert
-from order_upsert.consumer.store import Connection
+import consumer
+import contracts
+import deploy
+import ingress
+from consumer.store import Connection
 
 # Postgres: what goes over the wire, from the trace that libpq writes.
 
@@ -103,7 +106,7 @@ def wal_of(connection: Connection) -> Counter[str]:
 
 # Python: calls, because instructions differ from build to build.
 
-_SOURCE = str(Path(order_upsert.__file__).parent)
+_SOURCES = tuple(str(Path(*package.__path__)) for package in (contracts, ingress, consumer, deploy))
 
 
 @dataclass
@@ -125,7 +128,7 @@ def calls() -> Iterator[Calls]:
             return False
         name = frame.f_code.co_filename
         if name not in is_ours:
-            is_ours[name] = name.startswith(_SOURCE)
+            is_ours[name] = name.startswith(_SOURCES)
         return is_ours[name]
 
     def profile(frame: FrameType, event: str, _: Any) -> None:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts.order import Order, invalid_reason
-from order_upsert.contracts.request_id import belongs_to, given_at, keyed, tagged
-from order_upsert.contracts.result import Outcome, ResultError, StoredRequest, decode_outcomes, encode_outcomes
-from order_upsert.contracts.strict_json import Violation
-from order_upsert.contracts.strict_order import StrictOrder
-from order_upsert.ingress.body import parse_body
-from order_upsert.ingress.idempotency import digest_of, parse_key
-from order_upsert.ingress.preferences import Preferences, parse_preferences
+from contracts.order import Order, invalid_reason
+from contracts.request_id import belongs_to, given_at, keyed, tagged
+from contracts.result import Outcome, ResultError, StoredRequest, decode_outcomes, encode_outcomes
+from contracts.strict_json import Violation
+from contracts.strict_order import StrictOrder
+from ingress.body import parse_body
+from ingress.idempotency import digest_of, parse_key
+from ingress.preferences import Preferences, parse_preferences
 from support.orders import an_order
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from order_upsert.consumer.row_text import canonical_columns, columns_of
-from order_upsert.contracts import limits
-from order_upsert.contracts.canonical import FIELDS, ORDER_ID_FIELD, match_canonical
-from order_upsert.contracts.order import Order, invalid_reason
-from order_upsert.contracts.strict_json import parse
+from consumer.row_text import canonical_columns, columns_of
+from contracts import limits
+from contracts.canonical import FIELDS, ORDER_ID_FIELD, match_canonical
+from contracts.order import Order, invalid_reason
+from contracts.strict_json import parse
 from support.edits import Edit, edited
 from support.orders import an_order
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.consumer.decode import content_hash
-from order_upsert.consumer.fold import Folded, RowState, fold
-from order_upsert.consumer.ledger import request_parts
-from order_upsert.consumer.record import Batch, Event, Key, Record, Rejected
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.result import Outcome
+from consumer.decode import content_hash
+from consumer.fold import Folded, RowState, fold
+from consumer.ledger import request_parts
+from consumer.record import Batch, Event, Key, Record, Rejected
+from contracts.order import Order
+from contracts.partitioner import partition_of
+from contracts.result import Outcome
 from support.events import TIME, event
 from support.orders import an_order
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from order_upsert.contracts import limits
-from order_upsert.ingress.body import _bounded, _parse
-from order_upsert.ingress.glance import glance
+from contracts import limits
+from ingress.body import _bounded, _parse
+from ingress.glance import glance
 from support.edits import Edit, edited
 from support.orders import an_order
 

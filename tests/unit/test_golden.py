@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
-from order_upsert.deploy.asyncapi.document import readable
-from order_upsert.deploy.asyncapi.schemas import schemas
+from deploy.asyncapi.document import readable
+from deploy.asyncapi.schemas import schemas
 from support.golden import READERS, load
 from support.kept import ROOT
 

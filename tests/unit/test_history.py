@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.fold import fold
-from order_upsert.consumer.history import Change, History, differences
-from order_upsert.consumer.record import Record
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.result import Outcome
+from consumer.decode import decode
+from consumer.fold import fold
+from consumer.history import Change, History, differences
+from consumer.record import Record
+from contracts.order import Order
+from contracts.result import Outcome
 from support.events import record
 from support.orders import an_order
 

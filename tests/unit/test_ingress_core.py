@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts.partner import Partner
-from order_upsert.contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
-from order_upsert.ingress.admission import Admission
-from order_upsert.ingress.auth import Partners
-from order_upsert.ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
-from order_upsert.ingress.rate_limit import RateLimit
-from order_upsert.ingress.replies import PendingReplies
+from contracts.partner import Partner
+from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from ingress.admission import Admission
+from ingress.auth import Partners
+from ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
+from ingress.rate_limit import RateLimit
+from ingress.replies import PendingReplies
 
 ID, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

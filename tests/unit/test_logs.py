@@ -1,6 +1,6 @@
 import logging
 
-from order_upsert.deploy.logs import QUIET_S, Throttle
+from deploy.logs import QUIET_S, Throttle
 
 
 def record(text: str, *arguments: object, level: int = logging.WARNING) -> logging.LogRecord:

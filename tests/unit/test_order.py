@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from order_upsert.contracts import limits
-from order_upsert.contracts.order import Amount, Order, canonical_amount, invalid_reason
-from order_upsert.contracts.strict_json import parse
+from contracts import limits
+from contracts.order import Amount, Order, canonical_amount, invalid_reason
+from contracts.strict_json import parse
 from support.orders import an_order
 
 AMOUNT = TypeAdapter(Amount)

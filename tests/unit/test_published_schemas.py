@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.dlq import dead_letter
-from order_upsert.consumer.letters import Settled, read_letter, settled_note
-from order_upsert.consumer.record import Event, Record, Rejected
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.record import Headers, RecordError, ReplyTo, read_headers
-from order_upsert.contracts.topics import Topics
-from order_upsert.deploy.asyncapi.__main__ import files, write
-from order_upsert.deploy.asyncapi.document import document, readable
-from order_upsert.deploy.asyncapi.schemas import VERSION, schemas
-from order_upsert.deploy.errors import PublishedSchemaError
+from consumer.decode import decode
+from consumer.dlq import dead_letter
+from consumer.letters import Settled, read_letter, settled_note
+from consumer.record import Event, Record, Rejected
+from contracts.order import Order
+from contracts.record import Headers, RecordError, ReplyTo, read_headers
+from contracts.topics import Topics
+from deploy.asyncapi.__main__ import files, write
+from deploy.asyncapi.document import document, readable
+from deploy.asyncapi.schemas import VERSION, schemas
+from deploy.errors import PublishedSchemaError
 from support.installation import headers_of
 from support.kept import FOLDERS, ROOT, listed, present
 from support.orders import an_order
@@ -29,7 +29,7 @@ VALIDATORS = {name: Draft7Validator(schema) for name, schema in schemas().items(
 
 def test_the_committed_files_are_what_the_models_give() -> None:
     for path, text in files().items():
-        file = ROOT / "asyncapi" / path
+        file = ROOT / "contracts" / "published" / path
         assert file.exists(), "run make asyncapi"
         assert file.read_text() == text, f"{path}: run make asyncapi"
 

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from confluent_kafka import KafkaException
 
-from order_upsert.contracts.record import HeaderWriter, RequestContext
-from order_upsert.ingress import publisher
-from order_upsert.ingress.publisher import LINGER_MS, Publisher
-from order_upsert.ingress.settings import IngressSettings
+from contracts.record import HeaderWriter, RequestContext
+from ingress import publisher
+from ingress.publisher import LINGER_MS, Publisher
+from ingress.settings import IngressSettings
 
 REQUEST = UUID(int=1)
 HEADERS = HeaderWriter(RequestContext(REQUEST, "p", datetime(2026, 1, 1, tzinfo=UTC), 1, 0))

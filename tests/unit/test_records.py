@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts.partitioner import LANES_MIN, _murmur2, partition_of, partitions_of
-from order_upsert.contracts.partner import (
+from contracts.partitioner import LANES_MIN, _murmur2, partition_of, partitions_of
+from contracts.partner import (
     TOKENS_PER_PARTNER_MAX,
     Partner,
     PartnerRecordError,
@@ -19,7 +19,7 @@ from order_upsert.contracts.partner import (
     new_token,
     token_sha256,
 )
-from order_upsert.contracts.record import (
+from contracts.record import (
     HeaderWriter,
     RecordError,
     ReplyTo,
@@ -27,7 +27,7 @@ from order_upsert.contracts.record import (
     is_traceparent,
     read_headers,
 )
-from order_upsert.contracts.result import (
+from contracts.result import (
     Outcome,
     ResultError,
     decode_result,

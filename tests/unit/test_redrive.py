@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.consumer.decode import decode
-from order_upsert.consumer.dlq import dead_letter
-from order_upsert.consumer.fold import RowState, fold
-from order_upsert.consumer.letters import Letter, LetterBox, Settled, read_letter, settled_note
-from order_upsert.consumer.producer import Outgoing
-from order_upsert.consumer.record import Decoded, Event, Key, Record, Rejected
-from order_upsert.consumer.redrive import redriven
-from order_upsert.contracts.partitioner import partition_of
-from order_upsert.contracts.record import Origin, RecordError, read_headers
-from order_upsert.contracts.result import Outcome
-from order_upsert.contracts.topics import Topics
-from order_upsert.deploy.errors import SelectionError
-from order_upsert.deploy.letter_selection import Filters
-from order_upsert.deploy.times import moment
+from consumer.decode import decode
+from consumer.dlq import dead_letter
+from consumer.fold import RowState, fold
+from consumer.letters import Letter, LetterBox, Settled, read_letter, settled_note
+from consumer.producer import Outgoing
+from consumer.record import Decoded, Event, Key, Record, Rejected
+from consumer.redrive import redriven
+from contracts.partitioner import partition_of
+from contracts.record import Origin, RecordError, read_headers
+from contracts.result import Outcome
+from contracts.topics import Topics
+from deploy.errors import SelectionError
+from deploy.letter_selection import Filters
+from deploy.times import moment
 from support.events import REPLY_TO, TIME, event, record
 from support.orders import an_order
 

@@ -7,13 +7,13 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.consumer.fold import fold
-from order_upsert.consumer.ledger import StoredPart, request_parts
-from order_upsert.consumer.record import Decoded, Event
-from order_upsert.consumer.repeats import CONFLICT, Identity, Lost, conflict, digests, sort
-from order_upsert.consumer.results import conflict_replies, first_replies, stored_replies
-from order_upsert.contracts.record import ReplyTo, Request
-from order_upsert.contracts.result import Outcome, encode_outcomes, outcomes_of
+from consumer.fold import fold
+from consumer.ledger import StoredPart, request_parts
+from consumer.record import Decoded, Event
+from consumer.repeats import CONFLICT, Identity, Lost, conflict, digests, sort
+from consumer.results import conflict_replies, first_replies, stored_replies
+from contracts.record import ReplyTo, Request
+from contracts.result import Outcome, encode_outcomes, outcomes_of
 from support.events import REPLY_TO, TIME, event
 
 A, B = "a" * 32, "b" * 32

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from order_upsert.deploy.asyncapi.schemas import VERSION, schemas
+from deploy.asyncapi.schemas import VERSION, schemas
 from support.compatibility import Schema, UnknownKeywordError, closed, narrowings
 from support.kept import ROOT
 
-PUBLISHED = ROOT / "asyncapi" / "schemas"
+PUBLISHED = ROOT / "contracts" / "published" / "schemas"
 READ = {"order", "event-headers"}
 """By the consumer, from any writer; all others describe what this system writes."""
 

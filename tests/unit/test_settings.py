@@ -2,9 +2,9 @@
 
 import pytest
 
-from order_upsert.consumer.settings import ConsumerSettings, OptionalPostgresSettings, PostgresSettings
-from order_upsert.contracts.settings import KafkaSettings, OrdersSettings, SettingsError, load
-from order_upsert.ingress.settings import IngressSettings
+from consumer.settings import ConsumerSettings, OptionalPostgresSettings, PostgresSettings
+from contracts.settings import KafkaSettings, OrdersSettings, SettingsError, load
+from ingress.settings import IngressSettings
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from order_upsert.contracts.settings import KafkaSettings
-from order_upsert.deploy.setup import _wait_until_known
+from contracts.settings import KafkaSettings
+from deploy.setup import _wait_until_known
 
 
 class SlowToLearn:

@@ -4,15 +4,15 @@ import psycopg
 import psycopg.errors
 import pytest
 
-from order_upsert.consumer import sqlstate
-from order_upsert.consumer.errors import (
+from consumer import sqlstate
+from consumer.errors import (
     ConsumerError,
     ConsumerStoppedError,
     DiskFullError,
     RefusedByPostgresError,
     RetryLaterError,
 )
-from order_upsert.consumer.sqlstate import translate
+from consumer.sqlstate import translate
 
 EXPECTED: dict[str, type[ConsumerError]] = {
     "08006": RetryLaterError,  # connection failure

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_upsert.contracts import limits
-from order_upsert.contracts.order import Order
-from order_upsert.contracts.strict_json import Violation, parse, path_of
-from order_upsert.ingress.body import OrderBatch, parse_body
+from contracts import limits
+from contracts.order import Order
+from contracts.strict_json import Violation, parse, path_of
+from ingress.body import OrderBatch, parse_body
 from support.orders import an_order
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from order_upsert.contracts.record import is_traceparent
+from contracts.record import is_traceparent
 from support.work import Figures, calls, check
 
 TABLE = """

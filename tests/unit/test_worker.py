@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from order_upsert.consumer import worker
-from order_upsert.consumer.applier import FenceBehindError
-from order_upsert.consumer.connection import Work
-from order_upsert.consumer.errors import RetryLaterError
-from order_upsert.consumer.record import Batch, Record
-from order_upsert.consumer.settings import ConsumerSettings
-from order_upsert.consumer.worker import AHEAD_RECORDS_MIN, Worker
+from consumer import worker
+from consumer.applier import FenceBehindError
+from consumer.connection import Work
+from consumer.errors import RetryLaterError
+from consumer.record import Batch, Record
+from consumer.settings import ConsumerSettings
+from consumer.worker import AHEAD_RECORDS_MIN, Worker
 from support.events import record
 from support.orders import an_order
 

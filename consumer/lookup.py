@@ -1,0 +1,78 @@
+"""Reading the ledger for an ingress: one statement for each question, on a small pool."""
+
+import logging
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from contracts.ledger import LedgerUnavailableError
+from contracts.record import Request
+from contracts.result import StoredRequest, decode_outcomes
+
+CONNECTIONS_MAX = 4
+WAITING_MAX = 256
+WAIT_S = 0.5
+"""Who asks again waits this long at the most; then the events are published again, and the consumer decides."""
+STATEMENT_TIMEOUT_MS = 1000
+
+_STATEMENT = """
+SELECT k.digest, p.request_size, p.request_invalid, p.outcomes
+FROM (SELECT request_id, partner_id, digest, request_size, request_invalid, outcomes FROM request_part
+      WHERE request_id = %(request_id)s AND partner_id = %(partner_id)s) AS p
+FULL JOIN (SELECT request_id, partner_id, digest FROM request_key
+      WHERE request_id = %(request_id)s AND partner_id = %(partner_id)s) AS k USING (request_id, partner_id)
+WHERE k.digest IS NOT DISTINCT FROM p.digest OR p.outcomes IS NULL
+"""
+_log = logging.getLogger(__name__)
+
+
+class PostgresLedger:
+    """`contracts.ledger.Ledger` on the tables of the consumer."""
+
+    def __init__(self, url: str) -> None:
+        self._pool = AsyncConnectionPool(
+            url,
+            kwargs={
+                "autocommit": True,
+                "application_name": "order-upsert ingress",
+                # Prepared while a table may be small, and asked when it is large: see Store.
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
+                "connect_timeout": 5,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 5000,
+            },
+            min_size=1,
+            max_size=CONNECTIONS_MAX,
+            max_waiting=WAITING_MAX,
+            timeout=WAIT_S,
+            reconnect_timeout=10,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # each attempt to connect is told by our caller
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def read(self, request: Request) -> StoredRequest | None:
+        """Raises LedgerUnavailableError."""
+        request_id, partner_id = request
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_STATEMENT, {"request_id": request_id, "partner_id": partner_id})
+                rows = await cursor.fetchall()
+        except (psycopg.Error, PoolTimeout, TooManyRequests) as error:
+            raise LedgerUnavailableError(f"Postgres: {str(error).strip()}") from error
+        if not rows:
+            return None
+        stored = StoredRequest()
+        for digest, size, invalid, outcomes in rows:
+            stored.digest, stored.size, stored.invalid = digest, size, invalid
+            if outcomes is not None:
+                stored.merge(decode_outcomes(outcomes))
+        return stored

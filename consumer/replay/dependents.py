@@ -1,0 +1,142 @@
+"""What hangs on the live table `orders`, and how the table that takes its place gets the same.
+
+Views are bound to a table, not to its name, so they are made again over the new one; they keep their own identity, and
+with it their rights and whatever depends on them. What cannot be carried over is named before anything is done.
+"""
+
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from consumer.errors import ConsumerStoppedError
+from consumer.store import Connection
+
+_SCHEMA: LiteralString = (
+    "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid WHERE c.oid = %(live)s"
+)
+
+_LOST: LiteralString = """
+SELECT replace(pg_describe_object(d.classid, d.objid, d.objsubid), 'rule _RETURN on ', '') FROM pg_depend AS d
+JOIN pg_class AS live ON live.oid = %(live)s
+LEFT JOIN pg_type AS rows ON rows.oid = live.reltype
+LEFT JOIN pg_rewrite AS rule ON d.classid = 'pg_rewrite'::regclass AND rule.oid = d.objid
+LEFT JOIN pg_class AS view ON view.oid = rule.ev_class
+WHERE d.deptype = 'n' AND view.relkind IS DISTINCT FROM 'v'
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE d.classid = 'pg_constraint'::regclass AND oid = d.objid
+                  AND conrelid = live.oid)
+  AND NOT EXISTS (SELECT FROM pg_trigger WHERE d.classid = 'pg_trigger'::regclass AND oid = d.objid
+                  AND tgrelid = live.oid)
+  AND NOT EXISTS (SELECT FROM pg_attrdef WHERE d.classid = 'pg_attrdef'::regclass AND oid = d.objid
+                  AND adrelid = live.oid) AND (
+  d.refclassid = 'pg_class'::regclass AND d.refobjid = live.oid
+  OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (rows.oid, rows.typarray))
+UNION SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(live)s
+UNION SELECT 'row level security' FROM pg_class WHERE oid = %(live)s AND relrowsecurity
+UNION SELECT 'publication ' || pubname FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+  WHERE prrelid = %(live)s
+UNION SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(live)s
+UNION SELECT 'inheritance of ' || inhrelid::regclass || ' from ' || inhparent::regclass FROM pg_inherits
+  WHERE %(live)s IN (inhrelid, inhparent)
+UNION SELECT 'extended statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = %(live)s
+UNION SELECT 'trigger ' || tgname || ', which is not simply enabled' FROM pg_trigger
+  WHERE tgrelid = %(live)s AND NOT tgisinternal AND tgenabled <> 'O'
+UNION SELECT 'rights on the column ' || attname FROM pg_attribute WHERE attrelid = %(live)s AND attacl IS NOT NULL
+ORDER BY 1
+"""
+
+_VIEWS: LiteralString = """
+SELECT DISTINCT format('CREATE OR REPLACE VIEW %%I.%%I%%s AS %%s', n.nspname, v.relname,
+  ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
+FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
+JOIN pg_namespace AS n ON n.oid = v.relnamespace
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(live)s
+  AND v.relkind = 'v'
+"""
+_TRIGGERS: LiteralString = (
+    "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %(live)s AND NOT tgisinternal ORDER BY tgname"
+)
+_OWNER: LiteralString = (
+    "SELECT format('ALTER TABLE %%s OWNER TO %%I', oid::regclass, pg_get_userbyid(relowner)) FROM pg_class "
+    "WHERE oid = %(live)s"
+)
+_RIGHTS: LiteralString = """
+SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, c.oid::regclass,
+  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.oid = %(live)s AND a.grantee <> c.relowner
+"""
+
+_COLUMNS: LiteralString = """
+SELECT attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text, pg_get_expr(adbin, adrelid)
+FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+_CONSTRAINTS: LiteralString = """
+SELECT conname, format('ADD CONSTRAINT %%I %%s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+WHERE conrelid = %(table)s::regclass AND contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY contype DESC, conname
+"""
+_INDEXES: LiteralString = """
+SELECT i.relname, replace(pg_get_indexdef(i.oid), format(' ON %%I.%%I ', n.nspname, t.relname), ' ON {new} ')
+FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t ON t.oid = x.indrelid
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE x.indrelid = %(table)s::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid)
+ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """`live_schema` is where the live table is; the statements are complete, for when the new table is there."""
+
+    live_schema: str
+    statements: list[str]
+
+
+def dependents(connection: Connection) -> Dependents:
+    """In a transaction. Raises ConsumerStoppedError where something hangs on `orders` that a swap would lose."""
+    live = connection.execute("SELECT 'orders'::regclass::oid").fetchone()
+    assert live is not None
+    about = {"live": live[0]}
+    # Every name that Postgres writes from here on has its schema.
+    connection.execute("SET LOCAL search_path = pg_catalog")
+    ((schema,),) = connection.execute(_SCHEMA, about)
+    lost = [str(name) for (name,) in connection.execute(_LOST, about)]
+    if lost:
+        raise ConsumerStoppedError(
+            "The table orders cannot be swapped, because these would stay with the old one:\n  "
+            + "\n  ".join(lost)
+            + "\nRemove them, swap, and make them again. The live tables are as they were."
+        )
+    queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS
+    return Dependents(str(schema), [str(text) for query in queries for (text,) in connection.execute(query, about)])
+
+
+def complete(connection: Connection, schema: str) -> None:
+    """Gives the table of a replay the constraints and indexes of the live one, under their names.
+
+    Not before its rows are there: what a shop forbids by a constraint of its own was decided when the events were
+    applied. Raises ConsumerStoppedError where the columns are not those of the live table.
+    """
+    ((live_oid,),) = connection.execute("SELECT 'orders'::regclass::oid")
+    ((live_schema,),) = connection.execute(_SCHEMA, {"live": live_oid})
+    live, new = sql.Identifier(str(live_schema), "orders"), sql.Identifier(schema, "orders")
+    ours, theirs = [_rows(connection, _COLUMNS, table) for table in (live, new)]
+    if ours != theirs:
+        raise ConsumerStoppedError(
+            f"The live table orders has other columns than this version makes: {ours} instead of {theirs}. They cannot "
+            "be compared or swapped. The live tables are as they were."
+        )
+    there = {name for name, _ in _rows(connection, _CONSTRAINTS, new)}
+    for name, definition in _rows(connection, _CONSTRAINTS, live):
+        if name not in there:
+            connection.execute(sql.SQL("ALTER TABLE {} {}").format(new, sql.SQL(definition)))
+    there = {name for name, _ in _rows(connection, _INDEXES, new)}
+    for name, definition in _rows(connection, _INDEXES, live):
+        if name not in there:
+            connection.execute(sql.SQL(definition).format(new=new))
+    connection.execute(sql.SQL("ANALYZE {}").format(new))
+
+
+def _rows(connection: Connection, query: LiteralString, table: sql.Identifier) -> list[tuple[Any, ...]]:
+    return connection.execute(query, {"table": table.as_string(connection)}).fetchall()

@@ -1,0 +1,134 @@
+"""Events of some partitions into the tables of a replay, up to given offsets: decode and applier of the consumer."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import date
+from typing import TypeVar
+
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from consumer.applier import Applier, FenceBehindError
+from consumer.database import Database
+from consumer.decode import identify
+from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
+from consumer.headers import HeaderReader
+from consumer.record import Batch, Decoded, Record, Rejected, Unread
+from consumer.repeats import CONFLICT
+from consumer.replay.outage import given_up
+from consumer.replay.pace import Pace
+from consumer.replay.schema import url_for
+from consumer.replay.session import ReplaySession
+from consumer.replay.verdicts import Verdicts
+from consumer.settings import ConsumerSettings
+from consumer.topic import Ends, TopicReader
+
+OUTAGE_MAX_S = 60.0
+"""How long a replay waits for Postgres to come back. After that it ends, and goes on when it is started again."""
+BACKOFF_MAX_S = 2.0
+_log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+OnProgress = Callable[[int], None]
+"""Called with the number of offsets that were done since the last call."""
+
+
+class Engine:
+    """Where it was is in the tables themselves, so that it can be ended at any moment in any way."""
+
+    def __init__(self, settings: ConsumerSettings, schema: str, partitions: Collection[int], pace: Pace) -> None:
+        self._schema = schema
+        self._partitions = partitions
+        self._pace = pace
+        self._records_max = pace.batch_max(settings.batch_records_max)
+        self._database = Database(url_for(settings.postgres_url, schema), settings.ledger_days, ReplaySession)
+        self._reader = TopicReader(settings, settings.topics.upserts)
+        self._verdicts = Verdicts(settings, partitions)
+        self._applier = Applier(self._database, self._bury)
+        self._headers = HeaderReader()
+        self._days: dict[int, date] = {}
+
+    def close(self) -> None:
+        self._reader.close()
+        self._verdicts.close()
+        self._database.close()
+
+    def catch_up(self, ends: Ends, on_progress: OnProgress) -> None:
+        """Returns when everything below `ends`, and nothing else, is in the tables. Raises ConsumerError.
+
+        `ends` must be below the fence of the live tables: what no consumer decided yet cannot be replayed.
+        """
+        self._verdicts.read_on()
+        while True:
+            try:
+                return self._read_to(ends, on_progress)
+            except FenceBehindError as error:  # Postgres crashed, and lost commits that were not on its disk yet
+                _log.warning("%s", error)
+
+    def _read_to(self, ends: Ends, on_progress: OnProgress) -> None:
+        fence = self._patiently(self._read_fence)
+        done = {partition: fence[partition] for partition in self._partitions if fence[partition] < ends[partition]}
+        for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
+            for batch in self._batches(chunk.records, done):
+                self._pace.take(len(batch.records))
+                self._patiently(lambda batch=batch: self._applier.apply(batch))  # type: ignore[misc]
+                on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
+                done.update(batch.ends)
+        self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))
+        on_progress(sum(ends[partition] - offset for partition, offset in done.items()))
+
+    def _batches(self, records: Iterable[Record], done: Mapping[int, int]) -> Iterator[Batch]:
+        """Each of one day: what the ledger has forgotten by then is a matter of days."""
+        days: dict[date, list[Decoded]] = {}
+        for record in records:
+            error = self._verdicts.about(record.partition, record.offset)
+            if error == CONFLICT:
+                continue  # the consumers decided so across partitions; nothing of it was applied or filed
+            decoded = identify(record, self._headers)
+            if error is not None and isinstance(decoded, Unread):
+                decoded = decoded.rejected("TASK_PUT", error, "its letter says so")
+            day = max(record.time.date(), self._days.get(record.partition, date.min))
+            self._days[record.partition] = day
+            days.setdefault(day, []).append(decoded)
+        for _, found in sorted(days.items()):
+            for first in range(0, len(found), self._records_max):
+                part = found[first : first + self._records_max]
+                yield Batch(part, {item.record.partition: done[item.record.partition] for item in part})
+
+    def _bury(self, rejected: list[Rejected]) -> None:
+        """What a consumer refused has a letter already. Raises ConsumerStoppedError where none did."""
+        for item in rejected:
+            place = item.record.partition, item.record.offset
+            if self._verdicts.about(*place) is None:
+                raise ConsumerStoppedError(
+                    f"The event {place[0]}:{place[1]} was applied by the consumers, but a replay cannot apply it "
+                    f"({item.reason}). Either letters were removed from the dead-letter topic, or this version of the "
+                    "program decides otherwise than the one that applied it. The live tables are as they were."
+                )
+
+    def _read_fence(self) -> dict[int, int]:
+        with self._database.session() as session:
+            return session.store.read_fence()
+
+    def _set_fence(self, ends: Ends) -> None:
+        """Over offsets without a record, and over what is left out; never back, for one that outlived its parent."""
+        if ends:
+            with self._database.session() as session, session.connection.transaction():
+                fence = session.store.lock_fence(ends)()
+                session.store.set_fence({partition: max(end, fence[partition]) for partition, end in ends.items()})
+
+    def _patiently(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return Retrying(
+                retry=retry_if_exception_type(RetryLaterError) & retry_if_not_exception_type(DiskFullError),
+                wait=wait_random_exponential(multiplier=0.1, max=BACKOFF_MAX_S),
+                stop=stop_after_delay(OUTAGE_MAX_S),
+                reraise=True,
+            )(call)
+        except RetryLaterError as error:
+            raise given_up(error, self._schema) from error

@@ -1,0 +1,124 @@
+"""The schema that a replay fills: tables of its own, with their own fence, so that it goes on after any crash."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from consumer.errors import ConsumerStoppedError
+from consumer.migrate import migrate_schema, require_migrated
+from consumer.sqlstate import translate
+from consumer.store import Connection
+
+REPLAY_SCHEMA = "orders_replay"
+REPLACED_SCHEMA = "orders_replaced"
+CONNECT_TIMEOUT_S = 5
+TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_part")
+"""What a replay that begins at a snapshot takes from it."""
+
+
+def until_schema(until: datetime) -> str:
+    """The schema of the table as it was at a moment."""
+    return f"orders_until_{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
+
+
+def url_for(url: str, schema: str) -> str:
+    """`url` with nothing but `schema` in its search_path: what is not there cannot be written by mistake."""
+    options = conninfo_to_dict(url).get("options") or ""
+    # Replayed again after a crash of Postgres, what an asynchronous commit lost costs nothing but time.
+    return make_conninfo(url, options=f"{options} -c search_path={schema} -c synchronous_commit=off".strip())
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A connection of one's own, in autocommit mode. Raises ConsumerError."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off")
+            yield connection
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
+def live_source(connection: Connection) -> tuple[str, str]:
+    """(topic, topic id) that the live tables were filled from. Raises ConsumerStoppedError."""
+    if not exists(connection, "schema_migration"):
+        raise ConsumerStoppedError(
+            "This database has no order tables. Check the database in ORDERS_POSTGRES_URL; a new one is made ready by: "
+            "orders setup"
+        )
+    require_migrated(connection)
+    source = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
+    if source is None:
+        raise ConsumerStoppedError("No consumer ever wrote to these tables: there is nothing to replay yet.")
+    return source  # type: ignore[return-value]
+
+
+def exists(connection: Connection, table: str) -> bool:
+    return connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone() == (True,)
+
+
+def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
+    """next_offset by partition, in `schema` or in the live tables."""
+    table = sql.Identifier(schema, "consumer_partition") if schema else sql.Identifier("consumer_partition")
+    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))  # type: ignore
+
+
+def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int, int]:
+    """Makes the schema where it is missing, and gives its fence: where a replay goes on.
+
+    `snapshot`: another schema of this kind, at whose rows and fence a new one begins. Raises ConsumerStoppedError.
+    """
+    with connected(url) as connection:
+        source = live_source(connection)
+        _run(connection, "CREATE SCHEMA IF NOT EXISTS {}", schema)
+        _run(connection, "SET search_path = {}", schema)
+        is_new = not exists(connection, f"{schema}.consumer_partition")
+        migrate_schema(connection)
+        if is_new:
+            with connection.transaction():
+                _fill_new(connection, schema, source, snapshot)
+        known = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
+        if known != source:
+            raise ConsumerStoppedError(
+                f"The schema {schema} was filled from another topic ({known}) than the live tables ({source}). Nothing "
+                "was changed. Begin anew with: orders replay --fresh"
+            )
+        return read_fence(connection)
+
+
+def drop_schema(url: str, schema: str) -> None:
+    with connected(url) as connection:
+        _run(connection, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
+
+
+def schema_exists(url: str, schema: str) -> bool:
+    with connected(url) as connection:
+        return exists(connection, f"{schema}.consumer_partition")
+
+
+def _fill_new(connection: Connection, schema: str, source: tuple[str, str], snapshot: str | None) -> None:
+    # The whole ledger of a replay in one table: its days are not dropped, because partitions do not go on equally.
+    connection.execute("CREATE TABLE request_part_all PARTITION OF request_part DEFAULT")
+    connection.execute("INSERT INTO source_topic (topic, topic_id) VALUES (%s, %s)", source)
+    if snapshot is None:
+        return
+    _run(connection, "SET LOCAL search_path = {}, {}", schema, snapshot)
+    if not all(exists(connection, f"{snapshot}.{table}") for table in (*TABLES_WITH_ROWS, "source_topic")):
+        raise ConsumerStoppedError(f"The schema {snapshot} is no snapshot: it has not all tables of a replay.")
+    known = connection.execute(
+        sql.SQL("SELECT topic, topic_id FROM {}").format(sql.Identifier(snapshot, "source_topic"))
+    ).fetchone()
+    if known != source:
+        raise ConsumerStoppedError(f"The snapshot {snapshot} is of another topic ({known}) than the live tables.")
+    connection.execute("DELETE FROM consumer_partition")
+    for table in TABLES_WITH_ROWS:
+        _run(connection, "INSERT INTO {}.{} SELECT * FROM {}.{}", schema, table, snapshot, table)
+
+
+def _run(connection: Connection, statement: LiteralString, *names: str) -> None:
+    connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

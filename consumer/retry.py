@@ -1,0 +1,29 @@
+"""Trying again for as long as it takes: outages end, and nothing may be lost over them."""
+
+import logging
+from collections.abc import Callable
+from threading import Event as Flag
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
+
+from consumer.errors import RetryLaterError
+
+BACKOFF_MAX_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+def attempts(stop: Flag, sleep: Callable[[float], None]) -> Retrying:
+    """Attempts until one raises no RetryLaterError; that of the last one is raised when `stop` is set."""
+    return Retrying(
+        retry=retry_if_exception_type(RetryLaterError),
+        wait=wait_random_exponential(multiplier=0.1, max=BACKOFF_MAX_S),
+        stop=stop_when_event_set(stop),
+        sleep=sleep,
+        before_sleep=_log_attempt,
+        reraise=True,
+    )
+
+
+def _log_attempt(state: RetryCallState) -> None:
+    if state.outcome is not None:
+        _log.warning("attempt %d failed, trying again: %s", state.attempt_number, state.outcome.exception())

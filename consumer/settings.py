@@ -1,0 +1,52 @@
+"""Settings of the consumer and of everything else that talks to Postgres."""
+
+from typing import Annotated, Literal
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field
+
+from contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings
+
+_URL_PATTERN = r"^postgres(ql)?://"
+_URL_IS = "postgresql://user:password@host:port/database"
+
+
+def _readable(url: str) -> str:
+    """libpq looks at the port only when it connects, and then nobody could tell a mistake from an outage."""
+    try:
+        ports = str(conninfo_to_dict(url).get("port", "")).split(",")
+    except ProgrammingError:  # whose text has the password in it
+        raise ValueError("libpq cannot read it") from None
+    if not all(not port or (port.isdecimal() and 0 < int(port) < 65536) for port in ports):
+        raise ValueError("the port should be a number from 1 to 65535")
+    return url
+
+
+class PostgresSettings(OrdersSettings):
+    """Where the tables are."""
+
+    postgres_url: Annotated[
+        str, Field(pattern=_URL_PATTERN, description=_URL_IS, repr=False), AfterValidator(_readable)
+    ]
+
+
+class OptionalPostgresSettings(OrdersSettings):
+    """Where the tables are, for an ingress: it takes orders without them."""
+
+    postgres_url: Annotated[
+        Annotated[str, AfterValidator(_readable)] | None,
+        Field(pattern=_URL_PATTERN, description=_URL_IS, repr=False),
+    ] = None
+
+
+class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
+    """One consumer process."""
+
+    group_protocol: Annotated[
+        Literal["classic", "consumer"],
+        Field(description="classic, or consumer (KIP-848) where the broker's session time-out is set to some seconds"),
+    ] = "classic"
+    batch_records_max: Annotated[
+        int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")
+    ] = 2000

@@ -1,0 +1,77 @@
+"""The headers of an event, each with its one rule: `record.py` reads by it, and the AsyncAPI document is made of it."""
+
+import re
+from dataclasses import dataclass
+
+from contracts import limits
+from contracts.partner import PARTNER_ID
+
+EVENT_TYPE = "integration.orders.upsert.v1"
+
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_RFC_3339 = (
+    "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`pattern`: of the whole header, in the syntax that Python and ECMA-262 share. `should`: "should be …".
+
+    Of a binary header the pattern is over the hex digits. What is not read may be anything in the events of others. A
+    time is read in more spellings than its pattern, which is what we write and ask of others.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    should: str
+    is_required: bool = False
+    is_read: bool = True
+    is_binary: bool = False
+
+
+def _header(name: str, pattern: str, should: str, **about: bool) -> Header:
+    return Header(name, re.compile(pattern, re.ASCII), should, **about)
+
+
+SPECVERSION = _header("ce_specversion", r"1\.0", "1.0", is_required=True)
+TYPE = _header("ce_type", re.escape(EVENT_TYPE), EVENT_TYPE, is_required=True)
+ID = _header(
+    "ce_id",
+    f"({_UUID})/(0|[1-9][0-9]{{0,2}})",
+    f"<request id, a lower-case UUID>/<index, 0 to {limits.ORDERS_PER_REQUEST_MAX - 1}>",
+    is_required=True,
+)
+SOURCE = _header("ce_source", f"/partners/({PARTNER_ID.pattern})", "/partners/<partner id>", is_required=True)
+TIME = _header("ce_time", _RFC_3339, "an RFC 3339 time with its zone")
+CONTENT_TYPE = _header("content-type", "application/json", "application/json", is_read=False)
+REQUEST_SIZE, REQUEST_INVALID = (
+    _header(name, "[0-9]{1,3}|0[0-9]{3}|1000", f"a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
+    for name in ("ce_requestsize", "ce_requestinvalid")
+)
+REQUEST_DIGEST = _header("ce_requestdigest", "[0-9a-f]{32}", "32 lower-case hex digits")
+CORRELATION_ID = _header("kafka_correlationId", _UUID, "the request id of ce_id", is_read=False)
+REPLY_TOPIC = _header("kafka_replyTopic", "[a-zA-Z0-9._-]{1,249}", "the name of a topic")
+REPLY_PARTITION = _header(
+    "kafka_replyPartition", "[0-7][0-9a-f]{7}", "4 bytes, big endian, not negative", is_binary=True
+)
+TRACEPARENT = _header(
+    "traceparent", "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", "a W3C traceparent", is_read=False
+)
+ORIGIN_PARTITION = _header("ce_originpartition", "0|[1-9][0-9]{0,3}", "a partition")
+ORIGIN_OFFSET = _header("ce_originoffset", "0|[1-9][0-9]{0,17}", "an offset")
+ORIGIN_TIME = _header("ce_origintime", _RFC_3339, "an RFC 3339 time with its zone")
+
+ORIGIN = (ORIGIN_PARTITION, ORIGIN_OFFSET, ORIGIN_TIME)
+"""All three stand in an event that was redriven from the dead-letter topic, and none in any other."""
+
+EVENT = (
+    SPECVERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID,
+    REPLY_TOPIC, REPLY_PARTITION, TRACEPARENT, *ORIGIN,
+)  # fmt: skip
+
+WRITTEN_ALWAYS = (
+    SPECVERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, REQUEST_SIZE, REQUEST_INVALID, CORRELATION_ID,
+)  # fmt: skip
+"""Those that every event of the ingress has."""

@@ -1,0 +1,194 @@
+"""Records of orders.upserts: CloudEvents Kafka binding, binary mode, and the reply headers (design 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from re import Match
+from uuid import UUID
+
+from contracts import headers
+from contracts.errors import OrdersError
+from contracts.headers import Header
+
+CORRELATION_HEADER = headers.CORRELATION_ID.name
+ORIGIN_HEADERS = {header.name for header in headers.ORIGIN}
+UNREADABLE = "order_upsert_unreadable"
+"""The one header of a record whose headers the client library cannot give us."""
+
+Headers = Sequence[tuple[str, bytes | None]]
+Request = tuple[UUID, str]
+"""(request_id, partner_id): what a request is known by; foreign writers may use an id that another partner used."""
+
+
+class RecordError(OrdersError):
+    """A record that is no order event. Raised while reading it; it goes to the dead-letter topic with this text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """Where the outcome of a request goes; without a partition, the key (request_id) decides."""
+
+    topic: str
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What all events of one request share. `invalid` counts the items that were not published.
+
+    `digest` is there where the partner sent an Idempotency-Key: 32 hex digits over the request's parsed value.
+    """
+
+    request_id: UUID
+    partner_id: str
+    time: datetime
+    size: int
+    invalid: int
+    reply_to: ReplyTo | None = None
+    traceparent: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event stood first, before it was redriven from the dead-letter topic: its place among all events."""
+
+    partition: int
+    offset: int
+    time: datetime
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        time = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        texts = (str(self.partition), str(self.offset), time)
+        return [(header.name, text.encode()) for header, text in zip(headers.ORIGIN, texts, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class EventContext:
+    """What the headers of an event say, but for its index: one object is shared by the events of a request.
+
+    `size` and `invalid` are None where the writer did not tell.
+    """
+
+    request_id: UUID
+    partner_id: str
+    time: datetime | None
+    size: int | None
+    invalid: int | None
+    reply_to: ReplyTo | None
+    origin: Origin | None = None
+    digest: str | None = None
+
+    @property
+    def request(self) -> Request:
+        return self.request_id, self.partner_id
+
+
+class HeaderWriter:
+    """Headers of every event of one request: what they share is encoded once."""
+
+    def __init__(self, request: RequestContext) -> None:
+        self._prefix = f"{request.request_id}/"
+        shared = [
+            (headers.SPECVERSION, "1.0"),
+            (headers.SOURCE, f"/partners/{request.partner_id}"),
+            (headers.TYPE, headers.EVENT_TYPE),
+            (headers.TIME, request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")),
+            (headers.CONTENT_TYPE, "application/json"),
+            (headers.REQUEST_SIZE, str(request.size)),
+            (headers.REQUEST_INVALID, str(request.invalid)),
+            (headers.CORRELATION_ID, str(request.request_id)),
+        ]
+        if request.digest is not None:
+            shared.append((headers.REQUEST_DIGEST, request.digest))
+        if request.traceparent is not None:
+            shared.append((headers.TRACEPARENT, request.traceparent))
+        self._shared: list[tuple[str, str | bytes | None]] = [(header.name, text.encode()) for header, text in shared]
+        if request.reply_to is not None:
+            self._shared.append((headers.REPLY_TOPIC.name, request.reply_to.topic.encode()))
+            if request.reply_to.partition is not None:
+                self._shared.append((headers.REPLY_PARTITION.name, request.reply_to.partition.to_bytes(4, "big")))
+
+    def headers(self, index: int) -> list[tuple[str, str | bytes | None]]:
+        return [(headers.ID.name, f"{self._prefix}{index}".encode()), *self._shared]
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether `text` is a W3C traceparent: only such a header is passed on."""
+    return headers.TRACEPARENT.pattern.fullmatch(text) is not None
+
+
+def read_headers(written: Headers | None) -> tuple[EventContext, int]:
+    """What the headers say, and the index. Raises RecordError that names the first header which is missing or wrong."""
+    found = {name: value for name, value in written or () if value is not None}
+    if (UNREADABLE, None) in (written or ()):
+        raise RecordError("the name of a header is not UTF-8")
+    _required(found, headers.SPECVERSION)
+    _required(found, headers.TYPE)
+    event_id = _required(found, headers.ID)
+    context = EventContext(
+        request_id=UUID(event_id[1]),
+        partner_id=_required(found, headers.SOURCE)[1],
+        time=_time(found, headers.TIME) if headers.TIME.name in found else None,  # optional in CloudEvents
+        size=_count(found, headers.REQUEST_SIZE),
+        invalid=_count(found, headers.REQUEST_INVALID),
+        reply_to=_reply_to(found),
+        origin=_origin(found),
+        digest=_required(found, headers.REQUEST_DIGEST)[0] if headers.REQUEST_DIGEST.name in found else None,
+    )
+    return context, int(event_id[2])
+
+
+def _missing(header: Header) -> RecordError:
+    return RecordError(f"header {header.name} is missing")
+
+
+def _wrong(header: Header) -> RecordError:
+    return RecordError(f"header {header.name} should be {header.should}")
+
+
+def _required(found: dict[str, bytes], header: Header) -> Match[str]:
+    try:
+        match = header.pattern.fullmatch(found[header.name].decode())
+    except KeyError:
+        raise _missing(header) from None
+    except UnicodeDecodeError:
+        raise RecordError(f"header {header.name} is not UTF-8") from None
+    if match is None:
+        raise _wrong(header)
+    return match
+
+
+def _time(found: dict[str, bytes], header: Header) -> datetime:
+    """Takes other forms of ISO 8601 too, more than the header's pattern: events with such times stand in the topic."""
+    try:
+        time = datetime.fromisoformat(found[header.name].decode())
+        if time.tzinfo is None:
+            raise ValueError
+        return time.astimezone(UTC)
+    except KeyError:
+        raise _missing(header) from None
+    except (ValueError, OverflowError):
+        raise _wrong(header) from None
+
+
+def _origin(found: dict[str, bytes]) -> Origin | None:
+    if not ORIGIN_HEADERS & found.keys():
+        return None
+    partition = _required(found, headers.ORIGIN_PARTITION)[0]
+    offset = _required(found, headers.ORIGIN_OFFSET)[0]
+    return Origin(int(partition), int(offset), _time(found, headers.ORIGIN_TIME))
+
+
+def _count(found: dict[str, bytes], header: Header) -> int | None:
+    return int(_required(found, header)[0]) if header.name in found else None
+
+
+def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
+    if headers.REPLY_TOPIC.name not in found:
+        return None
+    partition = found.get(headers.REPLY_PARTITION.name)
+    if partition is not None and headers.REPLY_PARTITION.pattern.fullmatch(partition.hex()) is None:
+        raise _wrong(headers.REPLY_PARTITION)
+    topic = _required(found, headers.REPLY_TOPIC)[0]
+    return ReplyTo(topic, None if partition is None else int.from_bytes(partition, "big"))

@@ -1,0 +1,132 @@
+"""Outcomes of orders, and the records of orders.results that carry them (design 4)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
+from uuid import UUID
+
+from contracts import limits
+from contracts.errors import OrdersError
+
+
+class Outcome(StrEnum):
+    """What became of one order. The counts of the HTTP answer follow: skipped = unchanged + invalid + stale."""
+
+    INSERTED = "inserted"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    INVALID = "invalid"
+    STALE = "stale"
+
+
+class ResultError(OrdersError):
+    """A record of orders.results that is not a result; whoever reads it logs it and goes on."""
+
+
+Outcomes = dict[Outcome, list[int]]
+"""Indexes of a request's items, by outcome; every outcome is a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcomes of some or all items of one request.
+
+    `digest` is that of a request with an Idempotency-Key. `conflict`: the key belongs to a request with another digest,
+    so these items were not applied, and the whole request never will be. `stored`: the items were asked for again.
+    """
+
+    request_id: UUID
+    outcomes: Outcomes
+    digest: str | None = None
+    conflict: bool = False
+    stored: bool = False
+
+
+@dataclass(slots=True)
+class StoredRequest:
+    """What the ledger has of one request so far.
+
+    `digest` is the one that its Idempotency-Key belongs to. `size` and `invalid` (the items that were not published)
+    are None where the writer did not tell, or nothing was applied yet.
+    """
+
+    digest: str | None = None
+    size: int | None = None
+    invalid: int | None = None
+    outcomes: Outcomes = field(default_factory=lambda: outcomes_of(()))
+
+    @property
+    def known(self) -> int:
+        """Items that have an outcome."""
+        return sum(map(len, self.outcomes.values()))
+
+    @property
+    def is_complete(self) -> bool:
+        return self.size is not None and self.known + (self.invalid or 0) >= self.size
+
+    def merge(self, outcomes: Outcomes) -> None:
+        for outcome, indexes in outcomes.items():
+            self.outcomes[outcome] += indexes
+
+
+def outcomes_of(items: Iterable[tuple[int, Outcome]]) -> Outcomes:
+    """(index, outcome) pairs, grouped."""
+    grouped: Outcomes = {outcome: [] for outcome in Outcome}
+    for index, outcome in items:
+        grouped[outcome].append(index)
+    return grouped
+
+
+def encode_outcomes(outcomes: Outcomes) -> str:
+    """The JSON that stands in a result record and, the same text, in the ledger."""
+    return json.dumps({outcome.value: outcomes[outcome] for outcome in Outcome}, separators=(",", ":"))
+
+
+def decode_outcomes(text: str) -> Outcomes:
+    """What `encode_outcomes` gave. Raises ResultError for anything else."""
+    try:
+        return _outcomes(json.loads(text))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ResultError(f"not outcomes: {error!r}") from None
+
+
+def indexes_of(text: str) -> Iterable[int]:
+    """The indexes in what `encode_outcomes` gave, whatever their outcome; only for a text that is known to be such."""
+    return chain.from_iterable(json.loads(text).values())
+
+
+def encode_result(
+    request_id: UUID, outcomes_json: str, *, digest: str | None = None, conflict: bool = False, stored: bool = False
+) -> bytes:
+    """The value of a result record, around what `encode_outcomes` gave. What is not true is left out."""
+    about = f',"digest":"{digest}"' if digest else ""
+    about += ',"conflict":true' if conflict else ""
+    about += ',"stored":true' if stored else ""
+    return f'{{"request_id":"{request_id}"{about},"outcomes":{outcomes_json}}}'.encode()
+
+
+def decode_result(value: bytes | None) -> Result:
+    """Raises ResultError for anything that `encode_result` cannot have written."""
+    try:
+        loaded = json.loads(value or b"")
+        return Result(
+            UUID(loaded["request_id"]),
+            _outcomes(loaded["outcomes"]),
+            loaded.get("digest"),
+            loaded.get("conflict") is True,
+            loaded.get("stored") is True,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ResultError(f"not a result record: {error!r}") from None
+
+
+def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
+    return {outcome: _indexes(loaded[outcome.value]) for outcome in Outcome}
+
+
+def _indexes(indexes: Sequence[object]) -> list[int]:
+    if not all(type(index) is int and 0 <= index < limits.ORDERS_PER_REQUEST_MAX for index in indexes):
+        raise ValueError("an index out of range")
+    return list(indexes)  # type: ignore[arg-type]

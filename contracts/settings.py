@@ -1,0 +1,118 @@
+"""Settings that every process needs, and how all settings are read: from ORDERS_… variables, once, at the start."""
+
+import os
+from typing import Annotated, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as PydanticSettingsError
+
+from contracts.errors import OrdersError
+from contracts.topics import Topics
+
+PREFIX = "ORDERS_"
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+KafkaProperty = str | int | float | bool
+
+
+PROMISED_PROPERTIES = frozenset(
+    {
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "delivery.report.only.error",
+        "delivery.timeout.ms",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "group.id",
+        "isolation.level",
+        "message.timeout.ms",
+        "partitioner",
+        "request.required.acks",
+    }
+)
+"""What no operator may set: with another value orders could be lost, applied twice, or answered wrongly."""
+
+
+class SettingsError(OrdersError):
+    """A setting is missing or wrong; the message names the variable and what it may be."""
+
+
+class OrdersSettings(BaseSettings):
+    """Base of all settings: prefix ORDERS_, frozen."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
+class KafkaSettings(OrdersSettings):
+    """How to reach Kafka. `kafka_properties` is a JSON object of librdkafka properties (SASL, TLS, ...)."""
+
+    kafka_bootstrap: Annotated[str, Field(min_length=1, description="host:port of a broker, several with commas")]
+    kafka_properties: Annotated[
+        dict[str, KafkaProperty],
+        Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}', repr=False),
+    ] = {}
+    topic_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$",
+            description="letters, digits, dots, dashes: first part of the topics' names",
+        ),
+    ] = "orders"
+
+    @field_validator("kafka_properties")
+    @classmethod
+    def _leaves_promises(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
+        forbidden = sorted(PROMISED_PROPERTIES & properties.keys())
+        if forbidden:
+            raise ValueError(f"{', '.join(forbidden)} cannot be set, because what this program promises depends on it")
+        return properties
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(self.topic_prefix)
+
+    def client_config(self, **ours: KafkaProperty) -> dict[str, KafkaProperty]:
+        """librdkafka configuration: ours (dots for underscores), and over it what the operator set."""
+        named = {name.replace("_", "."): value for name, value in ours.items()}
+        return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
+
+
+class LedgerSettings(OrdersSettings):
+    """How long outcomes are remembered."""
+
+    ledger_days: Annotated[
+        int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
+    ] = 7
+
+
+def load(settings: type[Settings]) -> Settings:
+    """The settings from the environment. Raises SettingsError that lists every variable which is wrong."""
+    try:
+        return settings()
+    except PydanticSettingsError:  # pydantic-settings reads a dict as JSON before it validates; ours has one
+        field = settings.model_fields["kafka_properties"]
+        raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(settings, error))) from None
+
+
+def _explained(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+    return [
+        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"])
+        for violation in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str) -> str:
+    field = settings.model_fields[name]
+    variable = PREFIX + name.upper()
+    if kind == "missing":
+        problem = "is not set"
+    elif field.repr:
+        problem = f"is {os.environ.get(variable)!r}: {message}"
+    else:  # it may hold a password
+        problem = f"is wrong: {message}"
+    return f"{variable} {problem}. It should be: {field.description}."

@@ -1,0 +1,62 @@
+"""The order as `Prefer: handling=strict` wants it: no unknown fields, and nothing that would be skipped as invalid.
+
+What an order may look like is said in `contracts.order`; here are only the differences. A property test holds that both
+agree: strict accepts an order exactly if it is one, is not invalid, and has no unknown field.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from contracts import json_schema, limits
+from contracts.order import Amount, Integer, Order, Product, Text
+
+
+def _not(wrong: Callable[[object], bool], what: str) -> AfterValidator:
+    def check(value: object) -> object:
+        if value is not None and wrong(value):
+            raise PydanticCustomError("invalid_data", "Input {what}: such an order is skipped", {"what": what})
+        return value
+
+    return AfterValidator(check)
+
+
+_NOT_BLANK = _not(lambda value: isinstance(value, str) and (not value or value.isspace()), "is blank")
+_NOT_NEGATIVE = _not(lambda value: isinstance(value, int) and value < 0, "is negative")
+
+Filled = Annotated[Text, _NOT_BLANK, json_schema.filled_text()]
+NotNegative = Annotated[Integer, _NOT_NEGATIVE, json_schema.integer_from(0)]
+
+
+class StrictProduct(Product):
+    """One line of an order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product_sku_id: Filled
+    amount: Annotated[
+        Amount,
+        _not(lambda value: isinstance(value, str) and value.startswith("-"), "is negative"),
+        json_schema.amount(),
+    ]
+    qty: Annotated[
+        Integer, _not(lambda value: isinstance(value, int) and value < 1, "is below 1"), json_schema.integer_from(1)
+    ]
+
+
+class StrictOrder(Order):
+    """An order, with every violation told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Filled
+    email: Filled
+    order_id: Annotated[Filled, Field(max_length=limits.ORDER_ID_CHARS_MAX)]
+    refferral_code: Filled
+    user_id: Filled
+    products: Annotated[list[StrictProduct], Field(max_length=limits.PRODUCTS_PER_ORDER_MAX)]  # type: ignore[assignment]
+    total_amount: NotNegative
+    discount: NotNegative
+    total_qty: NotNegative | None = None

@@ -1,0 +1,192 @@
+"""The AsyncAPI 3.0 document. It speaks from the side of a shop: `receive` is what a shop reads."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from contracts import limits
+from contracts.headers import CORRELATION_ID, REPLY_PARTITION
+from contracts.order import Order
+from contracts.record import Headers, HeaderWriter, ReplyTo, RequestContext
+from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from contracts.topics import Topics, TopicSpec
+from deploy.asyncapi.schemas import VERSION, schemas
+from deploy.sample import SAMPLE_BODY
+
+Document = dict[str, Any]
+
+_BINDING = {"bindingVersion": "0.5.0"}
+_EXAMPLE_ID = UUID("019e0000-0000-7000-8000-000000000001")
+_LISTS, _TEXTS = {"cleanup.policy"}, {"message.timestamp.type"}
+
+
+def document() -> Document:
+    topics = Topics()
+    specs = {spec.name: spec for spec in topics.specs()}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "order-upsert",
+            "version": VERSION,
+            "description": (
+                "For shops that read or write the topics themselves: `receive` is what a shop reads, `send` what it "
+                "writes. An installation with another ORDERS_TOPIC_PREFIX has it in place of `orders`. The topic of "
+                "partners' tokens is not for shops, and not described here."
+            ),
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "upserts": _channel(
+                specs[topics.upserts],
+                ["orderUpsert"],
+                "Every order event, for ever, in each partition in the order in which events count. The partition is "
+                f"murmur2(key) modulo {specs[topics.upserts].partitions}, as of Java's producer: librdkafka's "
+                "partitioner is `murmur2_random`. An event elsewhere is a dead letter, as is every record that is not "
+                "as described here: a reader meets those too, and skips them.",
+            ),
+            "results": _channel(
+                specs[topics.results],
+                ["outcome"],
+                "Outcomes of what came over HTTP. Other writers name their own topic.",
+            ),
+            "replies": {
+                "address": None,
+                "description": "A topic of the writer's, named by the header kafka_replyTopic of its events. One that "
+                "does not take a record gets none for a minute.",
+                "messages": {"outcome": _ref("components", "messages", "outcome")},
+            },
+            "deadLetters": _channel(
+                specs[topics.dlq],
+                ["deadLetter", "settledLetter"],
+                "Events that could not be applied, as they were, with the reason; notes on what was done about them.",
+            ),
+        },
+        "operations": {
+            "readOrders": _operation("receive", "upserts", ["orderUpsert"], "Follow every change of every order."),
+            "writeOrder": {
+                **_operation("send", "upserts", ["orderUpsert"], "Write an order without the ingress."),
+                "reply": {
+                    "address": {"location": "$message.header#/kafka_replyTopic"},
+                    "channel": _ref("channels", "replies"),
+                    "messages": [_ref("channels", "replies", "messages", "outcome")],
+                },
+            },
+            "receiveOutcome": _operation("receive", "replies", ["outcome"], "Learn what became of one's own events."),
+            "watchOutcomes": _operation("receive", "results", ["outcome"], "Watch what becomes of everybody's orders."),
+            "readDeadLetters": _operation(
+                "receive", "deadLetters", ["deadLetter", "settledLetter"], "Learn what could not be applied, and why."
+            ),
+        },
+        "components": {"messages": _messages(), "schemas": schemas()},
+    }
+
+
+def _messages() -> Document:
+    order_key = {"type": "string", "maxLength": limits.ORDER_ID_CHARS_MAX, "description": "The order_id, as UTF-8."}
+    any_key = {"description": "That of the event."}
+    return {
+        "orderUpsert": {
+            "title": "An order, new or changed",
+            "summary": "CloudEvents 1.0, Kafka protocol binding, binary content mode.",
+            "description": "What the ingress writes is narrower: the schemas `canonical-order` and "
+            "`ingress-event-headers`. An event whose ce_source, ce_id and ce_requestdigest came before is a repeat, "
+            "and changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands "
+            "for the place that they name.",
+            "headers": _schema("event-headers"),
+            "payload": _schema("order"),
+            "correlationId": {"location": "$message.header#/kafka_correlationId"},
+            "bindings": {"kafka": {"key": order_key, **_BINDING}},
+            "examples": [_order_example()],
+        },
+        "outcome": {
+            "title": "Outcomes of a request",
+            "description": "A request is complete when as many different indexes have come as ce_requestsize says, "
+            "less ce_requestinvalid.",
+            "headers": _schema("result-headers"),
+            "payload": _schema("result"),
+            "correlationId": {"location": "$message.header#/kafka_correlationId"},
+            "bindings": {"kafka": {"key": {"type": "string", "description": "The request id."}, **_BINDING}},
+            "examples": [_outcome_example()],
+        },
+        "deadLetter": {
+            "title": "An event that could not be applied",
+            "description": "Key, value and other headers are those of the event, whatever they are.",
+            "contentType": "application/octet-stream",
+            "headers": _schema("dead-letter-headers"),
+            "bindings": {"kafka": {"key": any_key, **_BINDING}},
+        },
+        "settledLetter": {
+            "title": "A letter was dealt with",
+            "description": "Has no value. Letters themselves stay for ever.",
+            "headers": _schema("settled-letter-headers"),
+            "bindings": {"kafka": {"key": any_key, **_BINDING}},
+        },
+    }
+
+
+def _channel(spec: TopicSpec, messages: list[str], about: str) -> Document:
+    return {
+        "address": spec.name,
+        "description": about,
+        "messages": {name: _ref("components", "messages", name) for name in messages},
+        "bindings": {
+            "kafka": {
+                "topic": spec.name,
+                "partitions": spec.partitions,
+                "topicConfiguration": {name: _config(name, value) for name, value in spec.config.items()},
+                **_BINDING,
+            }
+        },
+    }
+
+
+def _config(name: str, value: str) -> object:
+    """As the Kafka binding has it: a list, a text, or else a number."""
+    if name in _LISTS:
+        return value.split(",")
+    return value if name in _TEXTS else int(value)
+
+
+def _operation(action: str, channel: str, messages: list[str], summary: str) -> Document:
+    return {
+        "action": action,
+        "channel": _ref("channels", channel),
+        "summary": summary,
+        "messages": [_ref("channels", channel, "messages", name) for name in messages],
+    }
+
+
+def _ref(*steps: str) -> dict[str, str]:
+    return {"$ref": "#/" + "/".join(steps)}
+
+
+def _schema(name: str) -> dict[str, str]:
+    return _ref("components", "schemas", name)
+
+
+def _order_example() -> Document:
+    order = Order.model_validate(json.loads(SAMPLE_BODY)["data"][0])
+    context = RequestContext(
+        _EXAMPLE_ID, "demo", datetime(2026, 1, 1, tzinfo=UTC), size=1, invalid=0, reply_to=ReplyTo("shop.outcomes", 0)
+    )
+    headers: Any = HeaderWriter(context).headers(0)
+    return {"headers": readable(headers), "payload": json.loads(order.canonical())}
+
+
+def _outcome_example() -> Document:
+    outcomes = encode_outcomes(outcomes_of([(0, Outcome.INSERTED)]))
+    return {
+        "headers": {CORRELATION_ID.name: str(_EXAMPLE_ID)},
+        "payload": json.loads(encode_result(_EXAMPLE_ID, outcomes)),
+    }
+
+
+def readable(headers: Headers) -> dict[str, str]:
+    """Headers of a record as the schemas speak of them: texts, and the reply partition in hex digits."""
+    return {
+        name: value.hex() if name == REPLY_PARTITION.name else value.decode(errors="replace")
+        for name, value in headers
+        if value is not None
+    }

@@ -1,0 +1,159 @@
+"""The JSON Schemas of what stands in the topics, made from the models and from the rules that the code reads by.
+
+Draft 7, which AsyncAPI 3 takes without saying so, and without references, so that each stands by itself. The keywords
+are those that `tests/support/compatibility.py` can compare.
+"""
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from consumer.dlq import PREFIX
+from consumer.letters import OFFSET_HEADER, SETTLED_HEADER, Settled
+from contracts import headers, limits
+from contracts.headers import Header
+from contracts.json_schema import JsonSchema
+from contracts.result import Outcome
+from contracts.strict_order import StrictOrder
+
+VERSION = "1.0"
+"""Of the schemas. Every published version stays in contracts/published/schemas; a change makes a new version."""
+
+
+def schemas() -> dict[str, JsonSchema]:
+    """By name. `order` and `event-headers`: what the consumer reads. All others: what this system writes."""
+    return {
+        "order": _of_the_order(
+            "validation",
+            f"An order as any writer may spell it, in at most {limits.ORDER_BYTES_MAX} bytes of UTF-8. Unknown fields "
+            "are ignored, null for an optional field is the same as leaving it out, and no text has a NUL character.",
+        ),
+        "event-headers": _of_an_event(
+            [header for header in headers.EVENT if header.is_required],
+            "What the consumer reads in the headers of an order event; other headers are ignored. Of a header that "
+            "stands there twice the last one counts. Header values are UTF-8, but for kafka_replyPartition.",
+            read_only=True,
+        ),
+        "canonical-order": _of_the_order(
+            "serialization",
+            "An order as the ingress writes it: fields in this order, no white space, absent optionals left out.",
+        ),
+        "ingress-event-headers": _of_an_event(
+            list(headers.WRITTEN_ALWAYS), "The headers of an order event that the ingress wrote.", read_only=False
+        ),
+        "result": _result(),
+        "result-headers": _object(
+            {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID)},
+            [headers.CORRELATION_ID.name],
+            "Headers of an outcome: the request id, as in its key and its value.",
+        ),
+        "dead-letter-headers": _dead_letter_headers(),
+        "settled-letter-headers": _object(
+            {
+                SETTLED_HEADER: {"type": "string", "enum": [settled.value for settled in Settled]},
+                OFFSET_HEADER: _header(headers.ORIGIN_OFFSET, "Of the letter, in this partition."),
+            },
+            [SETTLED_HEADER, OFFSET_HEADER],
+            "A note that a letter in the same partition was dealt with.",
+        ),
+    }
+
+
+class _Generator(GenerateJsonSchema):
+    """Without references, titles and defaults; a field that may be absent is never null where we write it."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        inner = schema["schema"]
+        return self.generate_inner(inner) if self.mode == "serialization" else super().nullable_schema(schema)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def _of_the_order(mode: JsonSchemaMode, about: str) -> JsonSchema:
+    """Of what is applied: StrictOrder knows what cannot be true. But unlike there, unknown fields are no fault."""
+    made = StrictOrder.model_json_schema(schema_generator=_Generator, mode=mode)
+    definitions = made.pop("$defs")
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return plain(definitions[node["$ref"].removeprefix("#/$defs/")])
+        return {
+            name: {field: plain(said) for field, said in value.items()} if name == "properties" else plain(value)
+            for name, value in node.items()
+            if name not in ("title", "additionalProperties")
+        }
+
+    return {"description": about, **{name: value for name, value in plain(made).items() if name != "description"}}
+
+
+def _object(properties: dict[str, JsonSchema], required: list[str], about: str) -> JsonSchema:
+    return {"description": about, "type": "object", "properties": properties, "required": required}
+
+
+def _of_an_event(required: list[Header], about: str, *, read_only: bool) -> JsonSchema:
+    """`read_only`: what the consumer does not read may be anything."""
+    origin = [header.name for header in headers.ORIGIN]
+    properties = {
+        header.name: {"description": f"Should be {header.should}."}
+        if read_only and not header.is_read
+        else _header(header)
+        for header in headers.EVENT
+    }
+    said = _object(properties, [header.name for header in required], about)
+    return {**said, "dependencies": {name: [other for other in origin if other != name] for name in origin}}
+
+
+def _header(header: Header, about: str = "") -> JsonSchema:
+    said = {
+        "description": about or f"Should be {header.should}.",
+        "type": "string",
+        "pattern": f"^(?:{header.pattern.pattern})$",
+    }
+    return {**said, "contentEncoding": "base16"} if header.is_binary else said
+
+
+def _result() -> JsonSchema:
+    index = {"type": "integer", "minimum": 0, "maximum": limits.ORDERS_PER_REQUEST_MAX - 1}
+    indexes = {"type": "array", "items": index, "maxItems": limits.ORDERS_PER_REQUEST_MAX}
+    names = [outcome.value for outcome in Outcome]
+    outcomes = _object(
+        {name: dict(indexes) for name in names}, names, "The indexes of the request's events, by what became of them."
+    )
+    return _object(
+        {
+            "request_id": _header(headers.CORRELATION_ID, "That of ce_id, before the slash."),
+            "digest": _header(headers.REQUEST_DIGEST, "ce_requestdigest, where the events have one."),
+            "conflict": {"const": True, "description": "Nothing of the request is applied: its id has another digest."},
+            "stored": {"const": True, "description": "These are the outcomes of the first time."},
+            "outcomes": outcomes,
+        },
+        ["request_id", "outcomes"],
+        "Outcomes of some or all events of a request; the same may come twice.",
+    )
+
+
+def _dead_letter_headers() -> JsonSchema:
+    text = {"type": "string"}
+    said = {
+        "topic": {**text, "description": "Where the event stands."},
+        "partition": _header(headers.ORIGIN_PARTITION, "Of the event in that topic."),
+        "offset": _header(headers.ORIGIN_OFFSET, "Of the event in that topic."),
+        "connector.name": text,
+        "stage": {
+            **text,
+            "description": "HEADER_CONVERTER, VALUE_CONVERTER, TRANSFORMATION or TASK_PUT; more may come.",
+        },
+        "exception.class.name": {**text, "description": "What is wrong, for programs."},
+        "exception.message": {**text, "description": "What is wrong, for people."},
+    }
+    return _object(
+        {PREFIX + name: schema for name, schema in said.items()},
+        [PREFIX + name for name in said],
+        "Why an event was not applied, in the terms of Kafka Connect, behind the headers that the event has itself.",
+    )

@@ -1,0 +1,121 @@
+"""`orders history`: every version of an order, from the topic."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from consumer.history import Change, History, Version
+from consumer.letters import read_letter
+from consumer.record import Record
+from consumer.topic import TopicReader
+from contracts.partitioner import partition_of
+from contracts.settings import KafkaSettings
+from contracts.topics import UPSERT_PARTITIONS
+from deploy.admin import load_kafka
+from deploy.console import err, out, progress_bar, use_running_stack
+from deploy.errors import NothingFoundError
+
+VERSIONS_MAX = 10_000
+
+
+def history(
+    order_id: str,
+    partner: Annotated[str | None, typer.Option(help="Only this partner's order of that id.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object for each version.")] = False,
+) -> None:
+    """Show every version of an order, oldest first, and what changed in each."""
+    use_running_stack()
+    versions, left_out = find_versions(load_kafka(KafkaSettings), order_id, partner)
+    if left_out:
+        err.print(f"Only the newest {VERSIONS_MAX} versions are shown; {left_out} are older.")
+    if as_json:
+        for version in versions:
+            print(json.dumps(as_object(version)))  # noqa: T201 - for a program
+        return
+    if not versions:
+        raise NothingFoundError(
+            f"The topic has no event with the key {order_id!r}" + (f" of the partner {partner}." if partner else ".")
+        )
+    out.print(_table(versions))
+
+
+def find_versions(settings: KafkaSettings, order_id: str, partner: str | None) -> tuple[list[Version], int]:
+    """The newest VERSIONS_MAX versions, oldest first, and how many older ones were left out.
+
+    Reads the partition of the key in orders.upserts and in the dead-letter topic, no other. Raises ConsumerError.
+    """
+    key = order_id.encode()
+    refused: dict[tuple[int, int], str] = {}
+    for letter in map(read_letter, _records(settings, settings.topics.dlq, key, "dead letters")):
+        if letter is not None:
+            refused[letter.partition, letter.offset] = f"{letter.error}: {letter.reason}"
+    kept: deque[Version] = deque(maxlen=VERSIONS_MAX)
+    found = 0
+    for version in History(refused).versions(_records(settings, settings.topics.upserts, key, "events")):
+        if partner is None or version.partner_id == partner:
+            found += 1
+            kept.append(version)
+    return list(kept), found - len(kept)
+
+
+def _records(settings: KafkaSettings, topic: str, key: bytes, what: str) -> Iterator[Record]:
+    partition = partition_of(key, UPSERT_PARTITIONS)
+    with closing(TopicReader(settings, topic)) as reader, progress_bar() as progress:
+        starts, ends = reader.bounds([partition])
+        task = progress.add_task(f"{what} of partition {partition}", total=ends[partition] - starts[partition])
+        for chunk in reader.read(starts, ends, lambda message: message.key() == key):
+            progress.update(task, completed=chunk.positions[partition] - starts[partition])
+            yield from chunk.records
+
+
+def as_object(version: Version) -> dict[str, Any]:
+    """One line of `--json`. Times are RFC 3339 in UTC."""
+    context = version.decoded.context
+    origin = None if context is None else context.origin
+    return {
+        "time": version.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "partner": version.partner_id,
+        "request": None if context is None else str(context.request_id),
+        "index": None if context is None else version.decoded.index,
+        "partition": version.record.partition,
+        "offset": version.record.offset,
+        "origin": None if origin is None else {"partition": origin.partition, "offset": origin.offset},
+        "outcome": version.outcome,
+        "reason": version.reason,
+        "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in version.changes],
+        "order": None if version.order is None else version.order.model_dump(exclude_none=True),
+    }
+
+
+def _table(versions: list[Version]) -> Table:
+    table = Table("time (UTC)", "partner", "request", "partition:offset", "outcome", "what changed", show_lines=True)
+    for version in versions:
+        context = version.decoded.context
+        table.add_row(
+            f"{version.time:%Y-%m-%d %H:%M:%S.%f}"[:-3],
+            version.partner_id or "?",
+            "?" if context is None else f"{context.request_id}/{version.decoded.index}",
+            _place(version),
+            version.outcome or "not applied",
+            Text("\n".join(map(_sentence, version.changes)) or version.reason or ""),
+        )
+    return table
+
+
+def _place(version: Version) -> str:
+    context, place = version.decoded.context, f"{version.record.partition}:{version.record.offset}"
+    if context is None or context.origin is None:
+        return place
+    return f"{place}\nredriven from {context.origin.partition}:{context.origin.offset}"
+
+
+def _sentence(change: Change) -> str:
+    if change.before is None:
+        return f"{change.field}: {change.after}"
+    return f"{change.field}: {change.before} → {'(left out)' if change.after is None else change.after}"

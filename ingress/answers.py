@@ -1,0 +1,98 @@
+"""What partners are answered: the counts, the status of a request, and errors without internals."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from uuid import UUID, uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from contracts.result import Outcome, Outcomes, StoredRequest
+from contracts.strict_json import Violation
+from ingress.errors import IngressError, location
+
+_log = logging.getLogger(__name__)
+
+Json = dict[str, object]
+
+
+async def answered(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """What `handle` answers, or what its error means to a partner; a disconnected client gets nothing."""
+    try:
+        return await handle(request)
+    except Violation as violation:
+        content: Json = {"path": violation.path, "error": violation.error}
+        if violation.others:
+            content["violations"] = [{"path": path, "error": error} for path, error in violation.others]
+        return json_response(HTTPStatus.BAD_REQUEST, content)
+    except IngressError as error:
+        return json_response(error.status, {"error": str(error)}, {**error.headers, **closing(request)})
+    except ClientDisconnect:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # there is nobody to read it
+    except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
+        error_id = uuid4()
+        _log.exception("error %s", error_id)
+        text = f"An error of this server. It is written down as {error_id}."
+        return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
+
+
+def closing(request: Request) -> dict[str, str]:
+    """For an answer before the body: after Expect, whether it still comes is the client's choice (RFC 9110, 10.1.1)."""
+    return {"Connection": "close"} if "expect" in request.headers else {}
+
+
+def counts_of(outcomes: Outcomes, invalid: int) -> Json:
+    """The three counts, in the documented order. `invalid`: items that were not published."""
+    skipped = sum(len(outcomes[outcome]) for outcome in (Outcome.UNCHANGED, Outcome.INVALID, Outcome.STALE))
+    return {
+        "skipped": skipped + invalid,
+        "inserted": len(outcomes[Outcome.INSERTED]),
+        "updated": len(outcomes[Outcome.UPDATED]),
+    }
+
+
+def documented(outcomes: Outcomes, invalid: int) -> Json:
+    """The documented answer: these keys, in this order."""
+    counts = counts_of(outcomes, invalid)
+    message = (
+        f"{counts['inserted']} new records inserted. {counts['updated']} existing records updated. "
+        f"Same value or invalid data skipped {counts['skipped']}"
+    )
+    return {"message": message, **counts}
+
+
+def by_index(outcomes: Outcomes, others: Mapping[int, Outcome]) -> list[tuple[int, Outcome]]:
+    """Each item that has an outcome, in the order of the request. `others`: items that were not published."""
+    items = [(index, outcome) for outcome, indexes in outcomes.items() for index in indexes]
+    return sorted([*items, *others.items()])
+
+
+def accepted_response(request_id: UUID, headers: dict[str, str]) -> Response:
+    """Published for certain, and no outcome yet."""
+    content: Json = {"request_id": str(request_id), "status": "pending"}
+    return json_response(HTTPStatus.ACCEPTED, content, {**location(request_id), **headers})
+
+
+def status_response(request_id: UUID, stored: StoredRequest) -> Response:
+    """`size` is null as long as nothing is known of the request."""
+    invalid = stored.invalid or 0
+    unpublished: dict[int, Outcome] = {}
+    if stored.is_complete:  # only then it is certain which items were never published
+        applied = {index for indexes in stored.outcomes.values() for index in indexes}
+        unpublished = dict.fromkeys(set(range(stored.size or 0)) - applied, Outcome.INVALID)
+    state = "done" if stored.is_complete else "partial" if stored.known else "pending"
+    orders = [{"index": index, "outcome": outcome} for index, outcome in by_index(stored.outcomes, unpublished)]
+    content: Json = {
+        "request_id": str(request_id),
+        "status": state,
+        "size": stored.size,
+        **counts_of(stored.outcomes, invalid),
+        "orders": orders,
+    }
+    return json_response(HTTPStatus.OK, content, {} if stored.is_complete else {"Retry-After": "1"})
+
+
+def json_response(status: int, content: Json, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False), status, headers, media_type="application/json")

@@ -1,0 +1,182 @@
+"""The ingress process: everything is put together here."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from contracts.ledger import Ledger
+from contracts.partner import PartnerRecordError, decode_partner
+from contracts.record import ReplyTo
+from contracts.topics import RESULT_PARTITIONS
+from ingress.admission import Admission
+from ingress.answers import closing, json_response
+from ingress.auth import Partners
+from ingress.errors import STATUS_PATH, NotConfirmedError
+from ingress.orders import ORDERS_PATH, OrdersEndpoint
+from ingress.publisher import Publisher
+from ingress.rate_limit import RateLimit
+from ingress.reader import KeyValue, PartitionReader, ReaderThread
+from ingress.replies import PendingReplies
+from ingress.settings import IngressSettings
+from ingress.status import StatusEndpoint
+
+READY_WAIT_S = 3.0
+_READY_CHECK_S = 0.01
+_log = logging.getLogger(__name__)
+
+
+class Ingress:
+    """One process's parts, from start to stop, on one event loop."""
+
+    def __init__(
+        self, settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        topics = settings.topics
+        # Two processes on one partition are fine: each ignores the requests of the other.
+        reply_to = ReplyTo(topics.results, secrets.randbelow(RESULT_PARTITIONS))
+        self._settings = settings
+        self._admission = admission
+        self._partners = Partners()
+        self._pending = PendingReplies()
+        self._publisher = Publisher(settings, loop, self._on_failure, on_fatal)
+        self._partner_records = ReaderThread(
+            PartitionReader(settings, topics.partners, 0, from_beginning=True), loop, self._on_partners
+        )
+        self._replies = ReaderThread(
+            PartitionReader(settings, topics.results, reply_to.partition or 0, from_beginning=False),
+            loop,
+            self._on_replies,
+        )
+        self.endpoint = OrdersEndpoint(
+            partners=self._partners,
+            admission=admission,
+            rate_limit=RateLimit(time.monotonic),
+            publisher=self._publisher,
+            pending=self._pending,
+            ledger=ledger,
+            reply_to=reply_to,
+            ready=lambda: self._partner_records.ready and self._replies.ready,
+            new_request_id=_new_request_id,
+            request_timeout_s=settings.request_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
+        )
+        self.status = StatusEndpoint(self._partners, admission, ledger, timedelta(days=settings.ledger_days), _now)
+
+    def readiness(self) -> dict[str, bool]:
+        """All true: a request sent here would be served."""
+        return {
+            "partners_read": self._partner_records.ready,
+            "reply_partition_assigned": self._replies.ready,
+            "broker_reachable": self._publisher.reachable,
+            "accepting": not self._admission.draining,
+        }
+
+    def stop(self) -> None:
+        self._publisher.stop(self._settings.delivery_timeout_s)
+        self._replies.stop()
+        self._partner_records.stop()
+
+    def _on_failure(self, request_id: UUID) -> None:
+        self._pending.fail(request_id, NotConfirmedError(request_id))
+
+    def _on_replies(self, records: list[KeyValue]) -> None:
+        for key, value in records:
+            self._pending.on_result(key, value)
+
+    def _on_partners(self, records: list[KeyValue]) -> None:
+        for key, value in records:
+            try:
+                partner = None if value is None else decode_partner(key, value)
+            except PartnerRecordError as error:
+                _log.warning("%s", error)
+                continue
+            self._partners.put((key or b"").decode(errors="replace"), partner)
+
+
+def create_app(
+    settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+) -> ASGIApp:
+    """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
+    running: list[Ingress] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await ledger.open()
+        ingress = Ingress(settings, ledger, admission, on_fatal)
+        running.append(ingress)
+        await _wait_until_ready(ingress)
+        yield
+        await asyncio.to_thread(ingress.stop)
+        await ledger.close()
+
+    async def post_orders(request: Request) -> Response:
+        if request.scope["path"] != ORDERS_PATH:  # a line feed at its end, which the router lets pass
+            raise HTTPException(404)
+        return await running[0].endpoint.post(request)
+
+    async def orders_first(scope: Scope, receive: Receive, send: Send) -> None:
+        """What most requests are does without the router and its layers, a fifth of the work of a small request."""
+        if scope["type"] == "http" and scope["path"] == ORDERS_PATH and scope["method"] == "POST":
+            response = await post_orders(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    async def get_status(request: Request) -> Response:
+        return await running[0].status.get(request)
+
+    async def healthz(_: Request) -> Response:
+        return json_response(200, {"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        readiness: dict[str, object] = {**running[0].readiness()}
+        return json_response(200 if all(readiness.values()) else 503, readiness)
+
+    async def router_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        headers = {**(error.headers or {}), **closing(request)}
+        return json_response(error.status_code, {"error": error.detail}, headers)
+
+    app = Starlette(
+        routes=[
+            Route(ORDERS_PATH, post_orders, methods=["POST"]),
+            Route(STATUS_PATH, get_status, methods=["GET"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        exception_handlers={HTTPException: router_error},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return orders_first
+
+
+async def _wait_until_ready(ingress: Ingress) -> None:
+    """Not listening yet beats a 503 where others listen on the same port; without Kafka, 503 beats not listening."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY_WAIT_S):
+            while not all(ingress.readiness().values()):
+                await asyncio.sleep(_READY_CHECK_S)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_request_id() -> UUID:
+    return uuid7()

@@ -1,0 +1,214 @@
+"""POST /api/integration/orders: the way of one request, from its bytes to its counts (design 5)."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contracts import request_id
+from contracts.ledger import Ledger, LedgerUnavailableError
+from contracts.partner import Partner
+from contracts.record import HeaderWriter, ReplyTo, RequestContext, is_traceparent
+from contracts.result import Outcome, Outcomes
+from ingress.admission import Admission, Held
+from ingress.answers import accepted_response, answered, by_index, documented, json_response
+from ingress.auth import Partners
+from ingress.body import count_orders, parse_body, read_body
+from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
+from ingress.glance import ParsedOrder
+from ingress.idempotency import digest_of, parse_key
+from ingress.preferences import Preferences, parse_preferences
+from ingress.publisher import Item, Publisher
+from ingress.rate_limit import RateLimit
+from ingress.replies import Answer, Pending, PendingReplies
+
+ORDERS_PATH = "/api/integration/orders"
+CROWDED_ORDERS = 32
+"""In flight, in all requests: from here on, fuller requests to Kafka win more time than waiting for them costs."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One request, read and checked. `refused`: why an item is skipped as invalid, by its index.
+
+    The orders themselves are gone: in bytes they are a tenth as large, and a request may wait long.
+    """
+
+    request_id: UUID
+    digest: str | None  # where it has an Idempotency-Key
+    order_ids: list[str]
+    items: list[Item]
+    refused: dict[int, str]
+
+
+class OrdersEndpoint:
+    """Everything that a request passes on its way; `ready` says whether partners can be told apart yet."""
+
+    def __init__(
+        self,
+        *,
+        partners: Partners,
+        admission: Admission,
+        rate_limit: RateLimit,
+        publisher: Publisher,
+        pending: PendingReplies,
+        ledger: Ledger,
+        reply_to: ReplyTo,
+        ready: Callable[[], bool],
+        new_request_id: Callable[[], UUID],
+        request_timeout_s: float,
+        body_timeout_s: float,
+    ) -> None:
+        self._partners = partners
+        self._admission = admission
+        self._rate_limit = rate_limit
+        self._publisher = publisher
+        self._pending = pending
+        self._ledger = ledger
+        self._reply_to = reply_to
+        self._ready = ready
+        self._new_request_id = new_request_id
+        self._request_timeout_s = request_timeout_s
+        self._body_timeout_s = body_timeout_s
+
+    async def post(self, request: Request) -> Response:
+        """The answer to every request, whatever happens; a disconnected client gets none."""
+        return await answered(request, self._post)
+
+    async def _post(self, request: Request) -> Response:
+        with self._admission.request() as held:
+            if not self._ready():
+                raise UnavailableError("This server is not ready yet.")
+            partner = self._partners.authenticate(request.headers.getlist("token"))
+            key = parse_key(request.headers.getlist("idempotency-key"))
+            preferences = parse_preferences(request.headers.getlist("prefer"))
+            body = await read_body(request, held, self._body_timeout_s)
+            wait_s = self._rate_limit.wait_s(partner)
+            if wait_s:
+                raise RateLimitedError(wait_s)
+            self._admission.require_room(count_orders(body))  # reading what is refused would slow down what is not
+            posted = self._posted(parse_body(body, strict=preferences.strict), key, partner)
+            del body  # the rest of the way may be long
+            self._rate_limit.charge(partner, len(posted.order_ids))
+            answer = await self._stored(posted, partner)
+            if answer is None and posted.items:
+                answer = await self._publish(posted, partner, preferences, request.headers.get("traceparent", ""), held)
+            if answer is None:
+                return accepted_response(posted.request_id, self._applied(preferences, representation=False))
+            return self._response(posted, answer, preferences)
+
+    def _posted(self, orders: list[ParsedOrder], key: str | None, partner: Partner) -> Posted:
+        items: list[Item] = []
+        refused: dict[int, str] = {}
+        for index, order in enumerate(orders):
+            if order.refused is None:
+                items.append((index, order.order_id.encode(), order.canonical))
+            else:
+                refused[index] = order.refused
+        order_ids = [order.order_id for order in orders]
+        if key is None:
+            own_id = request_id.tagged(self._new_request_id(), partner.partner_id)
+            return Posted(own_id, None, order_ids, items, refused)
+        digest = digest_of(order.canonical for order in orders)
+        return Posted(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
+
+    async def _stored(self, posted: Posted, partner: Partner) -> Answer | None:
+        """The short cut for a request that was asked before. Raises KeyConflictError.
+
+        None where the consumer must decide: nothing, or not all of it, was applied, or the ledger does not answer.
+        """
+        if posted.digest is None:
+            return None if posted.items else Answer()
+        try:
+            stored = await self._ledger.read((posted.request_id, partner.partner_id))
+        except LedgerUnavailableError as error:
+            _log.warning("%s", error)
+            stored = None
+        if stored is not None and stored.digest != posted.digest:
+            raise KeyConflictError
+        if stored is not None and stored.is_complete:
+            return Answer(stored.outcomes, stored=True)
+        return None if posted.items else Answer()
+
+    async def _publish(
+        self, posted: Posted, partner: Partner, preferences: Preferences, traceparent: str, held: Held
+    ) -> Answer | None:
+        """None where the partner does not want to wait any longer, and every order is in Kafka for certain."""
+        if not self._publisher.reachable:
+            raise UnavailableError("Kafka is not reachable.")
+        held.add_orders(len(posted.items))
+        headers = HeaderWriter(
+            RequestContext(
+                request_id=posted.request_id,
+                partner_id=partner.partner_id,
+                time=datetime.now(UTC),
+                size=len(posted.order_ids),
+                invalid=len(posted.refused),
+                reply_to=self._reply_to,
+                traceparent=traceparent if is_traceparent(traceparent) else None,
+                digest=posted.digest,
+            )
+        )
+        indexes = (index for index, _, _ in posted.items)
+        with self._pending.waiting_for(posted.request_id, posted.digest, indexes) as pending:
+            if preferences.accepts_202:
+                acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._publisher.publish(posted.request_id, posted.items, headers, acknowledged)
+                return await self._wait_for_either(posted, pending, acknowledged, preferences)
+            if not pending.is_joined:
+                crowded = self._admission.orders >= CROWDED_ORDERS
+                self._publisher.publish(posted.request_id, posted.items, headers, crowded=crowded)
+            posted.items.clear()  # the client library has its own copy
+            await asyncio.wait([pending.done], timeout=self._request_timeout_s)
+            if not pending.done.done():
+                raise NotConfirmedError(posted.request_id)
+            return pending.done.result()
+
+    async def _wait_for_either(
+        self, posted: Posted, pending: Pending, acknowledged: "asyncio.Future[None]", preferences: Preferences
+    ) -> Answer | None:
+        wait_s = self._wait_s(preferences)
+        if wait_s:
+            await asyncio.wait([pending.done], timeout=wait_s)
+        if not pending.done.done():
+            either: list[asyncio.Future[Any]] = [pending.done, acknowledged]
+            left_s = self._request_timeout_s - wait_s
+            await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if pending.done.done() and (wait_s or pending.done.exception()):
+            return pending.done.result()
+        if pending.done.done() or acknowledged.done():
+            return None
+        raise NotConfirmedError(posted.request_id)
+
+    def _response(self, posted: Posted, answer: Answer, preferences: Preferences) -> Response:
+        content = documented(answer.outcomes, len(posted.refused))
+        if preferences.representation:
+            content["orders"] = _representation(posted, answer.outcomes)
+        headers = self._applied(preferences, representation=preferences.representation)
+        if answer.stored:
+            headers["Idempotent-Replayed"] = "true"
+        return json_response(200, content, headers)
+
+    def _applied(self, preferences: Preferences, *, representation: bool) -> dict[str, str]:
+        return preferences.applied(wait_s=self._wait_s(preferences), representation=representation)
+
+    def _wait_s(self, preferences: Preferences) -> float:
+        return min(preferences.wait_s or 0, self._request_timeout_s)
+
+
+def _representation(posted: Posted, outcomes: Outcomes) -> list[dict[str, object]]:
+    """Each order's outcome, and why it was skipped as invalid."""
+    items = []
+    for index, outcome in by_index(outcomes, dict.fromkeys(posted.refused, Outcome.INVALID)):
+        item: dict[str, object] = {"index": index, "order_id": posted.order_ids[index], "outcome": outcome}
+        if outcome is Outcome.INVALID:
+            item["reason"] = posted.refused.get(index, "refused when it was applied; see the dead-letter topic")
+        items.append(item)
+    return items

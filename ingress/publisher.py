@@ -1,0 +1,187 @@
+"""Orders into Kafka: producers with a poll thread each, which tell the event loop of failures only."""
+
+import logging
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event as Flag
+from threading import Thread
+from uuid import UUID
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from contracts.record import HeaderWriter
+from ingress.errors import UnavailableError
+from ingress.settings import IngressSettings
+
+LINGER_MS = 5
+"""How long a record waits for others of its partition, where many orders are in flight: the broker then has fewer and
+fuller requests, and all of them are answered sooner."""
+_POLL_S = 0.1
+_PROBE_TIMEOUT_S = 1.0
+_log = logging.getLogger(__name__)
+
+Item = tuple[int, bytes, bytes]
+"""Index in the request, key (order_id), value (canonical order)."""
+
+
+class Publisher:
+    """`on_failure(request_id)` is called on the loop when a record of that request was not acknowledged in time."""
+
+    def __init__(
+        self,
+        settings: IngressSettings,
+        loop: AbstractEventLoop,
+        on_failure: Callable[[UUID], None],
+        on_fatal: Callable[[], None],
+    ) -> None:
+        self._topic = settings.topics.upserts
+        self._loop = loop
+        self._on_failure = on_failure
+        self._on_fatal = on_fatal
+        self._reachable = False
+        self._stop = Flag()
+        self._prompt = self._new_producer(settings)
+        self._lingering = self._new_producer(settings, linger_ms=LINGER_MS)
+        self._reporting = self._new_producer(settings, only_failures=False)
+        self._producers = self._prompt, self._lingering, self._reporting
+        self._in_use = self._prompt
+        self._threads = [
+            Thread(target=self._poll, args=[producer], name="publisher", daemon=True) for producer in self._producers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _new_producer(self, settings: IngressSettings, *, linger_ms: int = 0, only_failures: bool = True) -> Producer:
+        """A report for each record that arrived costs more than the record: nearly all requests do without."""
+        return Producer(
+            settings.client_config(
+                client_id="order-upsert-ingress",
+                acks="all",
+                enable_idempotence=True,
+                partitioner="murmur2_random",
+                linger_ms=linger_ms,
+                compression_type="lz4",  # the headers of a request's events are alike: a fifth of the bytes
+                delivery_timeout_ms=int(settings.delivery_timeout_s * 1000),
+                request_timeout_ms=5000,
+                socket_timeout_ms=6000,
+                reconnect_backoff_max_ms=1000,
+                topic_metadata_refresh_interval_ms=10_000,
+                # The admission is the limit: these only have to be wider, or a request could be half published.
+                queue_buffering_max_messages=2 * settings.in_flight_orders_max,
+                queue_buffering_max_kbytes=4 * settings.in_flight_bytes_max // 1024,
+                **{"delivery.report.only.error": only_failures},
+            ),
+            error_cb=self._on_error,
+            logger=_log,
+        )
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a broker answered, and not all went away since."""
+        return self._reachable
+
+    def publish(
+        self,
+        request_id: UUID,
+        items: Sequence[Item],
+        headers: HeaderWriter,
+        acknowledged: "Future[None] | None" = None,
+        *,
+        crowded: bool = False,
+    ) -> None:
+        """Hands over every order of a request. Raises UnavailableError where nothing was handed over.
+
+        A failure after the first is a failed delivery: some orders may be applied, which is 504 and never 503.
+        `acknowledged` is done when all in-sync replicas have every order. `crowded`: many orders are in flight, so that
+        waiting for others pays.
+        """
+        producer = self._reporting
+        on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
+        if acknowledged is None:
+            producer = self._chosen(crowded)
+        else:
+            on_delivery = _Acknowledgements(len(items), on_delivery, partial(self._set_done, acknowledged))
+        for position, (index, key, value) in enumerate(items):
+            try:
+                producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
+            except (BufferError, KafkaException) as error:
+                if position == 0:
+                    raise UnavailableError("Kafka does not take records at the moment.") from error
+                _log.error("request %s was published in part: %s", request_id, error)
+                self._on_failure(request_id)
+                return
+
+    def stop(self, timeout_s: float) -> None:
+        """Waits for what is still on its way."""
+        for producer in self._producers:
+            producer.flush(timeout_s)
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _chosen(self, crowded: bool) -> Producer:
+        """Another one only when nothing is on its way any more: so no order overtakes one that came before it."""
+        wanted = self._lingering if crowded else self._prompt
+        if wanted is not self._in_use and len(self._in_use) == 0:
+            self._in_use = wanted
+        return self._in_use
+
+    def _poll(self, producer: Producer) -> None:
+        while not self._stop.is_set():
+            producer.poll(_POLL_S)
+            if producer is self._prompt and not self._reachable:
+                self._probe()
+
+    def _probe(self) -> None:
+        try:
+            topic = self._prompt.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
+        except KafkaException:
+            self._stop.wait(_POLL_S)
+            return
+        if topic.error is not None:
+            _log.error("topic %s: %s. Run: orders setup", self._topic, topic.error.str())
+            self._stop.wait(_PROBE_TIMEOUT_S)
+            return
+        _log.info("Kafka is reachable")
+        self._reachable = True
+
+    def _on_error(self, error: KafkaError) -> None:
+        """In the poll thread."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            _log.warning("Kafka is not reachable: %s", error.str())
+            self._reachable = False
+        elif error.fatal():
+            _log.error("the producer cannot go on: %s", error.str())
+            self._reachable = False
+            self._loop.call_soon_threadsafe(self._on_fatal)
+        else:
+            _log.warning("Kafka: %s", error.str())
+
+    def _on_delivery(self, request_id: UUID, error: KafkaError | None, _: Message) -> None:
+        """In the poll thread, for failures only."""
+        if error is not None:
+            _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
+            self._loop.call_soon_threadsafe(self._on_failure, request_id)
+
+    def _set_done(self, acknowledged: "Future[None]") -> None:
+        self._loop.call_soon_threadsafe(acknowledged.set_result, None)
+
+
+class _Acknowledgements:
+    """Counts the orders of one request down, in the poll thread."""
+
+    def __init__(
+        self, missing: int, on_failure: Callable[[KafkaError | None, Message], None], on_all: Callable[[], None]
+    ) -> None:
+        self._missing = missing
+        self._on_failure = on_failure
+        self._on_all = on_all
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._on_failure(error, message)
+            return
+        self._missing -= 1
+        if not self._missing:
+            self._on_all()

@@ -1,0 +1,42 @@
+"""Settings of the ingress."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.settings import KafkaSettings, LedgerSettings
+
+Host = Annotated[str, Field(min_length=1, description="the address to listen on, 0.0.0.0 for all")]
+Port = Annotated[int, Field(ge=1, le=65535, description="the port to listen on, 1 to 65535")]
+
+
+class IngressSettings(KafkaSettings, LedgerSettings):
+    """One ingress process, or the supervisor of several."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8000
+    workers: Annotated[int, Field(ge=1, le=64, description="processes that share the port, 1 to 64")] = 1
+    request_timeout_s: Annotated[
+        float, Field(ge=1, le=300, description="how long a request waits for its outcomes, 1 to 300 seconds")
+    ] = 10.0
+    body_timeout_s: Annotated[
+        float, Field(ge=1, le=300, description="how long a body may take to arrive, 1 to 300 seconds")
+    ] = 30.0
+    in_flight_orders_max: Annotated[
+        int, Field(ge=1000, le=1_000_000, description="orders not answered yet in one process, 1000 to 1000000")
+    ] = 20_000
+    in_flight_bytes_max: Annotated[
+        int, Field(ge=4 << 20, le=1 << 30, description="bytes of bodies not answered yet, 4194304 to 1073741824")
+    ] = 32 << 20
+    listen_fd: Annotated[
+        int | None, Field(ge=3, description="a listening socket inherited from the supervisor; set by it alone")
+    ] = None
+
+    supervisor_pid: Annotated[
+        int | None, Field(ge=1, description="the process whose death ends this one; set by the supervisor alone")
+    ] = None
+
+    @property
+    def delivery_timeout_s(self) -> float:
+        """Kafka must have taken a record by then: before the request's own deadline, so that 504 can say why."""
+        return 0.8 * self.request_timeout_s

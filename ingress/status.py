@@ -1,0 +1,65 @@
+"""GET /api/integration/orders/requests/{request_id}: what became of a request (design 7)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contracts.ledger import Ledger, LedgerUnavailableError
+from contracts.partner import Partner
+from contracts.request_id import belongs_to, given_at
+from contracts.result import StoredRequest
+from ingress.admission import Admission
+from ingress.answers import answered, status_response
+from ingress.auth import Partners
+from ingress.errors import UnavailableError, UnknownRequestError
+
+
+class StatusEndpoint:
+    """Served from the ledger alone, so by any ingress process, before and after restarts."""
+
+    def __init__(
+        self,
+        partners: Partners,
+        admission: Admission,
+        ledger: Ledger,
+        kept: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._partners = partners
+        self._admission = admission
+        self._ledger = ledger
+        self._kept = kept
+        self._now = now
+
+    async def get(self, request: Request) -> Response:
+        return await answered(request, self._get)
+
+    async def _get(self, request: Request) -> Response:
+        with self._admission.request():
+            partner = self._partners.authenticate(request.headers.getlist("token"))
+            request_id = _request_id(request.path_params["request_id"])
+            try:
+                stored = await self._ledger.read((request_id, partner.partner_id))
+            except LedgerUnavailableError as error:
+                raise UnavailableError("The status of requests cannot be read at the moment.") from error
+            if stored is None and not self._may_be_pending(request_id, partner):
+                raise UnknownRequestError
+            return status_response(request_id, stored or StoredRequest())
+
+    def _may_be_pending(self, request_id: UUID, partner: Partner) -> bool:
+        """An id of this partner was published, or no answer would have had it: it is pending, or long forgotten."""
+        given = given_at(request_id)
+        return belongs_to(request_id, partner.partner_id) and (given is None or self._now() - given < self._kept)
+
+
+def _request_id(text: str) -> UUID:
+    try:
+        request_id = UUID(text)
+    except ValueError:
+        raise UnknownRequestError from None
+    if str(request_id) != text:  # one spelling for one resource
+        raise UnknownRequestError
+    return request_id

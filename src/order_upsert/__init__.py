@@ -1,1 +1,0 @@
-"""Order upsert over Kafka: HTTP in, Kafka between, Postgres out, exact counts back."""
