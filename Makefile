@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test asyncapi show-replay chaos chaos-breakages bench bench-quick lock clean
+.PHONY: help up setup check test asyncapi schema show-replay chaos chaos-breakages bench bench-quick lock clean
 
 help:
 	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
@@ -12,6 +12,7 @@ help:
 	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
 	@echo "make check  lint and types only"
 	@echo "make asyncapi  write contracts/published/ from the models, and list new files that must be kept for ever"
+	@echo "make schema  write consumer/postgres/schema.sql from the migrations"
 	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
 	@echo "make setup  only make .venv, with what the tests need"
 	@echo "make lock   pin the newest versions that pyproject.toml allows"
@@ -33,6 +34,9 @@ test: check
 asyncapi: $(VENV)/.dev
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
+
+schema: $(VENV)/.dev
+	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql
 
 SEED ?=
 DURATION_S ?= 60

@@ -8,15 +8,16 @@ from threading import Event as Flag
 from confluent_kafka.admin import AdminClient
 
 from consumer.applier import Applier
-from consumer.database import Database
-from consumer.dlq import dead_letter
+from consumer.core.record import Rejected
 from consumer.errors import RetryLaterError
-from consumer.migrate import require_migrated
-from consumer.producer import AcknowledgedProducer
-from consumer.record import Rejected
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.kafka.topic_id import topic_id
+from consumer.letters.letter import dead_letter
+from consumer.postgres.fence import require_same_topic
+from consumer.postgres.migrate import require_migrated
+from consumer.postgres.session import Database
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
-from consumer.source import require_same_topic, topic_id
 from consumer.worker import Worker
 
 GC_EVERY_OBJECTS = 200_000

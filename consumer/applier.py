@@ -5,16 +5,13 @@ from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
 
-from consumer.connection import Work
-from consumer.database import Database, Session
+from consumer.core.fold import fold
+from consumer.core.record import Batch, Decoded, Rejected, Work, runs
+from consumer.core.repeats import Identity, Lost, Sorted, conflict, digests, sort
+from consumer.core.replies import Reply, StoredPart, conflict_replies, first_replies, request_parts, stored_replies
 from consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
-from consumer.fold import fold
-from consumer.ledger import StoredPart, request_parts
-from consumer.record import Batch, Decoded, Rejected, runs
-from consumer.repeats import Identity, Lost, Sorted, conflict, digests, sort
-from consumer.results import Reply, conflict_replies, first_replies, stored_replies
-from consumer.store import JSON_ROWS_MAX, Pending
-from consumer.transaction import pipelined_transaction
+from consumer.postgres.connection import JSON_ROWS_MAX, Pending, pipelined_transaction
+from consumer.postgres.session import Database, Session
 from contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
@@ -64,29 +61,29 @@ class Applier:
                 return self._apply(session, batch, pipeline)
 
     def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> list[Reply]:
-        locked = session.store.lock_fence(batch.starts)
+        locked_fence = session.fence.lock(batch.starts)
         keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
-        found = session.store.read_rows(keys)  # behind the lock, so as they stay
+        read_rows = session.orders.read(keys)  # behind the lock, so as they stay
         rejected_keys = {item.key for item in batch.records if isinstance(item, Rejected) and item.key is not None}
-        letters = session.open_letters.read(keys | rejected_keys)
-        copies = _read_copies(session, batch)
+        read_letters = session.open_letters.read(keys | rejected_keys)
+        read_copies = _read_copies(session, batch)
         if len(batch.records) > JSON_ROWS_MAX:
             pipeline.close()  # it has no COPY; few rows need none, and two round trips do it all
-        fence = locked()
+        fence = locked_fence.result()
         behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
         if behind:
             raise FenceBehindError(behind)
         applied_before, new = _split(batch.records, fence)
-        asked = _sorted(session, new, self.lost, copies())
-        rows = found()
-        folded = fold(asked.fresh, rows, letters())
+        asked = _sorted(session, new, self.lost, read_copies.result())
+        rows = read_rows.result()
+        folded = fold(asked.fresh, rows, read_letters.result())
         self.changes_rows = bool(folded.changed)
         parts = request_parts(folded.outcomes)
-        again = _replies_again(session, applied_before)
-        session.store.write_rows(folded.changed.values(), rows)
+        again = _replies_again(session, applied_before) if applied_before else []
+        session.orders.write(folded.changed.values(), rows)
         session.open_letters.write(folded.letters)
         session.ledger.write(parts)
-        session.store.set_fence({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
+        session.fence.set({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         replies = [
             *first_replies(parts),
             *_stored(session, asked.repeats, repeated=True),
@@ -121,7 +118,7 @@ def _sorted(session: Session, new: list[Decoded], lost: Lost, copies: list[Store
     """Which events are to be applied."""
     owners = session.keys.claim(digests(lost.without(new)))
     applied: dict[Identity, set[int]] = {}
-    for part in chain(copies, session.ledger.read(owners.keys())()):
+    for part in chain(copies, session.ledger.read(owners.keys()).result()):
         applied.setdefault((part.request, part.digest), set()).update(indexes_of(part.outcomes_json))
     return sort(new, owners, applied)
 
@@ -141,8 +138,10 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
 
 
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
+    if not events:
+        return []
     asked = {run.context.request for run in runs(events) if run.context is not None and run.context.reply_to}
-    return stored_replies(events, session.ledger.read(asked)(), repeated=repeated)
+    return stored_replies(events, session.ledger.read(asked).result(), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:

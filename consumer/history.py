@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from consumer.decode import decode
-from consumer.fold import RowState, fold
-from consumer.record import Decoded, Event, Key, Record
+from consumer.core.decode import decode
+from consumer.core.fold import RowState, fold
+from consumer.core.record import Decoded, Event, Key, Record
 from contracts.order import Order
 from contracts.result import Outcome
 

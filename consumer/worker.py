@@ -6,19 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Event as Flag
 
 from consumer.applier import Applier, FenceBehindError
-from consumer.assignment import Assignment
-from consumer.conflicts import read_conflicts
-from consumer.connection import Work
-from consumer.database import Database
-from consumer.decode import identify, read_order
+from consumer.core.decode import HeaderReader, identify, read_order
+from consumer.core.record import Batch, Decoded, Record, Unread, Work
+from consumer.core.replies import Reply, result_record
 from consumer.errors import RetryLaterError
-from consumer.headers import HeaderReader
-from consumer.producer import AcknowledgedProducer
-from consumer.record import Batch, Decoded, Record, Unread
-from consumer.results import Reply, result_record
+from consumer.kafka.assignment import Assignment
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.letters.conflicts import read_conflicts
+from consumer.postgres.session import Database
+from consumer.prefetch import Taken
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
-from consumer.taken import Taken
 
 TAKE_TIMEOUT_S = 0.2
 CHECK_EVERY_S = 5.0
@@ -129,7 +127,7 @@ class Worker:
         """Finds a database that was put back while nothing arrived."""
         try:
             with self._database.session() as session:
-                fence = session.store.read_fence()
+                fence = session.fence.read()
         except RetryLaterError as error:
             _log.warning("Postgres: %s", error)
             return
@@ -149,5 +147,5 @@ class Worker:
 
     def _applied(self, partitions: Collection[int]) -> Mapping[int, int]:
         with self._database.session() as session:
-            fence = session.store.read_fence()
+            fence = session.fence.read()
         return {partition: fence[partition] for partition in partitions}

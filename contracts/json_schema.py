@@ -1,7 +1,8 @@
 """What JSON Schema says of the order's own types. Two modes, as pydantic names them: `validation` is what a writer may
 send, `serialization` the canonical spelling that readers get.
 
-The validators are code, and this is said beside them; `tests/unit/test_published_schemas.py` holds that both agree.
+The validators are code, and this is said beside them; `tests/unit/deploy/test_published_schemas.py` holds that both
+agree.
 What no JSON Schema can say (bytes of an order, digits of an amount, 64 bits of a digit string) is in a description.
 """
 

@@ -47,7 +47,7 @@ def ingress(
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.", show_default="1")] = None,
 ) -> None:
     """Take orders over HTTP, until SIGTERM."""
-    from consumer.lookup import PostgresLedger
+    from consumer.postgres.ledger_reader import PostgresLedger
     from consumer.settings import OptionalPostgresSettings
     from contracts.ledger import NoLedger
     from ingress.server import serve

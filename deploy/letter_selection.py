@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumer.letters import Letter, LetterBox, Settled
-from consumer.record import Record
-from consumer.topic import TopicReader
+from consumer.core.record import Record
+from consumer.kafka.topic_reader import TopicReader
+from consumer.letters.letter import Letter, LetterBox, Settled
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.console import progress_bar

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from pydantic import Field
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from consumer.settings import PostgresSettings
 from contracts.settings import KafkaSettings
 from contracts.topics import TopicSpec

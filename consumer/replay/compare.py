@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg import sql
 
-from consumer.record import Key
-from consumer.store import Connection
+from consumer.core.record import Key
+from consumer.postgres.connection import Connection
 
 BUCKETS = 1024
 """Orders are compared in so many parts; only the rows of parts that differ are looked at, one part at a time."""
@@ -74,7 +74,7 @@ def compare_older(connection: Connection, schema: str, shown_max: int) -> Compar
     ).format(**names)
     counted = connection.execute(sql.SQL("SELECT count(*) FROM orders AS o WHERE NOT {}").format(unchanged)).fetchone()
     assert counted is not None
-    return _compare(connection, connection, schema, unchanged, not_changed, counted[0], shown_max)  # type: ignore[arg-type]
+    return _compare(connection, connection, schema, unchanged, not_changed, counted[0], shown_max)
 
 
 def _compare(
@@ -107,12 +107,12 @@ def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -
     # There are BUCKETS groups at the most, which Postgres does not know: it would sort all rows, on its disk.
     connection.execute("SET LOCAL enable_sort = off")
     rows = connection.execute(_SUMS.format(bucket=_BUCKET, table=table, only=only))
-    return {number: (count, first, second) for number, count, first, second in rows}  # type: ignore[misc]
+    return {number: (count, first, second) for number, count, first, second in rows}
 
 
 def _rows(connection: Connection, table: sql.Identifier, number: int, only: sql.Composable) -> dict[Key, Row]:
     rows = connection.execute(_ROWS.format(table=table, bucket=_BUCKET, number=number, only=only))
-    return {(partner_id, order_id): (text, row) for partner_id, order_id, text, row in rows}  # type: ignore[misc]
+    return {(partner_id, order_id): (text, row) for partner_id, order_id, text, row in rows}
 
 
 def _differences(live: dict[Key, Row], replayed: dict[Key, Row]) -> Iterator[Difference]:

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from consumer.errors import ConsumerStoppedError
-from consumer.store import Connection
+from consumer.postgres.connection import Connection
 
 _SCHEMA: LiteralString = (
     "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid WHERE c.oid = %(live)s"

@@ -14,19 +14,18 @@ from tenacity import (
 )
 
 from consumer.applier import Applier, FenceBehindError
-from consumer.database import Database
-from consumer.decode import identify
+from consumer.core.decode import HeaderReader, identify
+from consumer.core.record import Batch, Decoded, Record, Rejected, Unread
+from consumer.core.repeats import CONFLICT
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
-from consumer.headers import HeaderReader
-from consumer.record import Batch, Decoded, Record, Rejected, Unread
-from consumer.repeats import CONFLICT
+from consumer.kafka.topic_reader import Ends, TopicReader
+from consumer.letters.verdicts import Verdicts
+from consumer.postgres.session import Database
 from consumer.replay.outage import given_up
 from consumer.replay.pace import Pace
 from consumer.replay.schema import url_for
 from consumer.replay.session import ReplaySession
-from consumer.replay.verdicts import Verdicts
 from consumer.settings import ConsumerSettings
-from consumer.topic import Ends, TopicReader
 
 OUTAGE_MAX_S = 60.0
 """How long a replay waits for Postgres to come back. After that it ends, and goes on when it is started again."""
@@ -113,14 +112,14 @@ class Engine:
 
     def _read_fence(self) -> dict[int, int]:
         with self._database.session() as session:
-            return session.store.read_fence()
+            return session.fence.read()
 
     def _set_fence(self, ends: Ends) -> None:
         """Over offsets without a record, and over what is left out; never back, for one that outlived its parent."""
         if ends:
             with self._database.session() as session, session.connection.transaction():
-                fence = session.store.lock_fence(ends)()
-                session.store.set_fence({partition: max(end, fence[partition]) for partition, end in ends.items()})
+                fence = session.fence.lock(ends).result()
+                session.fence.set({partition: max(end, fence[partition]) for partition, end in ends.items()})
 
     def _patiently(self, call: Callable[[], Answer]) -> Answer:
         try:

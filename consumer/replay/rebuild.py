@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka.admin import AdminClient
 
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
+from consumer.kafka.topic_reader import Ends
 from consumer.replay import workers
 from consumer.replay.compare import Comparison, compare, compare_older
 from consumer.replay.dependents import complete, dependents
@@ -18,7 +19,6 @@ from consumer.replay.schema import connected, open_schema, read_fence, url_for
 from consumer.replay.source import live_fence, require_source
 from consumer.replay.swap import NotCaughtUpError, swap
 from consumer.settings import ConsumerSettings
-from consumer.topic import Ends
 from contracts.topics import UPSERT_PARTITIONS
 
 ROUNDS_MAX = 50

@@ -10,9 +10,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.errors import ConsumerStoppedError
-from consumer.migrate import migrate_schema, require_migrated
-from consumer.sqlstate import translate
-from consumer.store import Connection
+from consumer.postgres.connection import Connection
+from consumer.postgres.migrate import migrate_schema, require_migrated
+from consumer.postgres.sqlstate import translate
 
 REPLAY_SCHEMA = "orders_replay"
 REPLACED_SCHEMA = "orders_replaced"
@@ -55,7 +55,7 @@ def live_source(connection: Connection) -> tuple[str, str]:
     source = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
     if source is None:
         raise ConsumerStoppedError("No consumer ever wrote to these tables: there is nothing to replay yet.")
-    return source  # type: ignore[return-value]
+    return source
 
 
 def exists(connection: Connection, table: str) -> bool:
@@ -65,7 +65,7 @@ def exists(connection: Connection, table: str) -> bool:
 def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
     """next_offset by partition, in `schema` or in the live tables."""
     table = sql.Identifier(schema, "consumer_partition") if schema else sql.Identifier("consumer_partition")
-    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))  # type: ignore
+    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))
 
 
 def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int, int]:

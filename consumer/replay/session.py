@@ -7,11 +7,10 @@ dropped; what would have been forgotten is told by the day of the batch.
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 
-from consumer.connection import BusyConnection
-from consumer.database import Session
-from consumer.keys import Keys
-from consumer.ledger import Ledger, StoredPart
-from consumer.store import Connection, Pending
+from consumer.core.replies import StoredPart
+from consumer.postgres.connection import BusyConnection, Connection, Pending
+from consumer.postgres.ledger import Keys, Ledger
+from consumer.postgres.session import Session
 from contracts.record import Request
 
 

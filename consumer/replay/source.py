@@ -6,10 +6,10 @@ from datetime import datetime
 from confluent_kafka.admin import AdminClient
 
 from consumer.errors import ConsumerStoppedError
+from consumer.kafka.topic_id import topic_id
+from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.replay.schema import connected, live_source, read_fence
 from consumer.settings import ConsumerSettings
-from consumer.source import topic_id
-from consumer.topic import Ends, TopicReader
 from contracts.topics import UPSERT_PARTITIONS
 
 UNTOUCHED = "The live tables are as they were."

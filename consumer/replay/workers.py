@@ -11,10 +11,10 @@ from multiprocessing.context import SpawnProcess
 
 from consumer.app import GC_EVERY_OBJECTS
 from consumer.errors import ConsumerError, ConsumerStoppedError
+from consumer.kafka.topic_reader import Ends
 from consumer.replay.engine import Engine, OnProgress
 from consumer.replay.pace import Pace
 from consumer.settings import ConsumerSettings
-from consumer.topic import Ends
 from contracts.topics import UPSERT_PARTITIONS
 
 WORKERS_MAX = UPSERT_PARTITIONS

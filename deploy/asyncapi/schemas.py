@@ -9,8 +9,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from consumer.dlq import PREFIX
-from consumer.letters import OFFSET_HEADER, SETTLED_HEADER, Settled
+from consumer.letters.letter import OFFSET_HEADER, PREFIX, SETTLED_HEADER, Settled
 from contracts import headers, limits
 from contracts.headers import Header
 from contracts.json_schema import JsonSchema

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 from uuid_utils.compat import uuid7
 
-from consumer.letters import Letter, Settled, settled_note
-from consumer.producer import AcknowledgedProducer
-from consumer.redrive import redriven
-from consumer.repeats import CONFLICT
+from consumer.core.repeats import CONFLICT
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.letters.letter import Letter, Settled, settled_note
+from consumer.letters.redrive import redriven
 from contracts.settings import KafkaSettings
 from deploy.admin import load_kafka
 from deploy.console import confirm, err, out, progress_bar, use_running_stack

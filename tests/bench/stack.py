@@ -16,7 +16,7 @@ import psycopg
 from bench.load import Outcome, Task
 from bench.measured import Run, run_of
 from bench.meter import Meter
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from contracts.partitioner import partition_of
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.local.child import Child

@@ -8,10 +8,13 @@ from functools import partial
 from typing import Any
 
 from chaos.patching import put
-from consumer import applier, fold, keys, ledger, row_text, store
-from consumer.assignment import Assignment
-from consumer.producer import AcknowledgedProducer
-from consumer.results import result_record
+from consumer import applier
+from consumer.core import fold
+from consumer.core.replies import result_record
+from consumer.kafka.assignment import Assignment
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.postgres import fence, ledger, orders
+from consumer.postgres.connection import Pending
 from consumer.worker import Worker
 from contracts.result import Outcome
 
@@ -20,7 +23,7 @@ FORGOTTEN = 0.002
 
 
 def fence_not_locked() -> None:
-    put(store.Store, "lock_fence", lambda self, _: self.read_fence)
+    put(fence.Fence, "lock", lambda self, _: Pending(self.read))
 
 
 def fence_not_checked() -> None:
@@ -41,14 +44,14 @@ def fence_not_checked_and_copies() -> None:
 
 def fence_moved_after_the_commit() -> None:
     """In a transaction of its own, so that a crash between the two applies the batch again."""
-    move, in_one_transaction = store.Store.set_fence, applier.Applier._in_one_transaction
+    move, in_one_transaction = fence.Fence.set, applier.Applier._in_one_transaction
 
     def in_two_transactions(self: Any, batch: Any, meanwhile: Any) -> Any:
         with self._database.session() as session:
             moves: dict[int, int] = {}
-            session.store.set_fence = moves.update
+            session.fence.set = moves.update
             replies = in_one_transaction(self, batch, meanwhile)
-            move(session.store, moves)
+            move(session.fence, moves)
         return replies
 
     put(applier.Applier, "_in_one_transaction", in_two_transactions)
@@ -63,7 +66,7 @@ def gap_after_restore() -> None:
 
 
 def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[int, int]]) -> None:
-    locked, apply = store.Store.lock_fence, applier.Applier._apply
+    lock, apply = fence.Fence.lock, applier.Applier._apply
     starts: dict[int, int] = {}
 
     def remembering(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
@@ -72,11 +75,15 @@ def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[
         return apply(self, session, batch, pipeline)
 
     put(applier.Applier, "_apply", remembering)
-    put(store.Store, "lock_fence", lambda self, partitions: partial(_changed, change, locked(self, partitions), starts))
+    put(
+        fence.Fence,
+        "lock",
+        lambda self, partitions: Pending(partial(_changed, change, lock(self, partitions), starts)),
+    )
 
 
-def _changed(change: Any, locked: Callable[[], Mapping[int, int]], starts: Mapping[int, int]) -> dict[int, int]:
-    found: dict[int, int] = change(locked(), starts)
+def _changed(change: Any, locked: Pending[dict[int, int]], starts: Mapping[int, int]) -> dict[int, int]:
+    found: dict[int, int] = change(locked.result(), starts)
     return found
 
 
@@ -118,7 +125,7 @@ def ledger_not_written() -> None:
 
 def rows_not_read() -> None:
     """Outcomes are decided against an empty table."""
-    put(store.Store, "read_rows", lambda self, keys: dict)
+    put(orders.Orders, "read", lambda self, keys: Pending(dict))
 
 
 def shuffled_batches() -> None:
@@ -149,7 +156,7 @@ def lost_partitions_applied() -> None:
 
 
 def event_time_from_the_clock() -> None:
-    put(row_text, "_timestamp", lambda time_ms: datetime.now(UTC).isoformat())
+    put(orders, "_timestamp", lambda time_ms: datetime.now(UTC).isoformat())
 
 
 def dead_letters_dropped() -> None:
@@ -198,7 +205,7 @@ def copies_applied_again() -> None:
 
 def key_not_claimed() -> None:
     """Whoever comes has the key."""
-    put(keys.Keys, "claim", lambda self, claims: {request: digest for request, (digest, _) in claims.items()})
+    put(ledger.Keys, "claim", lambda self, claims: {request: digest for request, (digest, _) in claims.items()})
 
 
 def conflicts_forgotten() -> None:

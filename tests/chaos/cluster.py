@@ -14,7 +14,7 @@ from chaos.audit import AUDIT
 from chaos.brokers import CLIENTS, ClusterNode, NodePorts
 from chaos.proxy import Proxy
 from chaos.workload import INGRESSES
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from deploy.local.child import Child
 from deploy.local.kafka import new_cluster_id
 from deploy.local.ports import LOOPBACK

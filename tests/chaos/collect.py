@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from chaos.facts import CONFLICT, Event, Facts, FenceMove, Outcomes, Position, RowWrite
 from chaos.history import History
 from chaos.replay import replay
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from support.installation import Installation, texts
 
 _ERRORS = "__connect.errors."

@@ -7,10 +7,10 @@ from confluent_kafka import Message
 
 from chaos.facts import Position
 from consumer.applier import Applier
-from consumer.database import Database
-from consumer.decode import decode
-from consumer.message import record_of
-from consumer.record import Batch, Decoded
+from consumer.core.decode import decode
+from consumer.core.record import Batch, Decoded
+from consumer.kafka.message import record_of
+from consumer.postgres.session import Database
 
 RECORDS_MAX = 1000
 

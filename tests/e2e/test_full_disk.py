@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from consumer.errors import ConsumerStoppedError, DiskFullError
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from consumer.replay import rebuild
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer

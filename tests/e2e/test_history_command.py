@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumer.topic import Chunk, TopicReader
+from consumer.kafka.topic_reader import Chunk, TopicReader
 from contracts.partitioner import partition_of
 from deploy.commands.history import find_versions, history
 from deploy.errors import NothingFoundError

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from consumer import topic as reading
 from consumer.errors import RetryLaterError
-from consumer.topic import TopicReader
+from consumer.kafka import topic_reader as reading
+from consumer.kafka.topic_reader import TopicReader
 from contracts.partitioner import partition_of
 from deploy.local.kafka import KafkaBroker
 from support.commands import Done, orders_here

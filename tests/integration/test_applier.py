@@ -15,18 +15,18 @@ import pytest
 from psycopg.rows import dict_row
 
 from consumer.applier import Applier, FenceBehindError
-from consumer.database import Database
-from consumer.decode import decode
+from consumer.core.decode import decode
+from consumer.core.record import Batch, Record, Rejected
+from consumer.core.repeats import Lost
+from consumer.core.replies import Reply
 from consumer.errors import (
     ConsumerStoppedError,
     RefusedByPostgresError,
     RetryLaterError,
 )
-from consumer.lookup import PostgresLedger
-from consumer.record import Batch, Record, Rejected
-from consumer.repeats import Lost
-from consumer.results import Reply
-from consumer.store import JSON_ROWS_MAX
+from consumer.postgres.connection import JSON_ROWS_MAX
+from consumer.postgres.ledger_reader import PostgresLedger
+from consumer.postgres.session import Database
 from contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.connection import BusyConnection
+from consumer.postgres.connection import BusyConnection
 from support.waiting import eventually
 
 

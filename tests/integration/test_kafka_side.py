@@ -12,13 +12,14 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from consumer.assignment import Assignment
-from consumer.conflicts import TIMEOUT_S, read_conflicts
+from consumer.core.record import Outgoing, Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
-from consumer.producer import AcknowledgedProducer, Outgoing
-from consumer.record import Record
+from consumer.kafka.assignment import Assignment
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.kafka.topic_id import topic_id
+from consumer.letters.conflicts import TIMEOUT_S, read_conflicts
+from consumer.postgres.fence import require_same_topic
 from consumer.settings import ConsumerSettings
-from consumer.source import require_same_topic, topic_id
 from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings
 from deploy.errors import PartnerError, SetupError

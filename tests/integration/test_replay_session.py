@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consumer.applier import Applier
-from consumer.database import Database
-from consumer.record import Event
+from consumer.core.record import Event
+from consumer.postgres.session import Database
 from consumer.replay.pace import Pace
 from consumer.replay.schema import open_schema, url_for
 from consumer.replay.session import ReplaySession

@@ -16,9 +16,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from starlette.types import ASGIApp
 
 from bench.sample import order_template
-from consumer.message import record_of
-from consumer.producer import AcknowledgedProducer
-from consumer.results import Reply, result_record
+from consumer.core.replies import Reply, result_record
+from consumer.kafka.message import record_of
+from consumer.kafka.producer import AcknowledgedProducer
 from contracts.ledger import NoLedger
 from contracts.record import read_headers
 from contracts.result import Outcome, encode_outcomes, outcomes_of

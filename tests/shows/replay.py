@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from consumer.migrate import migrate
+from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer

@@ -5,13 +5,13 @@ import signal
 import sys
 from typing import Any
 
-from consumer.assignment import Assignment
-from consumer.producer import AcknowledgedProducer
-from consumer.store import Store
+from consumer.kafka.assignment import Assignment
+from consumer.kafka.producer import AcknowledgedProducer
+from consumer.postgres.fence import Fence
 from deploy.cli import main
 
 POINTS = {
-    "in the transaction": (Store, "set_fence"),
+    "in the transaction": (Fence, "set"),
     "after the commit, before the replies": (AcknowledgedProducer, "send"),
     "after the replies, before the offsets": (Assignment, "commit"),
 }

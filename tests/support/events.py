@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from consumer.decode import decode
-from consumer.record import Batch, Event, Record
+from consumer.core.decode import decode
+from consumer.core.record import Batch, Event, Record
 from contracts.order import Order
 from contracts.partitioner import partition_of
 from contracts.record import HeaderWriter, ReplyTo, RequestContext

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consumer.decode import decode
-from consumer.letters import LetterBox, read_letter
-from consumer.record import Event, Record
+from consumer.core.decode import decode
+from consumer.core.record import Event, Record
+from consumer.letters.letter import LetterBox, read_letter
 from contracts.record import EventContext, Headers, RecordError, read_headers
 from contracts.result import ResultError, decode_result
 

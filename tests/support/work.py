@@ -19,7 +19,7 @@ import consumer
 import contracts
 import deploy
 import ingress
-from consumer.store import Connection
+from consumer.postgres.connection import Connection
 
 # Postgres: what goes over the wire, from the trace that libpq writes.
 

@@ -1,0 +1,116 @@
+"""Records to events. Shops may write to orders.upserts themselves, so every record is held to the whole contract.
+
+In two steps, because the second is the dear one: `identify` reads the headers, `read_order` the value. The fold takes
+the second for every event whose value is not the very one that stands in the table.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from consumer.core.columns import canonical_columns, columns_of
+from consumer.core.record import Event, Record, Rejected, Unread, place_of
+from contracts import limits
+from contracts.canonical import ORDER_ID_FIELD
+from contracts.headers import ID
+from contracts.order import Order, invalid_reason
+from contracts.record import EventContext, Headers, RecordError, read_headers
+from contracts.strict_json import Violation, parse
+
+CONTENT_HASH_BYTES = 16
+_WRONG_KEY = "the key should be the order_id: it decides on the partition, and so on the order of events"
+
+
+REQUESTS_MAX = 1024
+"""Requests that are remembered. When there are more all are forgotten: a request's events come close together."""
+
+_INDEXES = {str(index).encode(): index for index in range(limits.ORDERS_PER_REQUEST_MAX)}
+
+
+class HeaderReader:
+    """As `read_headers`, for events whose first header is ce_id and which otherwise repeat those of their request."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[Headers, EventContext]] = {}
+
+    def read(self, headers: Headers) -> tuple[EventContext, int]:
+        """Raises RecordError."""
+        name, event_id = headers[0] if headers else ("", None)
+        if name != ID.name or event_id is None:
+            return read_headers(headers)
+        request, _, digits = event_id.rpartition(b"/")
+        shared, known = headers[1:], self._known.get(request)
+        if known is not None and known[0] == shared and digits in _INDEXES:
+            return known[1], _INDEXES[digits]
+        context, index = read_headers(headers)
+        if all(name != ID.name for name, _ in shared):
+            if len(self._known) >= REQUESTS_MAX:
+                self._known.clear()
+            self._known[request] = shared, context
+        return context, index
+
+
+def decode(record: Record) -> Event | Rejected:
+    """Both steps, for a record by itself. Raises nothing: a bad record never stops a partition."""
+    identified = identify(record, HeaderReader())
+    return read_order(identified) if isinstance(identified, Unread) else identified
+
+
+def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
+    """Whose event it is, or why it is none. Raises nothing."""
+    try:
+        context, index = headers.read(record.headers)
+        # Else an event could claim a place after events that are still to come, and make all of them stale.
+        if (offset := place_of(record, context)) > record.offset:
+            raise RecordError("the headers say that this event was redriven from a place behind its own")
+    except RecordError as error:
+        return Rejected(record, None, 0, "HEADER_CONVERTER", type(error).__name__, str(error))
+    try:
+        order_id, value = _key_and_value(record)
+    except RecordError as error:
+        return Rejected(record, context, index, "VALUE_CONVERTER", type(error).__name__, str(error))
+    return Unread(record, context, index, (context.partner_id, order_id), offset, value, _hash(value))
+
+
+def read_order(unread: Unread) -> Event | Rejected:
+    """The event with its order, or why it has none. Raises nothing."""
+    columns = canonical_columns(unread.value)
+    if columns is not None and columns[ORDER_ID_FIELD] == unread.key[1]:
+        return _event(unread, unread.value, unread.value_hash, columns)
+    try:
+        order = parse(Order, unread.value)
+        if order.order_id != unread.key[1]:
+            raise RecordError(_WRONG_KEY)
+    except (RecordError, Violation) as error:
+        return unread.rejected("VALUE_CONVERTER", type(error).__name__, str(error))
+    reason = invalid_reason(order)
+    if reason is not None:
+        return unread.rejected("TRANSFORMATION", "InvalidOrder", reason)
+    canonical = order.canonical()
+    return _event(unread, canonical, _hash(canonical), columns_of(order))
+
+
+def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, columns: Sequence[str]) -> Event:
+    return Event(unread.record, unread.context, unread.index, unread.key, unread.offset, canonical, hash_of_it, columns)
+
+
+def content_hash(order: Order) -> bytes:
+    """Two orders have the same hash when they are the same value: it is taken over the canonical JSON."""
+    return _hash(order.canonical())
+
+
+def _hash(canonical: bytes) -> bytes:
+    return blake2b(canonical, digest_size=CONTENT_HASH_BYTES).digest()
+
+
+def _key_and_value(record: Record) -> tuple[str, bytes]:
+    if record.value is None:
+        raise RecordError("the record has no value: an order cannot be deleted")
+    if len(record.value) > limits.ORDER_BYTES_MAX:
+        raise RecordError(f"the value has more than {limits.ORDER_BYTES_MAX} bytes")
+    key = record.key or b""
+    if b"\0" in key:  # Postgres cannot be asked for such a row
+        raise RecordError(_WRONG_KEY)
+    try:
+        return key.decode(), record.value
+    except UnicodeDecodeError:
+        raise RecordError(_WRONG_KEY) from None

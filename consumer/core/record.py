@@ -1,0 +1,218 @@
+"""A record of orders.upserts, free of the client library, and the batches in which records are taken.
+
+What is made for every record is a dataclass that is not frozen: a frozen one takes three times as long to make. Nobody
+changes one all the same.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+
+from contracts.limits import ORDER_ID_CHARS_MAX
+from contracts.order import Order
+from contracts.record import EventContext, Headers
+
+_FIRST_DAY, _DAY_MS = date(1970, 1, 1).toordinal(), 86_400_000
+
+Key = tuple[str, str]
+"""(partner_id, order_id): the primary key of an order."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What Kafka gave. `time_ms` is when the broker appended it, in ms since 1970."""
+
+    partition: int
+    offset: int
+    time_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromtimestamp(self.time_ms / 1000, UTC)
+
+
+class _Placed:
+    """What is read and what is not read yet alike know of their place."""
+
+    __slots__ = ()
+    record: Record
+    context: EventContext
+    index: int
+
+    @property
+    def time(self) -> datetime:
+        """When the broker appended it, at the place that `offset` says."""
+        origin = self.context.origin
+        return self.record.time if origin is None or self.is_foreign else origin.time
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was redriven from another partition than that of its key, so that it has no place in this one."""
+        origin = self.context.origin
+        return origin is not None and origin.partition != self.record.partition
+
+    def rejected(self, stage: str, error: str, reason: str) -> "Rejected":
+        return Rejected(self.record, self.context, self.index, stage, error, reason)
+
+
+@dataclass(slots=True)
+class Unread(_Placed):
+    """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
+
+    Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
+    `index` is that of the item in its request; `offset`, its place among the events of its key: see `place_of`.
+    """
+
+    record: Record
+    context: EventContext
+    index: int
+    key: Key
+    offset: int
+    value: bytes
+    value_hash: bytes
+
+
+@dataclass(slots=True)
+class Event(_Placed):
+    """A record that can be applied. `canonical` is the JSON of its order, `content_hash` 16 bytes over it.
+
+    `columns` are the texts of the order's fields, as COPY wants them: most orders need not become objects.
+    """
+
+    record: Record
+    context: EventContext
+    index: int
+    key: Key
+    offset: int
+    canonical: bytes
+    content_hash: bytes
+    columns: Sequence[str]
+
+    @property
+    def order(self) -> Order:
+        return Order.model_validate_json(self.canonical)
+
+
+@dataclass(slots=True)
+class Rejected:
+    """A record that cannot be applied: it goes to the dead-letter topic. `stage` and `error` are Kafka Connect's terms.
+
+    With a context it belongs to a request, and counts as invalid there; without one, its index says nothing.
+    """
+
+    record: Record
+    context: EventContext | None
+    index: int
+    stage: str
+    error: str
+    reason: str
+
+    @property
+    def key(self) -> Key | None:
+        """Of the order that it would be; None where that cannot be told."""
+        if self.context is None or self.record.key is None or len(self.record.key) > 4 * ORDER_ID_CHARS_MAX:
+            return None
+        try:
+            order_id = self.record.key.decode()
+        except UnicodeDecodeError:
+            return None
+        return None if "\0" in order_id else (self.context.partner_id, order_id)
+
+    @property
+    def offset(self) -> int:
+        """Its place, as of an event."""
+        return place_of(self.record, self.context)
+
+    @property
+    def time_ms(self) -> int:
+        """When the broker appended it first, in ms since 1970; never later than this record, as a broker demands."""
+        if self.context is None or self.context.origin is None:
+            return self.record.time_ms
+        return max(0, min(self.record.time_ms, round(self.context.origin.time.timestamp() * 1000)))
+
+
+def place_of(record: Record, context: EventContext | None) -> int:
+    """The offset of a record in its partition; of a redriven one, where it stood first, if that was this partition."""
+    origin = None if context is None else context.origin
+    return record.offset if origin is None or origin.partition != record.partition else origin.offset
+
+
+Decoded = Event | Unread | Rejected
+
+
+@dataclass(slots=True)
+class Run:
+    """Records that came one after the other, of one request (or of none) and one partition."""
+
+    context: EventContext | None
+    partition: int
+    records: list[Decoded]
+
+
+def runs(records: Iterable[Decoded]) -> list[Run]:
+    """The records in their order. The events of a request come together, so what can be said of all is said once."""
+    found: list[Run] = []
+    context, partition, of_run = None, -1, list[Decoded]()
+    for decoded in records:
+        if decoded.context is not context or decoded.record.partition != partition:
+            context, partition, of_run = decoded.context, decoded.record.partition, []
+            found.append(Run(context, partition, of_run))
+        of_run.append(decoded)
+    return found
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records in the order in which they came: in each partition by offset.
+
+    `starts` has, for each partition of the batch, the offset from which on nothing was left out: everything from there
+    to the last record is in the batch, or is no record (a transaction's marker).
+    """
+
+    records: Sequence[Decoded]
+    starts: dict[int, int]
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """For each partition, the offset after its last record."""
+        return {decoded.record.partition: decoded.record.offset + 1 for decoded in self.records}
+
+    @cached_property
+    def days(self) -> list[date]:
+        """Those, in UTC, on which its records were appended."""
+        days = {decoded.record.time_ms // _DAY_MS for decoded in self.records}
+        return [date.fromordinal(_FIRST_DAY + day) for day in days]
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        middle = len(self.records) // 2
+        first = Batch(self.records[:middle], self.starts)
+        return first, Batch(self.records[middle:], {**self.starts, **first.ends})
+
+    def without(self, partitions: Collection[int]) -> "Batch":
+        """The records of all other partitions."""
+        if not partitions:
+            return self
+        kept = [decoded for decoded in self.records if decoded.record.partition not in partitions]
+        return Batch(
+            kept, {partition: start for partition, start in self.starts.items() if partition not in partitions}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be sent; without a partition its key decides. `time_ms`: since 1970, None for that of the sending."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+    time_ms: int | None = None
+
+
+Work = Callable[[], bool]
+"""Does a little of something, some tenths of a millisecond; False where there is no more to do. Raises nothing."""

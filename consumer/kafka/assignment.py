@@ -1,0 +1,244 @@
+"""Which partitions are ours, and up to where we have read them. The only file that knows the consumer client."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from threading import Event as Flag
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumer.core.record import Record
+from consumer.errors import ConsumerStoppedError, RetryLaterError
+from consumer.kafka.message import record_of
+from consumer.retry import attempts
+from consumer.settings import ConsumerSettings
+
+StartOffsets = Callable[[Collection[int]], Mapping[int, int]]
+"""The watermark *applied* of these partitions. Raises RetryLaterError while Postgres does not answer."""
+
+COMMIT_TIMEOUT_S = 10.0
+COMMIT_EVERY_S = 0.1
+"""Each batch would be a request to the broker more, and a fifth of its work where batches are single orders."""
+_POLL_SLICE_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """Partitions with our own positions: what is returned by `take` has no gap and no record of a lost partition."""
+
+    def __init__(
+        self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag, on_put_back: Callable[[], None]
+    ) -> None:
+        self._stop = stop
+        self._topic = settings.topics.upserts
+        self._applied = applied
+        self._on_put_back = on_put_back
+        self._positions: dict[int, int] = {}
+        self._new: set[int] = set()
+        self._lost: set[int] = set()
+        self._uncommitted: dict[int, int] = {}
+        self._committed_s = 0.0
+        self._paused = False
+        self._consumer = Consumer({**group_config(settings), "on_commit": self._on_commit}, logger=_log)
+
+    def subscribe(self) -> None:
+        self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """The offset after the last record taken, of each partition that is ours."""
+        return self._positions
+
+    def drain_lost(self) -> set[int]:
+        """Partitions that were taken from us since the last call, even where they came back."""
+        lost, self._lost = self._lost, set()
+        return lost
+
+    def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
+        """Whatever has arrived, and from which offset on in each of its partitions. Empty after `timeout_s`."""
+        self._new.clear()
+        first = self._consumer.poll(timeout_s)
+        if first is None:
+            self._commit_noted()
+            return [], {}
+        return self._accept([first, *self._consumer.consume(records_max - 1, 0)])
+
+    def wait(self, duration_s: float) -> None:
+        """Stays in the group without reading: keeps every partition over any outage of Postgres. Ends with `stop`."""
+        until_s = time.monotonic() + duration_s
+        self._set_paused(True)
+        while not self._stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            message = self._consumer.poll(min(left_s, _POLL_SLICE_S))
+            if message is not None:  # it was on its way when we paused: as if it had not been read
+                _, starts = self._accept([message])
+                self.rewind(starts)
+        self._set_paused(False)
+
+    def rewind(self, offsets: Mapping[int, int]) -> None:
+        """Reads these partitions again from these offsets on; those that are not ours are left out."""
+        for partition in offsets.keys() & self._positions.keys():
+            # Not seek(): it fails where the partition was assigned a moment ago.
+            self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+            self._assign({partition: offsets[partition]})
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Sets the watermark *answered*, soon and without waiting: were it lost, replies would be sent again, no more.
+
+        What a rebalance made fail is committed by the next call, which may bring nothing new.
+        """
+        self._uncommitted.update(next_offsets)
+        if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
+            self._commit_noted()
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._stop.set()
+        self._commit_noted()
+        self._consumer.close()
+
+    def _commit_noted(self) -> None:
+        if self._uncommitted:
+            self._committed_s = time.monotonic()
+            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
+
+    def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._stop.is_set():
+            return  # a rebalance that ends while we leave: nothing would be read, and nothing answers any more
+        partitions = [item.partition for item in assigned]
+        # Nothing can be polled inside of a rebalance: waiting too long costs us the assignment, no more.
+        for attempt in attempts(self._stop, self._sleep):
+            with attempt:
+                self._assign(self._start_offsets(partitions))
+        self._new.update(partitions)
+        _log.info("assigned: %s", self._positions)
+
+    def _on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
+        """While polling."""
+        for item in committed:
+            if error is None and item.error is None:
+                if self._uncommitted.get(item.partition) == item.offset:
+                    del self._uncommitted[item.partition]
+            else:
+                _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
+
+    def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
+        self._commit_noted()
+        for item in revoked:
+            self._positions.pop(item.partition, None)
+            self._uncommitted.pop(item.partition, None)  # whoever has it now answers again
+            self._lost.add(item.partition)
+        _log.info("revoked: %s", sorted(self._lost))
+        self._consumer.incremental_unassign(revoked)
+
+    def _start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        """The lower of the two watermarks."""
+        applied = self._applied(partitions)
+        try:
+            committed = self._consumer.committed(self._at(dict.fromkeys(partitions, 0)), timeout=COMMIT_TIMEOUT_S)
+            answered = {item.partition: item.offset for item in committed if item.offset >= 0}
+            # Without this, a crash between the first commit in Postgres and its replies would forget the replies.
+            unanswered = {partition: applied[partition] for partition in partitions if partition not in answered}
+            if unanswered:
+                self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
+        except KafkaException as error:
+            raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
+        if any(applied[partition] < offset for partition, offset in answered.items()):
+            self._on_put_back()
+        return {
+            partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
+        }
+
+    def _sleep(self, duration_s: float) -> None:
+        self._stop.wait(duration_s)
+
+    def _assign(self, offsets: Mapping[int, int]) -> None:
+        self._consumer.incremental_assign(self._at(offsets))
+        self._positions.update(offsets)
+        self._pause_or_resume(offsets)  # the client keeps the pause of a partition that was lost and comes back
+
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        self._pause_or_resume(self._positions)
+
+    def _pause_or_resume(self, offsets: Mapping[int, int]) -> None:
+        (self._consumer.pause if self._paused else self._consumer.resume)(self._at(offsets))
+
+    def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
+        records: list[Record] = []
+        starts: dict[int, int] = {}
+        again: dict[int, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _report(error, message.partition())
+                continue
+            record = record_of(message)
+            partition, offset = record.partition, record.offset
+            position = self._positions.get(partition)
+            # consume() may return records of partitions that were taken from us in this very call; and where one came
+            # back at once, records of before the gap.
+            if position is None or offset < position or partition in again:
+                continue
+            if partition in self._new and offset != position:
+                again[partition] = position
+                continue
+            starts.setdefault(partition, position)
+            self._positions[partition] = offset + 1
+            self._new.discard(partition)
+            records.append(record)
+        self.rewind(again)
+        return records, starts
+
+    def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
+
+
+def _report(error: KafkaError, partition: int | None) -> None:
+    """Raises ConsumerStoppedError where going on would be wrong; everything else the client mends by itself."""
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        _log.error(
+            "PARTITION %s STOPPED: %s. Kafka no longer has the offset at which Postgres stands. Nothing was skipped. "
+            "Find out what removed records from the topic (retention.ms should be -1) before you go on.",
+            partition,
+            error.str(),
+        )
+    elif error.fatal() or error.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    ):
+        raise ConsumerStoppedError(f"Kafka refuses this consumer: {error.str()}")
+    else:
+        _log.warning("Kafka: %s", error.str())
+
+
+def group_config(settings: ConsumerSettings) -> dict[str, object]:
+    # A silent member is missed after 6 s. In KIP-848 groups the broker alone sets these times.
+    protocol: dict[str, str | int] = (
+        {"group_protocol": "consumer"}
+        if settings.group_protocol == "consumer"
+        else {
+            "group_protocol": "classic",
+            "partition_assignment_strategy": "cooperative-sticky",
+            "heartbeat_interval_ms": 500,
+            "session_timeout_ms": 6000,
+        }
+    )
+    return {
+        **settings.client_config(
+            client_id="order-upsert-consumer",
+            group_id=settings.topics.consumer_group,
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            auto_offset_reset="error",
+            isolation_level="read_committed",
+            fetch_queue_backoff_ms=5,
+            # What is fetched ahead, and so the memory of this process. A fetch is compressed: records of most orders
+            # are five times as large, and of some a hundred times.
+            queued_max_messages_kbytes=8 * 1024,
+            fetch_max_bytes=1024 * 1024,
+            max_partition_fetch_bytes=64 * 1024,
+            fetch_wait_max_ms=500,
+            reconnect_backoff_max_ms=1000,
+            **protocol,
+        )
+    }

@@ -1,0 +1,55 @@
+"""A dead letter on its way back to orders.upserts. Pure: no client library, no clock."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from consumer.core.record import Outgoing
+from consumer.letters.letter import PREFIX, Letter
+from contracts.headers import (
+    CORRELATION_ID,
+    ID,
+    REPLY_PARTITION,
+    REPLY_TOPIC,
+    REQUEST_DIGEST,
+    REQUEST_INVALID,
+    REQUEST_SIZE,
+)
+from contracts.record import ORIGIN_HEADERS, Origin, RecordError, read_headers
+from contracts.topics import Topics
+
+_OF_THE_REQUEST = {
+    header.name
+    for header in (ID, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
+}
+
+
+def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID]) -> Outgoing:
+    """The event again, byte for byte, as a request of its own: its first one was answered, and that answer stands.
+
+    Its headers name where it stood first, so that it takes its place among the events of its order, now and in a
+    replay. One that was redriven before keeps the place that it had at the very first.
+    """
+    request_id = new_request_id()
+    kept = [
+        (name, value)
+        for name, value in letter.record.headers
+        if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(PREFIX)
+    ]
+    own = {
+        ID.name: f"{request_id}/0",
+        REQUEST_SIZE.name: "1",
+        REQUEST_INVALID.name: "0",
+        CORRELATION_ID.name: str(request_id),
+    }
+    headers = [*((name, text.encode()) for name, text in own.items()), *kept, *_origin(letter).headers()]
+    return Outgoing(topics.upserts, letter.record.key, letter.record.value, headers)
+
+
+def _origin(letter: Letter) -> Origin:
+    try:
+        known = read_headers(letter.record.headers)[0].origin
+    except RecordError:  # it comes back as a letter
+        known = None
+    time = datetime.fromtimestamp(letter.record.time_ms / 1000, UTC)
+    return known or Origin(letter.partition, letter.offset, time)

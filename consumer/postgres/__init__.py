@@ -1,0 +1,1 @@
+"""All SQL, but that of a replay."""

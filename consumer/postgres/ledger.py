@@ -1,0 +1,155 @@
+"""The ledger `request_part`: what was answered, so that it can be answered again after any crash."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+
+import psycopg
+
+from consumer.core.replies import RequestPart, StoredPart
+from consumer.errors import RetryLaterError
+from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
+from contracts.record import Request
+
+_COLUMNS = (
+    "request_id", "partition", "first_offset", "day", "partner_id", "request_size", "request_invalid", "outcomes",
+    "digest",
+)  # fmt: skip
+_COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
+_INSERT = "INSERT INTO request_part SELECT * FROM json_populate_recordset(NULL::request_part, %b::json)"
+_NOTHING: Pending[list[StoredPart]] = Pending(list)
+_DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
+
+
+class Ledger:
+    """Statements over one connection; the caller holds the transaction.
+
+    Days are made when their first event comes, and dropped relative to the newest day in the ledger, never to a clock:
+    so a replay of old events files them as it did the first time.
+    """
+
+    def __init__(self, connection: Connection, days_kept: int) -> None:
+        self._connection = connection
+        self._kept = timedelta(days=days_kept)
+        self._days: set[date] = set()
+
+    def ensure_days(self, days: Collection[date]) -> None:
+        """Makes what is missing, in a transaction of its own: a table can only be attached under a heavy lock."""
+        if self._days.issuperset(day for day in days if not self._is_past(day)):
+            return
+        with self._connection.transaction():
+            self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_DAYS_LOCK])
+            present = self._read_days()
+            self._days = present | set(days)
+            for day in [day for day in self._days if self._is_past(day)]:
+                self._connection.execute(f"DROP TABLE IF EXISTS {_table(day)}")
+                self._connection.execute("DELETE FROM request_key WHERE day <= %s", [day])
+                self._days.discard(day)
+            for day in self._days - present:
+                self._connection.execute(
+                    f"CREATE TABLE {_table(day)} PARTITION OF request_part FOR VALUES IN ('{day.isoformat()}')"
+                )
+
+    def write(self, parts: Iterable[RequestPart]) -> None:
+        rows = [_row(part) for part in parts if not self._is_past(part.day)]
+        if not rows:
+            return
+        if len(rows) <= JSON_ROWS_MAX:
+            objects = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+            self._connection.execute(_INSERT, [json.dumps(objects, default=str)])
+            return
+        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def noticing_dropped_days(self) -> Iterator[None]:
+        """Around a transaction that writes. Raises RetryLaterError where another consumer dropped a day meanwhile:
+        `ensure_days` then looks again."""
+        try:
+            yield
+        except psycopg.errors.CheckViolation as error:
+            if error.diag.constraint_name is not None:
+                raise
+            self._days.clear()
+            raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
+
+    def read(self, requests: Collection[Request], since: date = date.min) -> Pending[list[StoredPart]]:
+        """Every part of these requests that is in the ledger, of `since` or a later day."""
+        if not requests:
+            return _NOTHING
+        asked = set(requests)
+        rows = self._connection.execute(
+            "SELECT request_id, partner_id, digest, outcomes FROM request_part "
+            "WHERE request_id = ANY(%b::uuid[]) AND day >= %b",
+            [f"{{{','.join(str(request_id) for request_id, _ in asked)}}}", since],
+        )
+        parts = (StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows)
+        return Pending(lambda: [part for part in parts if part.request in asked])
+
+    def _is_past(self, day: date) -> bool:
+        return bool(self._days) and day <= max(self._days) - self._kept
+
+    def _read_days(self) -> set[date]:
+        rows = self._connection.execute(
+            "SELECT right(inhrelid::regclass::text, 8)::date FROM pg_inherits "
+            "WHERE inhparent = 'request_part'::regclass"
+        )
+        return {day for (day,) in rows}
+
+
+def _table(day: date) -> str:
+    return f"request_part_{day:%Y%m%d}"
+
+
+def _row(part: RequestPart) -> tuple[object, ...]:
+    context = part.context
+    return (
+        context.request_id, part.partition, part.first_offset, part.day, context.partner_id, context.size,
+        context.invalid, part.outcomes_json, context.digest,
+    )  # fmt: skip
+
+
+class Keys:
+    """Statements over one connection; the caller holds the transaction."""
+
+    def __init__(self, connection: Connection, days_kept: int) -> None:
+        self._connection = connection
+        self._days_kept = days_kept
+
+    def claim(self, claims: Mapping[Request, tuple[str, datetime]]) -> dict[Request, str]:
+        """The digest that each key belongs to, now and for as long as the ledger is kept: the given one if it was free.
+
+        Waits for another transaction that claims the same key. In one order by everybody, so that two cannot wait for
+        each other.
+        """
+        if not claims:
+            return {}
+        ordered = sorted(claims.items())
+        self._connection.execute(
+            "INSERT INTO request_key AS k (request_id, partner_id, digest, day) "
+            "SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::date[]) "
+            "ON CONFLICT (request_id, partner_id) DO UPDATE SET digest = excluded.digest, day = excluded.day "
+            "WHERE k.day <= excluded.day - %b",
+            [
+                [request_id for (request_id, _), _ in ordered],
+                [partner_id for (_, partner_id), _ in ordered],
+                [digest for _, (digest, _) in ordered],
+                [time.date() for _, (_, time) in ordered],
+                self._days_kept,
+            ],
+        )
+        return self.owners(claims.keys())
+
+    def owners(self, requests: Collection[Request]) -> dict[Request, str]:
+        """The digest that each key belongs to; nothing for a key that nobody has."""
+        if not requests:
+            return {}
+        asked = set(requests)
+        rows = self._connection.execute(
+            "SELECT request_id, partner_id, digest FROM request_key WHERE request_id = ANY(%b::uuid[])",
+            [[request_id for request_id, _ in asked]],
+        )
+        owners: dict[Request, str] = {(request_id, partner_id): digest for request_id, partner_id, digest in rows}
+        return {request: digest for request, digest in owners.items() if request in asked}

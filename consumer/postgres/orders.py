@@ -1,0 +1,153 @@
+"""The tables `orders`, one row an order, and `order_letter`, where the newest dead letter of an order stands.
+
+Rows are written as text: for COPY, one line each, columns apart by tabs; or as JSON, for a few. psycopg can format rows
+too, value by value; that takes more than twice as long as putting the texts into one.
+"""
+
+import json
+from collections.abc import Collection, Container, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from consumer.core.fold import RowState
+from consumer.core.record import Event, Key
+from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
+from contracts.canonical import FIELDS
+
+KEY_COLUMNS = ("partner_id", "order_id")
+COLUMNS = (*FIELDS, "partner_id", "content_hash", "event_partition", "event_offset", "event_time")
+"""In the order of `copy_line`."""
+
+_COLUMN_LIST = ", ".join(COLUMNS)
+_VALUE_COLUMNS = [column for column in COLUMNS if column not in KEY_COLUMNS]
+_ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
+)
+_UPSERT = f"INSERT INTO orders SELECT * FROM json_populate_recordset(NULL::orders, %b::json) {_ON_CONFLICT}"
+_UPDATE = (
+    "UPDATE orders AS o SET "
+    + ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
+    + " FROM changed AS c WHERE o.partner_id = c.partner_id AND o.order_id = c.order_id"
+)
+
+
+class Orders:
+    """Statements over one connection; the caller holds the transaction.
+
+    A plan is kept while a table grows from nothing to a million rows, until autovacuum comes by. So look-ups leave the
+    planner no other than one probe of an index for each key: they say `= ANY`, or LATERAL with OFFSET 0, which is never
+    turned into another join, and `Session` forbids to read a table as a whole.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # Kept for the life of the connection; emptied at the end of every transaction.
+        connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
+
+    def read(self, keys: Collection[Key]) -> Pending[dict[Key, RowState]]:
+        """What the fold needs of the rows that exist."""
+        if not keys:
+            return Pending(dict)
+        partner_ids, order_ids = zip(*keys, strict=True)
+        rows = self._connection.execute(
+            "SELECT partner_id, order_id, event_partition, event_offset, content_hash "
+            "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
+            "(SELECT event_partition, event_offset, content_hash FROM orders AS o "
+            "WHERE (o.partner_id, o.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS o",
+            [list(partner_ids), list(order_ids)],
+        )
+        return Pending(lambda: {(partner, order): RowState(*state) for partner, order, *state in rows})
+
+    def write(self, events: Collection[Event], existing: Container[Key]) -> None:
+        """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
+        if not events:
+            return
+        if len(events) <= JSON_ROWS_MAX:
+            self._connection.execute(_UPSERT, [f"[{','.join(map(json_row, events))}]"])
+            return
+        # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
+        self._copy("orders", [event for event in events if event.key not in existing])
+        changed = [event for event in events if event.key in existing]
+        if changed:
+            self._copy("changed", changed)
+            self._connection.execute(_UPDATE, prepare=False)  # planned for the tables as large as they are now
+
+    def _copy(self, table: str, events: Iterable[Event]) -> None:
+        text = "".join(map(copy_line, events))
+        if text:
+            with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
+                copy.write(text)
+
+
+def copy_line(event: Event) -> str:
+    """The row of which this event is the newest, with the end of its line."""
+    return "\t".join(event.columns) + (
+        f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.offset}\t"
+        f"{_time(event)}\n"
+    )
+
+
+def json_row(event: Event) -> str:
+    """The same row as a JSON object, its columns as fields: the canonical order, and what the table has besides."""
+    record = event.record
+    others = {
+        "partner_id": event.context.partner_id,
+        "content_hash": f"\\x{event.content_hash.hex()}",
+        "event_partition": record.partition,
+        "event_offset": event.offset,
+        "event_time": _time(event),
+    }
+    return event.canonical.decode()[:-1] + "," + json.dumps(others)[1:]
+
+
+def _time(event: Event) -> str:
+    """Of most events that of their record, and many records have the same."""
+    return _timestamp(event.record.time_ms) if event.context.origin is None else event.time.isoformat()
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
+
+
+class OpenLetters:
+    """Statements over one connection; the caller holds the transaction. Nearly always the table is empty."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, keys: Collection[Key]) -> Pending[dict[Key, int]]:
+        """The offset of the newest letter of each key that has one."""
+        if not keys:
+            return Pending(dict)
+        some = self._connection.execute("SELECT FROM order_letter LIMIT 1")
+        return Pending(lambda: {} if some.fetchone() is None else self._read(keys))
+
+    def _read(self, keys: Collection[Key]) -> dict[Key, int]:
+        partner_ids, order_ids = zip(*keys, strict=True)
+        rows = self._connection.execute(
+            "SELECT partner_id, order_id, event_offset "
+            "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
+            "(SELECT event_offset FROM order_letter AS l "
+            "WHERE (l.partner_id, l.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS l",
+            [list(partner_ids), list(order_ids)],
+        )
+        return {(partner_id, order_id): offset for partner_id, order_id, offset in rows}
+
+    def write(self, changes: Mapping[Key, int | None]) -> None:
+        """The newest letter of each key; None where it does not count any more."""
+        noted = [(*key, offset) for key, offset in changes.items() if offset is not None]
+        settled = [key for key, offset in changes.items() if offset is None]
+        if noted:
+            self._connection.execute(
+                "INSERT INTO order_letter (partner_id, order_id, event_offset) "
+                "SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[]) "
+                "ON CONFLICT (partner_id, order_id) DO UPDATE SET event_offset = excluded.event_offset",
+                [list(column) for column in zip(*noted, strict=True)],
+            )
+        if settled:
+            self._connection.execute(
+                "DELETE FROM order_letter USING unnest(%b::text[], %b::text[]) AS k (partner_id, order_id) "
+                "WHERE order_letter.partner_id = k.partner_id AND order_letter.order_id = k.order_id",
+                [list(column) for column in zip(*settled, strict=True)],
+            )

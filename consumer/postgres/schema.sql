@@ -1,0 +1,96 @@
+-- The tables as all migrations together make them. Written by `make schema`; a test holds it equal.
+
+
+-- The fence, and the watermark *applied*: every event below next_offset is in the tables, no other one is.
+CREATE TABLE consumer_partition (
+    partition smallint NOT NULL,
+    next_offset bigint NOT NULL
+);
+
+-- Orders with a dead letter that is newer than their row, or than no row: where the newest such event stands. While it is
+-- here, an event with the row's own value moves the row's event_offset too, so that a redriven letter that is older than
+-- it is known to be older. A table of its own, and not a column of orders, so that no constraint of a shop's refuses it.
+CREATE TABLE order_letter (
+    partner_id text NOT NULL COLLATE "C",
+    order_id text NOT NULL COLLATE "C",
+    event_offset bigint NOT NULL
+);
+
+CREATE TABLE orders (
+    partner_id text NOT NULL COLLATE "C",
+    order_id text NOT NULL COLLATE "C",
+    name text NOT NULL,
+    phone text,
+    address text,
+    email text NOT NULL,
+    refferral_code text NOT NULL,
+    user_id text NOT NULL,
+    products jsonb NOT NULL,
+    total_amount bigint NOT NULL,
+    discount bigint NOT NULL,
+    total_qty bigint,
+    content_hash bytea NOT NULL,  -- of the canonical order: says 'unchanged' without reading the row
+    event_partition smallint NOT NULL,  -- of the newest event that changed the row
+    event_offset bigint NOT NULL,
+    event_time timestamp with time zone NOT NULL  -- when the broker appended it
+);
+
+-- The first committed transaction has the key: consumers of two partitions meet at this primary key.
+CREATE TABLE request_key (
+    request_id uuid NOT NULL,
+    partner_id text NOT NULL COLLATE "C",
+    digest text NOT NULL,
+    day date NOT NULL  -- of the first event; the key is forgotten with the ledger of that day
+);
+
+-- The ledger of outcomes: one row for each (request, consumer batch), named after the request's first event in it.
+-- Partitioned by the day on which the broker appended that event; old days are dropped whole.
+CREATE TABLE request_part (
+    request_id uuid NOT NULL,
+    partition smallint NOT NULL,
+    first_offset bigint NOT NULL,
+    day date NOT NULL,
+    partner_id text NOT NULL COLLATE "C",
+    request_size smallint,
+    request_invalid smallint,
+    outcomes text NOT NULL,  -- JSON, the very text of the result record
+    digest text  -- of the request's parsed value; NULL where it has no key
+)
+PARTITION BY LIST (day);
+
+CREATE TABLE schema_migration (
+    version text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Which topic these tables are a view of. Offsets mean nothing in a topic that was created anew.
+CREATE TABLE source_topic (
+    only_row boolean DEFAULT true NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    CONSTRAINT source_topic_only_row_check CHECK (only_row)
+);
+
+ALTER TABLE ONLY consumer_partition
+    ADD CONSTRAINT consumer_partition_pkey PRIMARY KEY (partition);
+
+ALTER TABLE ONLY order_letter
+    ADD CONSTRAINT order_letter_pkey PRIMARY KEY (partner_id, order_id);
+
+ALTER TABLE ONLY orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (partner_id, order_id);
+
+ALTER TABLE ONLY request_key
+    ADD CONSTRAINT request_key_pkey PRIMARY KEY (request_id, partner_id);
+
+ALTER TABLE ONLY request_part
+    ADD CONSTRAINT request_part_pkey PRIMARY KEY (request_id, partition, first_offset, day);
+
+ALTER TABLE ONLY schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY source_topic
+    ADD CONSTRAINT source_topic_pkey PRIMARY KEY (only_row);
+
+CREATE INDEX request_key_day_idx ON request_key USING btree (day);
+
