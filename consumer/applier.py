@@ -6,12 +6,13 @@ from datetime import timedelta
 from itertools import chain
 
 from consumer.core.fold import fold
-from consumer.core.record import Batch, Decoded, Rejected, Work, runs
-from consumer.core.repeats import Identity, Lost, Sorted, conflict, digests, sort
+from consumer.core.record import Batch, Decoded, Rejected, Stage, Work, runs
+from consumer.core.repeats import Classified, LostClaims, classify, conflict, digests
 from consumer.core.replies import Reply, StoredPart, conflict_replies, first_replies, request_parts, stored_replies
 from consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
 from consumer.postgres.connection import JSON_ROWS_MAX, Pending, pipelined_transaction
 from consumer.postgres.session import Database, Session
+from contracts.event import BodyKey
 from contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
@@ -35,7 +36,7 @@ class Applier:
     def __init__(self, database: Database, bury: BuryRejected) -> None:
         self._database = database
         self._bury = bury
-        self.lost = Lost()
+        self.lost_claims = LostClaims()
         """Requests whose events are conflicts, whatever the tables say."""
         self.changes_rows = False
         """Whether the last batch did: then the next one probably will, and its orders can be read ahead."""
@@ -74,9 +75,9 @@ class Applier:
         if behind:
             raise FenceBehindError(behind)
         applied_before, new = _split(batch.records, fence)
-        asked = _sorted(session, new, self.lost, read_copies.result())
+        classified = _classified(session, new, self.lost_claims, read_copies.result())
         rows = read_rows.result()
-        folded = fold(asked.fresh, rows, read_letters.result())
+        folded = fold(classified.fresh, rows, read_letters.result())
         self.changes_rows = bool(folded.changed)
         parts = request_parts(folded.outcomes)
         again = _replies_again(session, applied_before) if applied_before else []
@@ -86,11 +87,11 @@ class Applier:
         session.fence.set({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
         replies = [
             *first_replies(parts),
-            *_stored(session, asked.repeats, repeated=True),
-            *conflict_replies(asked.conflicts),
+            *_stored(session, classified.repeats, repeated=True),
+            *conflict_replies(classified.conflicts),
             *again,
         ]
-        rejected = [*folded.rejected, *asked.conflicts]
+        rejected = [*folded.rejected, *classified.conflicts]
         if rejected:
             # before the commit: after a crash between the two, it is buried twice, not lost
             self._bury(rejected)
@@ -109,28 +110,28 @@ def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[D
 
 def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What was applied of the requests without a key, in the days in which a producer may have sent a copy."""
-    contexts = (run.context for run in runs(batch.records))
-    requests = {context.request for context in contexts if context is not None and context.digest is None}
+    contexts = [run.context for run in runs(batch.records)]
+    requests = {context.body_key.request_key for context in contexts if context is not None and context.digest is None}
     return session.ledger.read(requests, min(batch.days) - COPIES_WITHIN)
 
 
-def _sorted(session: Session, new: list[Decoded], lost: Lost, copies: list[StoredPart]) -> Sorted:
+def _classified(session: Session, new: list[Decoded], lost_claims: LostClaims, copies: list[StoredPart]) -> Classified:
     """Which events are to be applied."""
-    owners = session.keys.claim(digests(lost.without(new)))
-    applied: dict[Identity, set[int]] = {}
+    owners = session.idempotency_keys.claim(digests(lost_claims.without(new)))
+    applied: dict[BodyKey, set[int]] = {}
     for part in chain(copies, session.ledger.read(owners.keys()).result()):
-        applied.setdefault((part.request, part.digest), set()).update(indexes_of(part.outcomes_json))
-    return sort(new, owners, applied)
+        applied.setdefault(part.body_key, set()).update(indexes_of(part.outcomes_json))
+    return classify(new, owners, applied)
 
 
 def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Reply]:
     """What was decided about events that someone applied before: that someone may have died before it answered."""
-    owners = session.keys.owners(digests(applied_before).keys())
+    owners = session.idempotency_keys.owners(digests(applied_before).keys())
     conflicts, applied = [], []
     for decoded in applied_before:
         context = decoded.context
         # A key that nobody has was forgotten with its day of the ledger: then nothing is known about it any more.
-        if context and context.digest and owners.get(context.request, context.digest) != context.digest:
+        if context and context.digest and owners.get(context.body_key.request_key, context.digest) != context.digest:
             conflicts.append(conflict(decoded))
         else:
             applied.append(decoded)
@@ -140,11 +141,13 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
 def _stored(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
     if not events:
         return []
-    asked = {run.context.request for run in runs(events) if run.context is not None and run.context.reply_to}
+    asked = {
+        run.context.body_key.request_key for run in runs(events) if run.context is not None and run.context.reply_to
+    }
     return stored_replies(events, session.ledger.read(asked).result(), repeated=repeated)
 
 
 def _refused(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:
     if isinstance(decoded, Rejected):
         raise ConsumerStoppedError(f"Postgres refuses the bookkeeping of a record that is not even applied: {error}")
-    return decoded.rejected("TASK_PUT", "RefusedByPostgres", str(error))
+    return decoded.rejected(Stage.TASK_PUT, "RefusedByPostgres", str(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from consumer.core.decode import decode
 from consumer.core.fold import RowState, fold
-from consumer.core.record import Decoded, Event, Key, Record
+from consumer.core.record import Decoded, Event, OrderKey, Record, Stage
 from contracts.order import Order
 from contracts.result import Outcome
 
@@ -51,9 +51,9 @@ class History:
     def __init__(self, refused: Mapping[tuple[int, int], str]) -> None:
         """`refused`: (partition, offset) of events that a consumer put into the dead-letter topic, and why."""
         self._refused = refused
-        self._states: dict[Key, RowState] = {}
-        self._orders: dict[Key, Order] = {}
-        self._letters: dict[Key, int] = {}
+        self._states: dict[OrderKey, RowState] = {}
+        self._orders: dict[OrderKey, Order] = {}
+        self._letters: dict[OrderKey, int] = {}
 
     def versions(self, records: Iterable[Record]) -> Iterator[Version]:
         for record in records:
@@ -63,7 +63,7 @@ class History:
         decoded = decode(record)
         why = self._refused.get((record.partition, record.offset))
         if isinstance(decoded, Event) and why is not None:
-            decoded = decoded.rejected("TASK_PUT", "DeadLetter", why)
+            decoded = decoded.rejected(Stage.TASK_PUT, "DeadLetter", why)
         folded = fold([decoded], self._states, self._letters)
         for key, letter in folded.letters.items():
             if letter is None:
@@ -78,7 +78,7 @@ class History:
         if decoded.key in folded.changed:
             changes = differences(self._orders.get(decoded.key), decoded.order)
             self._orders[decoded.key] = decoded.order
-            self._states[decoded.key] = RowState(record.partition, decoded.offset, decoded.content_hash)
+            self._states[decoded.key] = RowState(record.partition, decoded.place, decoded.content_hash)
         return Version(record, decoded, outcome, changes, None)
 
 

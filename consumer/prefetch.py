@@ -8,7 +8,7 @@ RECORDS_AT_ONCE = 32
 """Decoding these takes some tenths of a millisecond."""
 
 
-class Taken:
+class Prefetched:
     """What one `Assignment.take` gave."""
 
     def __init__(self, records: Sequence[Record], starts: dict[int, int], decode: Callable[[Record], Decoded]) -> None:

@@ -14,7 +14,7 @@ from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.conflicts import read_conflicts
 from consumer.postgres.session import Database
-from consumer.prefetch import Taken
+from consumer.prefetch import Prefetched
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 
@@ -48,8 +48,8 @@ class Worker:
         self._clock_s = clock_s
         self._checked_s = clock_s()
         self._headers = HeaderReader()
-        self._ahead: Taken | None = None
-        self._assignment = Assignment(settings, self._applied, stop, self._put_back)
+        self._ahead: Prefetched | None = None
+        self._assignment = Assignment(settings, self._applied, stop, self._read_lost_claims)
 
     def run(self) -> None:
         """What was taken ahead and is not applied at the end is read again by whoever comes next."""
@@ -64,21 +64,21 @@ class Worker:
         """Applies and answers what has arrived; checks the fence now and then."""
         if self._ahead is None:
             self._ahead = self._take(TAKE_TIMEOUT_S)
-            self._assignment.drain_lost()  # nothing of them is in what was taken
+            self._assignment.drain_revoked()  # nothing of them is in what was taken
         batch, self._ahead = self._ahead.batch(), None
         is_check_due = self._clock_s() - self._checked_s > CHECK_EVERY_S
         if len(batch.records) >= AHEAD_RECORDS_MIN and not is_check_due:
             self._ahead = self._take(0)
-            batch = batch.without(self._assignment.drain_lost())
+            batch = batch.without(self._assignment.drain_revoked())
         self._apply(batch)
         if is_check_due:
             self._checked_s = self._clock_s()
             self._assignment.commit({})
             self._check_fence()
 
-    def _take(self, timeout_s: float) -> Taken:
+    def _take(self, timeout_s: float) -> Prefetched:
         records, starts = self._assignment.take(self._settings.batch_records_max, timeout_s)
-        return Taken(records, starts, self._decode)
+        return Prefetched(records, starts, self._decode)
 
     def _decode(self, record: Record) -> Decoded:
         identified = identify(record, self._headers)
@@ -92,7 +92,7 @@ class Worker:
         for attempt in attempts(self._stop, self._assignment.wait):
             with attempt:
                 # While we waited, partitions may have gone to someone else, who does the same.
-                lost = self._assignment.drain_lost()
+                lost = self._assignment.drain_revoked()
                 batch = batch.without(lost)
                 self._drop_ahead(lost)
                 if not batch.records:
@@ -101,7 +101,7 @@ class Worker:
                     self._answer(self._applier.apply(batch, meanwhile), meanwhile)
                 except FenceBehindError as error:
                     _log.warning("%s", error)
-                    self._put_back()
+                    self._read_lost_claims()
                     again = {**batch.starts, **error.next_offsets}
                     self._assignment.rewind(again)
                     self._drop_ahead(again.keys())
@@ -135,15 +135,15 @@ class Worker:
         if behind:
             _log.warning("%s", FenceBehindError(behind))
             try:
-                self._put_back()
+                self._read_lost_claims()
             except RetryLaterError as error:
                 _log.warning("%s", error)
                 return
             self._assignment.rewind(behind)
 
-    def _put_back(self) -> None:
+    def _read_lost_claims(self) -> None:
         """The tables lost decisions that were told: those that no offset gives again are in the dead letters."""
-        self._applier.lost = read_conflicts(self._settings)
+        self._applier.lost_claims = read_conflicts(self._settings)
 
     def _applied(self, partitions: Collection[int]) -> Mapping[int, int]:
         with self._database.session() as session:

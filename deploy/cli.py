@@ -47,9 +47,9 @@ def ingress(
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.", show_default="1")] = None,
 ) -> None:
     """Take orders over HTTP, until SIGTERM."""
-    from consumer.postgres.ledger_reader import PostgresLedger
+    from consumer.postgres.ledger_reader import PostgresLedgerReader
     from consumer.settings import OptionalPostgresSettings
-    from contracts.ledger import NoLedger
+    from contracts.ledger_reader import NoLedger
     from ingress.server import serve
     from ingress.settings import IngressSettings
 
@@ -58,7 +58,7 @@ def ingress(
     log_to_stderr()
     use_running_stack()
     postgres_url = load(OptionalPostgresSettings).postgres_url
-    serve(load_kafka(IngressSettings), NoLedger() if postgres_url is None else PostgresLedger(postgres_url))
+    serve(load_kafka(IngressSettings), NoLedger() if postgres_url is None else PostgresLedgerReader(postgres_url))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from contracts.settings import PREFIX
-from deploy.errors import NotConfirmedError
+from deploy.errors import AbortedError
 from deploy.stack_file import find_running_stack
 
 out = Console()
@@ -29,8 +29,8 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Asks before something is done that others will notice. Raises NotConfirmedError."""
+    """Asks before something is done that others will notice. Raises AbortedError."""
     if yes:
         return
     if not typer.confirm(question, default=False, err=True):
-        raise NotConfirmedError("Nothing was done.")
+        raise AbortedError("Nothing was done.")

@@ -23,7 +23,7 @@ class NothingFoundError(DeployError):
     """What was asked for is not there."""
 
 
-class NotConfirmedError(DeployError):
+class AbortedError(DeployError):
     """The person at the terminal did not say yes. Nothing was done."""
 
 

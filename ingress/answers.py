@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 Json = dict[str, object]
 
 
-async def answered(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+async def respond(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
     """What `handle` answers, or what its error means to a partner; a disconnected client gets nothing."""
     try:
         return await handle(request)
@@ -53,7 +53,7 @@ def counts_of(outcomes: Outcomes, invalid: int) -> Json:
     }
 
 
-def documented(outcomes: Outcomes, invalid: int) -> Json:
+def counts_body(outcomes: Outcomes, invalid: int) -> Json:
     """The documented answer: these keys, in this order."""
     counts = counts_of(outcomes, invalid)
     message = (

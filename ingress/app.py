@@ -18,19 +18,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from contracts.ledger import Ledger
+from contracts.event import ReplyTo
+from contracts.ledger_reader import LedgerReader
 from contracts.partner import PartnerRecordError, decode_partner
-from contracts.record import ReplyTo
 from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
 from ingress.answers import closing, json_response
 from ingress.auth import Partners
 from ingress.errors import STATUS_PATH, NotConfirmedError
 from ingress.orders import ORDERS_PATH, OrdersEndpoint
+from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
 from ingress.rate_limit import RateLimit
 from ingress.reader import KeyValue, PartitionReader, ReaderThread
-from ingress.replies import PendingReplies
 from ingress.settings import IngressSettings
 from ingress.status import StatusEndpoint
 
@@ -43,7 +43,7 @@ class Ingress:
     """One process's parts, from start to stop, on one event loop."""
 
     def __init__(
-        self, settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+        self, settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
     ) -> None:
         loop = asyncio.get_running_loop()
         topics = settings.topics
@@ -109,7 +109,7 @@ class Ingress:
 
 
 def create_app(
-    settings: IngressSettings, ledger: Ledger, admission: Admission, on_fatal: Callable[[], None]
+    settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
 ) -> ASGIApp:
     """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
     running: list[Ingress] = []

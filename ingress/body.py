@@ -14,7 +14,7 @@ from contracts.strict_json import Violation, in_order, parse, path_of, refuse_un
 from contracts.strict_order import StrictOrder
 from ingress.admission import Held
 from ingress.errors import BodyTimeoutError, BodyTooLargeError
-from ingress.glance import ParsedOrder, glance, parsed_order
+from ingress.fast_path import ParsedOrder, parse_fast, parsed_order
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 VIOLATIONS_MAX = 1_000
@@ -63,7 +63,7 @@ def count_orders(body: bytes) -> int:
 def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
     """Every order. Raises Violation: the first one, and where `strict` the others too."""
     if not strict:
-        seen = glance(body)
+        seen = parse_fast(body)
         return _parse(_bounded(body)) if seen is None else seen
     first: Violation | None = None
     orders: list[ParsedOrder] = []

@@ -12,21 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts import request_id
-from contracts.ledger import Ledger, LedgerUnavailableError
+from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from contracts.partner import Partner
-from contracts.record import HeaderWriter, ReplyTo, RequestContext, is_traceparent
 from contracts.result import Outcome, Outcomes
 from ingress.admission import Admission, Held
-from ingress.answers import accepted_response, answered, by_index, documented, json_response
+from ingress.answers import accepted_response, by_index, counts_body, json_response, respond
 from ingress.auth import Partners
 from ingress.body import count_orders, parse_body, read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
-from ingress.glance import ParsedOrder
+from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
+from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import Preferences, parse_preferences
 from ingress.publisher import Item, Publisher
 from ingress.rate_limit import RateLimit
-from ingress.replies import Answer, Pending, PendingReplies
 
 ORDERS_PATH = "/api/integration/orders"
 CROWDED_ORDERS = 32
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class CheckedRequest:
     """One request, read and checked. `refused`: why an item is skipped as invalid, by its index.
 
     The orders themselves are gone: in bytes they are a tenth as large, and a request may wait long.
@@ -59,7 +59,7 @@ class OrdersEndpoint:
         rate_limit: RateLimit,
         publisher: Publisher,
         pending: PendingReplies,
-        ledger: Ledger,
+        ledger: LedgerReader,
         reply_to: ReplyTo,
         ready: Callable[[], bool],
         new_request_id: Callable[[], UUID],
@@ -80,7 +80,7 @@ class OrdersEndpoint:
 
     async def post(self, request: Request) -> Response:
         """The answer to every request, whatever happens; a disconnected client gets none."""
-        return await answered(request, self._post)
+        return await respond(request, self._post)
 
     async def _post(self, request: Request) -> Response:
         with self._admission.request() as held:
@@ -94,17 +94,19 @@ class OrdersEndpoint:
             if wait_s:
                 raise RateLimitedError(wait_s)
             self._admission.require_room(count_orders(body))  # reading what is refused would slow down what is not
-            posted = self._posted(parse_body(body, strict=preferences.strict), key, partner)
+            checked = self._checked(parse_body(body, strict=preferences.strict), key, partner)
             del body  # the rest of the way may be long
-            self._rate_limit.charge(partner, len(posted.order_ids))
-            answer = await self._stored(posted, partner)
-            if answer is None and posted.items:
-                answer = await self._publish(posted, partner, preferences, request.headers.get("traceparent", ""), held)
+            self._rate_limit.charge(partner, len(checked.order_ids))
+            answer = await self._stored(checked, partner)
+            if answer is None and checked.items:
+                answer = await self._publish(
+                    checked, partner, preferences, request.headers.get("traceparent", ""), held
+                )
             if answer is None:
-                return accepted_response(posted.request_id, self._applied(preferences, representation=False))
-            return self._response(posted, answer, preferences)
+                return accepted_response(checked.request_id, self._applied(preferences, representation=False))
+            return self._response(checked, answer, preferences)
 
-    def _posted(self, orders: list[ParsedOrder], key: str | None, partner: Partner) -> Posted:
+    def _checked(self, orders: list[ParsedOrder], key: str | None, partner: Partner) -> CheckedRequest:
         items: list[Item] = []
         refused: dict[int, str] = {}
         for index, order in enumerate(orders):
@@ -115,64 +117,64 @@ class OrdersEndpoint:
         order_ids = [order.order_id for order in orders]
         if key is None:
             own_id = request_id.tagged(self._new_request_id(), partner.partner_id)
-            return Posted(own_id, None, order_ids, items, refused)
+            return CheckedRequest(own_id, None, order_ids, items, refused)
         digest = digest_of(order.canonical for order in orders)
-        return Posted(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
+        return CheckedRequest(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
 
-    async def _stored(self, posted: Posted, partner: Partner) -> Answer | None:
+    async def _stored(self, checked: CheckedRequest, partner: Partner) -> Answer | None:
         """The short cut for a request that was asked before. Raises KeyConflictError.
 
         None where the consumer must decide: nothing, or not all of it, was applied, or the ledger does not answer.
         """
-        if posted.digest is None:
-            return None if posted.items else Answer()
+        if checked.digest is None:
+            return None if checked.items else Answer()
         try:
-            stored = await self._ledger.read((posted.request_id, partner.partner_id))
+            stored = await self._ledger.read(RequestKey(checked.request_id, partner.partner_id))
         except LedgerUnavailableError as error:
             _log.warning("%s", error)
             stored = None
-        if stored is not None and stored.digest != posted.digest:
+        if stored is not None and stored.digest != checked.digest:
             raise KeyConflictError
         if stored is not None and stored.is_complete:
             return Answer(stored.outcomes, stored=True)
-        return None if posted.items else Answer()
+        return None if checked.items else Answer()
 
     async def _publish(
-        self, posted: Posted, partner: Partner, preferences: Preferences, traceparent: str, held: Held
+        self, checked: CheckedRequest, partner: Partner, preferences: Preferences, traceparent: str, held: Held
     ) -> Answer | None:
         """None where the partner does not want to wait any longer, and every order is in Kafka for certain."""
         if not self._publisher.reachable:
             raise UnavailableError("Kafka is not reachable.")
-        held.add_orders(len(posted.items))
+        held.add_orders(len(checked.items))
         headers = HeaderWriter(
             RequestContext(
-                request_id=posted.request_id,
+                request_id=checked.request_id,
                 partner_id=partner.partner_id,
                 time=datetime.now(UTC),
-                size=len(posted.order_ids),
-                invalid=len(posted.refused),
+                size=len(checked.order_ids),
+                invalid=len(checked.refused),
                 reply_to=self._reply_to,
                 traceparent=traceparent if is_traceparent(traceparent) else None,
-                digest=posted.digest,
+                digest=checked.digest,
             )
         )
-        indexes = (index for index, _, _ in posted.items)
-        with self._pending.waiting_for(posted.request_id, posted.digest, indexes) as pending:
+        indexes = (index for index, _, _ in checked.items)
+        with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
             if preferences.accepts_202:
                 acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._publisher.publish(posted.request_id, posted.items, headers, acknowledged)
-                return await self._wait_for_either(posted, pending, acknowledged, preferences)
+                self._publisher.publish(checked.request_id, checked.items, headers, acknowledged)
+                return await self._wait_for_either(checked, pending, acknowledged, preferences)
             if not pending.is_joined:
                 crowded = self._admission.orders >= CROWDED_ORDERS
-                self._publisher.publish(posted.request_id, posted.items, headers, crowded=crowded)
-            posted.items.clear()  # the client library has its own copy
+                self._publisher.publish(checked.request_id, checked.items, headers, crowded=crowded)
+            checked.items.clear()  # the client library has its own copy
             await asyncio.wait([pending.done], timeout=self._request_timeout_s)
             if not pending.done.done():
-                raise NotConfirmedError(posted.request_id)
+                raise NotConfirmedError(checked.request_id)
             return pending.done.result()
 
     async def _wait_for_either(
-        self, posted: Posted, pending: Pending, acknowledged: "asyncio.Future[None]", preferences: Preferences
+        self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None]", preferences: Preferences
     ) -> Answer | None:
         wait_s = self._wait_s(preferences)
         if wait_s:
@@ -185,12 +187,12 @@ class OrdersEndpoint:
             return pending.done.result()
         if pending.done.done() or acknowledged.done():
             return None
-        raise NotConfirmedError(posted.request_id)
+        raise NotConfirmedError(checked.request_id)
 
-    def _response(self, posted: Posted, answer: Answer, preferences: Preferences) -> Response:
-        content = documented(answer.outcomes, len(posted.refused))
+    def _response(self, checked: CheckedRequest, answer: Answer, preferences: Preferences) -> Response:
+        content = counts_body(answer.outcomes, len(checked.refused))
         if preferences.representation:
-            content["orders"] = _representation(posted, answer.outcomes)
+            content["orders"] = _representation(checked, answer.outcomes)
         headers = self._applied(preferences, representation=preferences.representation)
         if answer.stored:
             headers["Idempotent-Replayed"] = "true"
@@ -203,12 +205,12 @@ class OrdersEndpoint:
         return min(preferences.wait_s or 0, self._request_timeout_s)
 
 
-def _representation(posted: Posted, outcomes: Outcomes) -> list[dict[str, object]]:
+def _representation(checked: CheckedRequest, outcomes: Outcomes) -> list[dict[str, object]]:
     """Each order's outcome, and why it was skipped as invalid."""
     items = []
-    for index, outcome in by_index(outcomes, dict.fromkeys(posted.refused, Outcome.INVALID)):
-        item: dict[str, object] = {"index": index, "order_id": posted.order_ids[index], "outcome": outcome}
+    for index, outcome in by_index(outcomes, dict.fromkeys(checked.refused, Outcome.INVALID)):
+        item: dict[str, object] = {"index": index, "order_id": checked.order_ids[index], "outcome": outcome}
         if outcome is Outcome.INVALID:
-            item["reason"] = posted.refused.get(index, "refused when it was applied; see the dead-letter topic")
+            item["reason"] = checked.refused.get(index, "refused when it was applied; see the dead-letter topic")
         items.append(item)
     return items

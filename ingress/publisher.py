@@ -10,7 +10,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from contracts.record import HeaderWriter
+from contracts.event import HeaderWriter
 from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 

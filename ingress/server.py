@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from contracts.errors import OrdersError
-from contracts.ledger import Ledger
+from contracts.ledger_reader import LedgerReader
 from contracts.settings import PREFIX
 from ingress.admission import Admission
 from ingress.app import create_app
@@ -35,7 +35,7 @@ class ServeError(OrdersError):
     """The port cannot be listened on, or the process had to give up."""
 
 
-def serve(settings: IngressSettings, ledger: Ledger) -> None:
+def serve(settings: IngressSettings, ledger: LedgerReader) -> None:
     """Serves until SIGTERM or SIGINT. Raises ServeError."""
     listener = _listen(settings)
     if settings.workers > 1 and settings.listen_fd is None:

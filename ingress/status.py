@@ -7,12 +7,13 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contracts.ledger import Ledger, LedgerUnavailableError
+from contracts.event import RequestKey
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from contracts.partner import Partner
 from contracts.request_id import belongs_to, given_at
 from contracts.result import StoredRequest
 from ingress.admission import Admission
-from ingress.answers import answered, status_response
+from ingress.answers import respond, status_response
 from ingress.auth import Partners
 from ingress.errors import UnavailableError, UnknownRequestError
 
@@ -24,7 +25,7 @@ class StatusEndpoint:
         self,
         partners: Partners,
         admission: Admission,
-        ledger: Ledger,
+        ledger: LedgerReader,
         kept: timedelta,
         now: Callable[[], datetime],
     ) -> None:
@@ -35,14 +36,14 @@ class StatusEndpoint:
         self._now = now
 
     async def get(self, request: Request) -> Response:
-        return await answered(request, self._get)
+        return await respond(request, self._get)
 
     async def _get(self, request: Request) -> Response:
         with self._admission.request():
             partner = self._partners.authenticate(request.headers.getlist("token"))
             request_id = _request_id(request.path_params["request_id"])
             try:
-                stored = await self._ledger.read((request_id, partner.partner_id))
+                stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))
             except LedgerUnavailableError as error:
                 raise UnavailableError("The status of requests cannot be read at the moment.") from error
             if stored is None and not self._may_be_pending(request_id, partner):

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from consumer.core.columns import canonical_columns, columns_of
-from consumer.core.record import Event, Record, Rejected, Unread, place_of
+from consumer.core.record import Event, Record, Rejected, Stage, Unread, place_of
 from contracts import limits
 from contracts.canonical import ORDER_ID_FIELD
+from contracts.event import EventContext, Headers, RecordError, read_headers
 from contracts.headers import ID
 from contracts.order import Order, invalid_reason
-from contracts.record import EventContext, Headers, RecordError, read_headers
 from contracts.strict_json import Violation, parse
 
 CONTENT_HASH_BYTES = 16
@@ -60,15 +60,15 @@ def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
     try:
         context, index = headers.read(record.headers)
         # Else an event could claim a place after events that are still to come, and make all of them stale.
-        if (offset := place_of(record, context)) > record.offset:
+        if (place := place_of(record, context)) > record.offset:
             raise RecordError("the headers say that this event was redriven from a place behind its own")
     except RecordError as error:
-        return Rejected(record, None, 0, "HEADER_CONVERTER", type(error).__name__, str(error))
+        return Rejected(record, None, 0, Stage.HEADER_CONVERTER, type(error).__name__, str(error))
     try:
         order_id, value = _key_and_value(record)
     except RecordError as error:
-        return Rejected(record, context, index, "VALUE_CONVERTER", type(error).__name__, str(error))
-    return Unread(record, context, index, (context.partner_id, order_id), offset, value, _hash(value))
+        return Rejected(record, context, index, Stage.VALUE_CONVERTER, type(error).__name__, str(error))
+    return Unread(record, context, index, (context.partner_id, order_id), place, value, _hash(value))
 
 
 def read_order(unread: Unread) -> Event | Rejected:
@@ -81,16 +81,16 @@ def read_order(unread: Unread) -> Event | Rejected:
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
     except (RecordError, Violation) as error:
-        return unread.rejected("VALUE_CONVERTER", type(error).__name__, str(error))
+        return unread.rejected(Stage.VALUE_CONVERTER, type(error).__name__, str(error))
     reason = invalid_reason(order)
     if reason is not None:
-        return unread.rejected("TRANSFORMATION", "InvalidOrder", reason)
+        return unread.rejected(Stage.TRANSFORMATION, "InvalidOrder", reason)
     canonical = order.canonical()
     return _event(unread, canonical, _hash(canonical), columns_of(order))
 
 
 def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, columns: Sequence[str]) -> Event:
-    return Event(unread.record, unread.context, unread.index, unread.key, unread.offset, canonical, hash_of_it, columns)
+    return Event(unread.record, unread.context, unread.index, unread.key, unread.place, canonical, hash_of_it, columns)
 
 
 def content_hash(order: Order) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.decode import read_order
-from consumer.core.record import Decoded, Event, Key, Rejected, Unread
+from consumer.core.record import Decoded, Event, OrderKey, Rejected, Stage, Unread
 from contracts.partitioner import partition_of, partitions_of
 from contracts.result import Outcome
 from contracts.topics import UPSERT_PARTITIONS
@@ -21,7 +21,7 @@ class RowState:
     """What the fold needs to know of a row."""
 
     partition: int
-    offset: int
+    place: int
     content_hash: bytes
 
 
@@ -33,12 +33,14 @@ class Folded:
     """
 
     outcomes: list[tuple[Decoded, Outcome]] = field(default_factory=list)
-    changed: dict[Key, Event] = field(default_factory=dict)
+    changed: dict[OrderKey, Event] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
-    letters: dict[Key, int | None] = field(default_factory=dict)
+    letters: dict[OrderKey, int | None] = field(default_factory=dict)
 
 
-def fold(records: Sequence[Decoded], rows: Mapping[Key, RowState], letters: Mapping[Key, int] | None = None) -> Folded:
+def fold(
+    records: Sequence[Decoded], rows: Mapping[OrderKey, RowState], letters: Mapping[OrderKey, int] | None = None
+) -> Folded:
     """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist.
 
     `letters`: the offset of the newest dead letter of a key, where it is newer than the row. An event with the row's
@@ -64,30 +66,33 @@ def fold(records: Sequence[Decoded], rows: Mapping[Key, RowState], letters: Mapp
         moves = outcome in _CHANGES or (outcome is Outcome.UNCHANGED and letter is not None)
         if moves and isinstance(checked, Event):
             folded.changed[checked.key] = checked
-            states[checked.key] = RowState(checked.record.partition, checked.offset, checked.content_hash)
-            if letter is not None and letter <= checked.offset:
+            states[checked.key] = RowState(checked.record.partition, checked.place, checked.content_hash)
+            if letter is not None and letter <= checked.place:
                 folded.letters[checked.key] = None
     return folded
 
 
-def _letter(key: Key | None, noted: Mapping[Key, int | None], letters: Mapping[Key, int]) -> int | None:
+def _letter(key: OrderKey | None, noted: Mapping[OrderKey, int | None], letters: Mapping[OrderKey, int]) -> int | None:
     """Where the newest open letter of a key stands."""
     return None if key is None else noted.get(key, letters.get(key))
 
 
 def _note_letter(
-    noted: dict[Key, int | None], rejected: Rejected, letters: Mapping[Key, int], states: Mapping[Key, RowState]
+    noted: dict[OrderKey, int | None],
+    rejected: Rejected,
+    letters: Mapping[OrderKey, int],
+    states: Mapping[OrderKey, RowState],
 ) -> None:
     """Remembers where an event stands that may be redriven; not one whose place says nothing in its key's partition."""
     key, partition = rejected.key, rejected.record.partition
     if key is None or partition != partition_of(rejected.record.key or b"", UPSERT_PARTITIONS):
         return
     row, known = states.get(key), _letter(key, noted, letters)
-    if (row is None or row.offset < rejected.offset) and (known is None or known < rejected.offset):
-        noted[key] = rejected.offset
+    if (row is None or row.place < rejected.place) and (known is None or known < rejected.place):
+        noted[key] = rejected.place
 
 
-def _homes(records: Iterable[Decoded], rows: Mapping[Key, RowState]) -> dict[bytes, int]:
+def _homes(records: Iterable[Decoded], rows: Mapping[OrderKey, RowState]) -> dict[bytes, int]:
     """The partition of each Kafka key that has no row: where there is a row, `_unless_misplaced` asks that."""
     new = (item for item in records if not isinstance(item, Rejected) and item.key not in rows)
     return partitions_of({item.record.key or b"" for item in new}, UPSERT_PARTITIONS)
@@ -106,7 +111,7 @@ def _checked(decoded: Decoded, row: RowState | None, letter: int | None, homes: 
 def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     if row is None:
         return Outcome.INSERTED
-    if event.offset <= row.offset or event.is_foreign:
+    if event.place <= row.place or event.is_foreign:
         return Outcome.STALE
     if isinstance(event, Unread) or event.content_hash == row.content_hash:
         return Outcome.UNCHANGED
@@ -125,4 +130,4 @@ def _unless_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, 
         f"this key belongs into partition {home}, not {event.record.partition}: "
         "write with the partitioner murmur2_random (the default of Java's producer)"
     )
-    return event.rejected("TRANSFORMATION", "MisplacedKey", reason)
+    return event.rejected(Stage.TRANSFORMATION, "MisplacedKey", reason)

@@ -7,15 +7,17 @@ changes one all the same.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
+from enum import StrEnum
+from functools import cached_property, lru_cache
 
+from contracts.event import EventContext, Headers
 from contracts.limits import ORDER_ID_CHARS_MAX
 from contracts.order import Order
-from contracts.record import EventContext, Headers
 
-_FIRST_DAY, _DAY_MS = date(1970, 1, 1).toordinal(), 86_400_000
+DAY_MS = 86_400_000
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 
-Key = tuple[str, str]
+OrderKey = tuple[str, str]
 """(partner_id, order_id): the primary key of an order."""
 
 
@@ -35,6 +37,21 @@ class Record:
         return datetime.fromtimestamp(self.time_ms / 1000, UTC)
 
 
+@lru_cache(maxsize=64)
+def utc_day(days: int) -> date:
+    """The date that is so many days after 1970-01-01."""
+    return date.fromordinal(_FIRST_DAY + days)
+
+
+class Stage(StrEnum):
+    """Where a record was refused, in the words of Kafka Connect."""
+
+    HEADER_CONVERTER = "HEADER_CONVERTER"
+    VALUE_CONVERTER = "VALUE_CONVERTER"
+    TRANSFORMATION = "TRANSFORMATION"
+    TASK_PUT = "TASK_PUT"
+
+
 class _Placed:
     """What is read and what is not read yet alike know of their place."""
 
@@ -45,7 +62,7 @@ class _Placed:
 
     @property
     def time(self) -> datetime:
-        """When the broker appended it, at the place that `offset` says."""
+        """When the broker appended it, at its `place`."""
         origin = self.context.origin
         return self.record.time if origin is None or self.is_foreign else origin.time
 
@@ -55,7 +72,7 @@ class _Placed:
         origin = self.context.origin
         return origin is not None and origin.partition != self.record.partition
 
-    def rejected(self, stage: str, error: str, reason: str) -> "Rejected":
+    def rejected(self, stage: Stage, error: str, reason: str) -> "Rejected":
         return Rejected(self.record, self.context, self.index, stage, error, reason)
 
 
@@ -64,14 +81,14 @@ class Unread(_Placed):
     """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
 
     Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
-    `index` is that of the item in its request; `offset`, its place among the events of its key: see `place_of`.
+    `index` is that of the item in its request; `place`, where it stands among the events of its key: see `place_of`.
     """
 
     record: Record
     context: EventContext
     index: int
-    key: Key
-    offset: int
+    key: OrderKey
+    place: int
     value: bytes
     value_hash: bytes
 
@@ -86,8 +103,8 @@ class Event(_Placed):
     record: Record
     context: EventContext
     index: int
-    key: Key
-    offset: int
+    key: OrderKey
+    place: int
     canonical: bytes
     content_hash: bytes
     columns: Sequence[str]
@@ -107,12 +124,12 @@ class Rejected:
     record: Record
     context: EventContext | None
     index: int
-    stage: str
+    stage: Stage
     error: str
     reason: str
 
     @property
-    def key(self) -> Key | None:
+    def key(self) -> OrderKey | None:
         """Of the order that it would be; None where that cannot be told."""
         if self.context is None or self.record.key is None or len(self.record.key) > 4 * ORDER_ID_CHARS_MAX:
             return None
@@ -123,8 +140,8 @@ class Rejected:
         return None if "\0" in order_id else (self.context.partner_id, order_id)
 
     @property
-    def offset(self) -> int:
-        """Its place, as of an event."""
+    def place(self) -> int:
+        """As of an event."""
         return place_of(self.record, self.context)
 
     @property
@@ -184,8 +201,7 @@ class Batch:
     @cached_property
     def days(self) -> list[date]:
         """Those, in UTC, on which its records were appended."""
-        days = {decoded.record.time_ms // _DAY_MS for decoded in self.records}
-        return [date.fromordinal(_FIRST_DAY + day) for day in days]
+        return [utc_day(day) for day in {decoded.record.time_ms // DAY_MS for decoded in self.records}]
 
     def halves(self) -> tuple["Batch", "Batch"]:
         middle = len(self.records) // 2

@@ -5,34 +5,32 @@ partition. And a producer that cannot know whether a record arrived may send it 
 another record of its own timed out. So the first of them by offset is applied, and every later one is a repeat; a
 replay finds the same. Two bodies under one key may stand in different partitions, whose offsets say nothing about each
 other: the key belongs to the first committed one, and the dead letters of the other keep that decision for ever
-(`Lost`).
+(`LostClaims`).
 """
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from consumer.core.record import Decoded, Rejected, runs
-from contracts.record import EventContext, Request
+from consumer.core.record import Decoded, Rejected, Stage, runs
+from contracts.event import BodyKey, EventContext, RequestKey
 
 CONFLICT = "IdempotencyConflict"
-Identity = tuple[Request, str | None]
-"""A request and its digest, None without a key: what the index of an event belongs to."""
 
 
 @dataclass(slots=True)
-class Lost:
+class LostClaims:
     """Requests that lost their key to another body, as their dead letters tell, with the times of the letters.
 
     A key may be used again when the ledger has forgotten it, so a letter speaks only for the events around its time.
     """
 
     kept: timedelta = timedelta()
-    times: dict[tuple[Request, str], list[datetime]] = field(default_factory=dict)
+    times: dict[BodyKey, list[datetime]] = field(default_factory=dict)
 
     def add(self, context: EventContext, time: datetime) -> None:
         if context.digest is not None:
-            self.times.setdefault((context.request, context.digest), []).append(time)
+            self.times.setdefault(context.body_key, []).append(time)
 
     def without(self, records: Iterable[Decoded]) -> Iterable[Decoded]:
         """Those that may own their key."""
@@ -42,12 +40,12 @@ class Lost:
         context = decoded.context
         if context is None or context.digest is None:
             return False
-        times = self.times.get((context.request, context.digest), ())
+        times = self.times.get(context.body_key, ())
         return any(abs(time - decoded.record.time) < self.kept for time in times)
 
 
 @dataclass(slots=True)
-class Sorted:
+class Classified:
     """`conflicts` were not applied and never will be; `repeats` were applied before, or are in `fresh` already."""
 
     fresh: list[Decoded] = field(default_factory=list)
@@ -55,28 +53,30 @@ class Sorted:
     conflicts: list[Rejected] = field(default_factory=list)
 
 
-def digests(records: Iterable[Decoded]) -> dict[Request, tuple[str, datetime]]:
+def digests(records: Iterable[Decoded]) -> dict[RequestKey, tuple[str, datetime]]:
     """For each request with a key, what would own it if nobody does: the first digest, and the time of its event."""
-    found: dict[Request, tuple[str, datetime]] = {}
+    found: dict[RequestKey, tuple[str, datetime]] = {}
     for run in runs(records):
         if run.context is not None and run.context.digest is not None:
-            found.setdefault(run.context.request, (run.context.digest, run.records[0].record.time))
+            found.setdefault(run.context.body_key.request_key, (run.context.digest, run.records[0].record.time))
     return found
 
 
-def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Mapping[Identity, Set[int]]) -> Sorted:
+def classify(
+    records: Iterable[Decoded], owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, Set[int]]
+) -> Classified:
     """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
-    found = Sorted()
-    seen = {identity: set(indexes) for identity, indexes in applied.items()}
+    found = Classified()
+    seen = {body_key: set(indexes) for body_key, indexes in applied.items()}
     for run in runs(records):
         if run.context is None:
             found.fresh += run.records
             continue
-        request, digest = run.context.request, run.context.digest
-        if digest is not None and owners.get(request) != digest:
+        body_key = run.context.body_key
+        if body_key.digest is not None and owners.get(body_key.request_key) != body_key.digest:
             found.conflicts += map(conflict, run.records)
             continue
-        indexes = seen.setdefault((request, digest), set())
+        indexes = seen.setdefault(body_key, set())
         for decoded in run.records:
             (found.repeats if decoded.index in indexes else found.fresh).append(decoded)
             indexes.add(decoded.index)
@@ -85,4 +85,4 @@ def sort(records: Iterable[Decoded], owners: Mapping[Request, str], applied: Map
 
 def conflict(decoded: Decoded) -> Rejected:
     reason = "the Idempotency-Key of this request belongs to a request with another body"
-    return Rejected(decoded.record, decoded.context, decoded.index, "TRANSFORMATION", CONFLICT, reason)
+    return Rejected(decoded.record, decoded.context, decoded.index, Stage.TRANSFORMATION, CONFLICT, reason)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from consumer.core.record import Decoded, Outgoing, Rejected
-from contracts.record import CORRELATION_HEADER, EventContext, ReplyTo, Request
+from consumer.core.record import DAY_MS, Decoded, Outgoing, Rejected, utc_day
+from contracts.event import CORRELATION_HEADER, BodyKey, EventContext, ReplyTo, RequestKey
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 
 
@@ -25,21 +25,20 @@ class RequestPart:
 class StoredPart:
     """What the ledger has of one request and one batch."""
 
-    request: Request
-    digest: str | None
+    body_key: BodyKey
     outcomes_json: str
 
 
 def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPart]:
     """The outcomes of a batch, request by request. A request is known by its id and its partner."""
-    grouped: dict[Request, list[tuple[Decoded, Outcome]]] = {}
+    grouped: dict[RequestKey, list[tuple[Decoded, Outcome]]] = {}
     last, items = None, list[tuple[Decoded, Outcome]]()
     for decoded, outcome in outcomes:
         context = decoded.context
         assert context is not None  # the fold gives outcomes for such records only
         if context is not last:  # the events of a request come together, and share it
             last = context
-            items = grouped.setdefault(context.request, [])
+            items = grouped.setdefault(context.body_key.request_key, [])
         items.append((decoded, outcome))
     parts = []
     for items in grouped.values():
@@ -50,7 +49,7 @@ def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPa
                 first.context,  # type: ignore[arg-type]
                 first.record.partition,
                 first.record.offset,
-                first.record.time.date(),
+                utc_day(first.record.time_ms // DAY_MS),
                 encode_outcomes(outcomes_of(indexes)),
             )
         )
@@ -84,15 +83,21 @@ def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, re
     `repeated`: they were published again, which is told only to who has a key, and so asked again; else they are read
     again, because whoever applied them may have died before it answered.
     """
-    askers: dict[tuple[Request, str | None], set[ReplyTo]] = {}
+    askers: dict[BodyKey, set[ReplyTo]] = {}
     for decoded in events:
         context = decoded.context
         if context is not None and context.reply_to is not None:
-            askers.setdefault((context.request, context.digest), set()).add(context.reply_to)
+            askers.setdefault(context.body_key, set()).add(context.reply_to)
     return [
-        Reply(part.request[0], reply_to, part.outcomes_json, part.digest, stored=repeated and part.digest is not None)
+        Reply(
+            part.body_key.request_key.request_id,
+            reply_to,
+            part.outcomes_json,
+            part.body_key.digest,
+            stored=repeated and part.body_key.digest is not None,
+        )
         for part in parts
-        for reply_to in sorted(askers.get((part.request, part.digest), ()), key=str)
+        for reply_to in sorted(askers.get(part.body_key, ()), key=str)
     ]
 
 

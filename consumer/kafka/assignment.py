@@ -24,18 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 class Assignment:
-    """Partitions with our own positions: what is returned by `take` has no gap and no record of a lost partition."""
+    """Partitions with our own positions: what is returned by `take` has no gap and no record of a revoked partition."""
 
     def __init__(
-        self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag, on_put_back: Callable[[], None]
+        self, settings: ConsumerSettings, applied: StartOffsets, stop: Flag, on_restored: Callable[[], None]
     ) -> None:
         self._stop = stop
         self._topic = settings.topics.upserts
         self._applied = applied
-        self._on_put_back = on_put_back
+        self._on_restored = on_restored
         self._positions: dict[int, int] = {}
         self._new: set[int] = set()
-        self._lost: set[int] = set()
+        self._revoked: set[int] = set()
         self._uncommitted: dict[int, int] = {}
         self._committed_s = 0.0
         self._paused = False
@@ -49,10 +49,10 @@ class Assignment:
         """The offset after the last record taken, of each partition that is ours."""
         return self._positions
 
-    def drain_lost(self) -> set[int]:
+    def drain_revoked(self) -> set[int]:
         """Partitions that were taken from us since the last call, even where they came back."""
-        lost, self._lost = self._lost, set()
-        return lost
+        revoked, self._revoked = self._revoked, set()
+        return revoked
 
     def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
         """Whatever has arrived, and from which offset on in each of its partitions. Empty after `timeout_s`."""
@@ -126,8 +126,8 @@ class Assignment:
         for item in revoked:
             self._positions.pop(item.partition, None)
             self._uncommitted.pop(item.partition, None)  # whoever has it now answers again
-            self._lost.add(item.partition)
-        _log.info("revoked: %s", sorted(self._lost))
+            self._revoked.add(item.partition)
+        _log.info("revoked: %s", sorted(self._revoked))
         self._consumer.incremental_unassign(revoked)
 
     def _start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
@@ -143,7 +143,7 @@ class Assignment:
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
         if any(applied[partition] < offset for partition, offset in answered.items()):
-            self._on_put_back()
+            self._on_restored()
         return {
             partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
         }
@@ -154,7 +154,7 @@ class Assignment:
     def _assign(self, offsets: Mapping[int, int]) -> None:
         self._consumer.incremental_assign(self._at(offsets))
         self._positions.update(offsets)
-        self._pause_or_resume(offsets)  # the client keeps the pause of a partition that was lost and comes back
+        self._pause_or_resume(offsets)  # the client keeps the pause of a partition that was revoked and comes back
 
     def _set_paused(self, paused: bool) -> None:
         self._paused = paused

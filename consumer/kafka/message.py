@@ -5,7 +5,7 @@ from operator import methodcaller
 from confluent_kafka import Message
 
 from consumer.core.record import Record
-from contracts.record import UNREADABLE, Headers
+from contracts.event import UNREADABLE, Headers
 
 _read_headers = methodcaller("headers")
 

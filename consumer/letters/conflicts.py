@@ -6,12 +6,12 @@ from datetime import timedelta
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumer.core.record import Record
-from consumer.core.repeats import CONFLICT, Lost
+from consumer.core.repeats import CONFLICT, LostClaims
 from consumer.errors import RetryLaterError
 from consumer.kafka.message import record_of
 from consumer.letters.letter import PREFIX
 from consumer.settings import ConsumerSettings
-from contracts.record import RecordError, read_headers
+from contracts.event import RecordError, read_headers
 from contracts.topics import UPSERT_PARTITIONS
 
 TIMEOUT_S = 10.0
@@ -19,9 +19,9 @@ _RECORDS_MAX = 1000
 _log = logging.getLogger(__name__)
 
 
-def read_conflicts(settings: ConsumerSettings) -> Lost:
+def read_conflicts(settings: ConsumerSettings) -> LostClaims:
     """The whole dead-letter topic, to its end of this moment. Raises RetryLaterError."""
-    lost = Lost(timedelta(days=settings.ledger_days))
+    lost_claims = LostClaims(timedelta(days=settings.ledger_days))
     consumer = Consumer(
         settings.client_config(
             client_id="order-upsert-consumer",
@@ -43,7 +43,7 @@ def read_conflicts(settings: ConsumerSettings) -> Lost:
             for message in [first, *consumer.consume(_RECORDS_MAX, 0)]:
                 error = message.error()
                 if error is None:
-                    _add(lost, record_of(message))
+                    _add(lost_claims, record_of(message))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     missing.discard(message.partition() or 0)
                 else:
@@ -52,14 +52,14 @@ def read_conflicts(settings: ConsumerSettings) -> Lost:
         raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
     finally:
         consumer.close()
-    return lost
+    return lost_claims
 
 
-def _add(lost: Lost, letter: Record) -> None:
+def _add(lost_claims: LostClaims, letter: Record) -> None:
     if (f"{PREFIX}exception.class.name", CONFLICT.encode()) not in letter.headers:
         return
     try:
         context, _ = read_headers(letter.headers)
-        lost.add(context, letter.time)
+        lost_claims.add(context, letter.time)
     except RecordError as error:
         _log.warning("a dead letter cannot be read: %s", error)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from consumer.core.record import Outgoing
 from consumer.letters.letter import PREFIX, Letter
+from contracts.event import ORIGIN_HEADERS, Origin, RecordError, read_headers
 from contracts.headers import (
     CORRELATION_ID,
     ID,
@@ -15,7 +16,6 @@ from contracts.headers import (
     REQUEST_INVALID,
     REQUEST_SIZE,
 )
-from contracts.record import ORIGIN_HEADERS, Origin, RecordError, read_headers
 from contracts.topics import Topics
 
 _OF_THE_REQUEST = {

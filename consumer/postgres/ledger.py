@@ -10,7 +10,7 @@ import psycopg
 from consumer.core.replies import RequestPart, StoredPart
 from consumer.errors import RetryLaterError
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
-from contracts.record import Request
+from contracts.event import BodyKey, RequestKey
 
 _COLUMNS = (
     "request_id", "partition", "first_offset", "day", "partner_id", "request_size", "request_invalid", "outcomes",
@@ -75,7 +75,7 @@ class Ledger:
             self._days.clear()
             raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
 
-    def read(self, requests: Collection[Request], since: date = date.min) -> Pending[list[StoredPart]]:
+    def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
         """Every part of these requests that is in the ledger, of `since` or a later day."""
         if not requests:
             return _NOTHING
@@ -85,8 +85,11 @@ class Ledger:
             "WHERE request_id = ANY(%b::uuid[]) AND day >= %b",
             [f"{{{','.join(str(request_id) for request_id, _ in asked)}}}", since],
         )
-        parts = (StoredPart((request_id, partner_id), *about) for request_id, partner_id, *about in rows)
-        return Pending(lambda: [part for part in parts if part.request in asked])
+        parts = (
+            StoredPart(BodyKey(RequestKey(request_id, partner_id), digest), outcomes_json)
+            for request_id, partner_id, digest, outcomes_json in rows
+        )
+        return Pending(lambda: [part for part in parts if part.body_key.request_key in asked])
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= max(self._days) - self._kept
@@ -111,14 +114,14 @@ def _row(part: RequestPart) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-class Keys:
+class IdempotencyKeys:
     """Statements over one connection; the caller holds the transaction."""
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
         self._connection = connection
         self._days_kept = days_kept
 
-    def claim(self, claims: Mapping[Request, tuple[str, datetime]]) -> dict[Request, str]:
+    def claim(self, claims: Mapping[RequestKey, tuple[str, datetime]]) -> dict[RequestKey, str]:
         """The digest that each key belongs to, now and for as long as the ledger is kept: the given one if it was free.
 
         Waits for another transaction that claims the same key. In one order by everybody, so that two cannot wait for
@@ -142,7 +145,7 @@ class Keys:
         )
         return self.owners(claims.keys())
 
-    def owners(self, requests: Collection[Request]) -> dict[Request, str]:
+    def owners(self, requests: Collection[RequestKey]) -> dict[RequestKey, str]:
         """The digest that each key belongs to; nothing for a key that nobody has."""
         if not requests:
             return {}
@@ -151,5 +154,7 @@ class Keys:
             "SELECT request_id, partner_id, digest FROM request_key WHERE request_id = ANY(%b::uuid[])",
             [[request_id for request_id, _ in asked]],
         )
-        owners: dict[Request, str] = {(request_id, partner_id): digest for request_id, partner_id, digest in rows}
+        owners: dict[RequestKey, str] = {
+            RequestKey(request_id, partner_id): digest for request_id, partner_id, digest in rows
+        }
         return {request: digest for request, digest in owners.items() if request in asked}

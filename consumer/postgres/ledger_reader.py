@@ -5,8 +5,8 @@ import logging
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from contracts.ledger import LedgerUnavailableError
-from contracts.record import Request
+from contracts.event import RequestKey
+from contracts.ledger_reader import LedgerUnavailableError
 from contracts.result import StoredRequest, decode_outcomes
 
 CONNECTIONS_MAX = 4
@@ -26,8 +26,8 @@ WHERE k.digest IS NOT DISTINCT FROM p.digest OR p.outcomes IS NULL
 _log = logging.getLogger(__name__)
 
 
-class PostgresLedger:
-    """`contracts.ledger.Ledger` on the tables of the consumer."""
+class PostgresLedgerReader:
+    """`contracts.ledger_reader.Ledger` on the tables of the consumer."""
 
     def __init__(self, url: str) -> None:
         self._pool = AsyncConnectionPool(
@@ -59,7 +59,7 @@ class PostgresLedger:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def read(self, request: Request) -> StoredRequest | None:
+    async def read(self, request: RequestKey) -> StoredRequest | None:
         """Raises LedgerUnavailableError."""
         request_id, partner_id = request
         try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from consumer.core.fold import RowState
-from consumer.core.record import Event, Key
+from consumer.core.record import Event, OrderKey
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
 from contracts.canonical import FIELDS
 
@@ -44,7 +44,7 @@ class Orders:
         # Kept for the life of the connection; emptied at the end of every transaction.
         connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
 
-    def read(self, keys: Collection[Key]) -> Pending[dict[Key, RowState]]:
+    def read(self, keys: Collection[OrderKey]) -> Pending[dict[OrderKey, RowState]]:
         """What the fold needs of the rows that exist."""
         if not keys:
             return Pending(dict)
@@ -58,7 +58,7 @@ class Orders:
         )
         return Pending(lambda: {(partner, order): RowState(*state) for partner, order, *state in rows})
 
-    def write(self, events: Collection[Event], existing: Container[Key]) -> None:
+    def write(self, events: Collection[Event], existing: Container[OrderKey]) -> None:
         """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
@@ -82,7 +82,7 @@ class Orders:
 def copy_line(event: Event) -> str:
     """The row of which this event is the newest, with the end of its line."""
     return "\t".join(event.columns) + (
-        f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.offset}\t"
+        f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.place}\t"
         f"{_time(event)}\n"
     )
 
@@ -94,7 +94,7 @@ def json_row(event: Event) -> str:
         "partner_id": event.context.partner_id,
         "content_hash": f"\\x{event.content_hash.hex()}",
         "event_partition": record.partition,
-        "event_offset": event.offset,
+        "event_offset": event.place,
         "event_time": _time(event),
     }
     return event.canonical.decode()[:-1] + "," + json.dumps(others)[1:]
@@ -116,14 +116,14 @@ class OpenLetters:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def read(self, keys: Collection[Key]) -> Pending[dict[Key, int]]:
+    def read(self, keys: Collection[OrderKey]) -> Pending[dict[OrderKey, int]]:
         """The offset of the newest letter of each key that has one."""
         if not keys:
             return Pending(dict)
         some = self._connection.execute("SELECT FROM order_letter LIMIT 1")
         return Pending(lambda: {} if some.fetchone() is None else self._read(keys))
 
-    def _read(self, keys: Collection[Key]) -> dict[Key, int]:
+    def _read(self, keys: Collection[OrderKey]) -> dict[OrderKey, int]:
         partner_ids, order_ids = zip(*keys, strict=True)
         rows = self._connection.execute(
             "SELECT partner_id, order_id, event_offset "
@@ -134,7 +134,7 @@ class OpenLetters:
         )
         return {(partner_id, order_id): offset for partner_id, order_id, offset in rows}
 
-    def write(self, changes: Mapping[Key, int | None]) -> None:
+    def write(self, changes: Mapping[OrderKey, int | None]) -> None:
         """The newest letter of each key; None where it does not count any more."""
         noted = [(*key, offset) for key, offset in changes.items() if offset is not None]
         settled = [key for key, offset in changes.items() if offset is None]

@@ -9,7 +9,7 @@ import psycopg
 from consumer.core.record import Work
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.fence import Fence
-from consumer.postgres.ledger import Keys, Ledger
+from consumer.postgres.ledger import IdempotencyKeys, Ledger
 from consumer.postgres.orders import OpenLetters, Orders
 from consumer.postgres.sqlstate import translate
 
@@ -41,7 +41,7 @@ class Session:
         self.orders = Orders(connection)
         self.ledger = Ledger(connection, ledger_days)
         self.open_letters = OpenLetters(connection)
-        self.keys = Keys(connection, ledger_days)
+        self.idempotency_keys = IdempotencyKeys(connection, ledger_days)
 
 
 class Database:

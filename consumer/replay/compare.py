@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
-from consumer.core.record import Key
+from consumer.core.record import OrderKey
 from consumer.postgres.connection import Connection
 
 BUCKETS = 1024
@@ -110,12 +110,12 @@ def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -
     return {number: (count, first, second) for number, count, first, second in rows}
 
 
-def _rows(connection: Connection, table: sql.Identifier, number: int, only: sql.Composable) -> dict[Key, Row]:
+def _rows(connection: Connection, table: sql.Identifier, number: int, only: sql.Composable) -> dict[OrderKey, Row]:
     rows = connection.execute(_ROWS.format(table=table, bucket=_BUCKET, number=number, only=only))
     return {(partner_id, order_id): (text, row) for partner_id, order_id, text, row in rows}
 
 
-def _differences(live: dict[Key, Row], replayed: dict[Key, Row]) -> Iterator[Difference]:
+def _differences(live: dict[OrderKey, Row], replayed: dict[OrderKey, Row]) -> Iterator[Difference]:
     for key in sorted(live.keys() | replayed.keys()):
         (text, row), (replayed_text, replayed_row) = live.get(key, _NONE), replayed.get(key, _NONE)
         if text != replayed_text:

@@ -15,7 +15,7 @@ from tenacity import (
 
 from consumer.applier import Applier, FenceBehindError
 from consumer.core.decode import HeaderReader, identify
-from consumer.core.record import Batch, Decoded, Record, Rejected, Unread
+from consumer.core.record import Batch, Decoded, Record, Rejected, Stage, Unread
 from consumer.core.repeats import CONFLICT
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends, TopicReader
@@ -23,8 +23,8 @@ from consumer.letters.verdicts import Verdicts
 from consumer.postgres.session import Database
 from consumer.replay.outage import given_up
 from consumer.replay.pace import Pace
+from consumer.replay.replay_session import ReplaySession
 from consumer.replay.schema import url_for
-from consumer.replay.session import ReplaySession
 from consumer.settings import ConsumerSettings
 
 OUTAGE_MAX_S = 60.0
@@ -90,7 +90,7 @@ class Engine:
                 continue  # the consumers decided so across partitions; nothing of it was applied or filed
             decoded = identify(record, self._headers)
             if error is not None and isinstance(decoded, Unread):
-                decoded = decoded.rejected("TASK_PUT", error, "its letter says so")
+                decoded = decoded.rejected(Stage.TASK_PUT, error, "its letter says so")
             day = max(record.time.date(), self._days.get(record.partition, date.min))
             self._days[record.partition] = day
             days.setdefault(day, []).append(decoded)

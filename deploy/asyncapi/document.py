@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from contracts import limits
+from contracts.event import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from contracts.order import Order
-from contracts.record import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 from contracts.topics import Topics, TopicSpec
 from deploy.asyncapi.schemas import VERSION, schemas

@@ -167,7 +167,7 @@ def _filters(
 
 
 def _is_agreed(letters: list[Letter], verb: str, yes: bool, dry_run: bool) -> bool:
-    """Whether there is something to do, and it is to be done. Raises NotConfirmedError."""
+    """Whether there is something to do, and it is to be done. Raises AbortedError."""
     if not letters:
         out.print(f"There is no open letter to {verb}.")
         return False

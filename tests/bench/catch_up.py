@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 
 from bench.sample import order_template
 from bench.stack import Stack
+from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.order import Order
-from contracts.record import HeaderWriter, ReplyTo, RequestContext
 
 ORDERS_PER_REQUEST = 500
 _TEMPLATES = 500

@@ -152,7 +152,7 @@ def lost_partitions_applied() -> None:
         client.incremental_unassign(revoked)
 
     put(Assignment, "_on_revoke", keep)
-    put(Assignment, "drain_lost", lambda self: set())
+    put(Assignment, "drain_revoked", lambda self: set())
 
 
 def event_time_from_the_clock() -> None:
@@ -190,7 +190,7 @@ def offsets_never_committed() -> None:
 
 def copies_applied_again() -> None:
     """Nobody looks whether an event was applied before, under another offset."""
-    in_order = vars(applier)["sort"]
+    in_order = vars(applier)["classify"]
 
     def again(records: Iterable[Any], owners: Any, _: Any) -> Any:
         listed = list(records)
@@ -200,14 +200,18 @@ def copies_applied_again() -> None:
         found.repeats.clear()
         return found
 
-    put(applier, "sort", again)
+    put(applier, "classify", again)
 
 
 def key_not_claimed() -> None:
     """Whoever comes has the key."""
-    put(ledger.Keys, "claim", lambda self, claims: {request: digest for request, (digest, _) in claims.items()})
+    put(
+        ledger.IdempotencyKeys,
+        "claim",
+        lambda self, claims: {request: digest for request, (digest, _) in claims.items()},
+    )
 
 
 def conflicts_forgotten() -> None:
     """After a restore, the dead letters are not asked who lost a key."""
-    put(Worker, "_put_back", lambda self: None)
+    put(Worker, "_read_lost_claims", lambda self: None)

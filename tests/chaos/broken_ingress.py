@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from chaos.patching import put
+from contracts.event import HeaderWriter
 from contracts.order import Order
-from contracts.record import HeaderWriter
 from contracts.result import Outcome
-from ingress import glance, orders, publisher, replies
+from ingress import fast_path, orders, pending_replies, publisher
 from ingress.errors import UnavailableError
 
 OFTEN = 0.02
@@ -58,7 +58,7 @@ def partner_from_the_body() -> None:
 
 def results_counted_twice() -> None:
     """Without the bit for each index."""
-    in_order = replies._settle
+    in_order = pending_replies._settle
 
     def settle(pending: Any, result: Any) -> None:
         if result.conflict:
@@ -71,12 +71,12 @@ def results_counted_twice() -> None:
         if not pending.missing and not pending.done.done():
             pending.done.set_result(pending.answer)
 
-    put(replies, "_settle", settle)
+    put(pending_replies, "_settle", settle)
 
 
 def answered_when_published() -> None:
     """Without waiting for the outcomes."""
-    waiting_for = replies.PendingReplies.waiting_for
+    waiting_for = pending_replies.PendingReplies.waiting_for
 
     @contextmanager
     def answering(self: Any, request_id: Any, digest: Any, indexes: Any) -> Iterator[Any]:
@@ -87,11 +87,11 @@ def answered_when_published() -> None:
                 pending.done.set_result(pending.answer)
             yield pending
 
-    put(replies.PendingReplies, "waiting_for", answering)
+    put(pending_replies.PendingReplies, "waiting_for", answering)
 
 
 def invalid_orders_published() -> None:
-    put(glance, "invalid_reason", lambda order: None)
+    put(fast_path, "invalid_reason", lambda order: None)
 
 
 def _noted_contexts() -> dict[Any, Any]:

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.event import ReplyTo
 from contracts.order import Order
-from contracts.record import ReplyTo
 from contracts.request_id import keyed
 from contracts.result import Outcome, decode_result
 from deploy.local.postgres import PostgresServer

@@ -8,7 +8,7 @@ import pytest
 from contracts.partitioner import partition_of
 from deploy import letter_selection
 from deploy.console import confirm
-from deploy.errors import NotConfirmedError, SelectionError
+from deploy.errors import AbortedError, SelectionError
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
@@ -130,6 +130,6 @@ def test_letters_are_shown_chosen_and_discarded(installation: Installation, monk
 
 def test_without_an_answer_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
-    with pytest.raises(NotConfirmedError, match="Nothing was done"):
+    with pytest.raises(AbortedError, match="Nothing was done"):
         confirm("Really?", yes=False)
     confirm("Really?", yes=True)

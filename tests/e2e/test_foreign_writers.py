@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from contracts.event import ReplyTo
 from contracts.partitioner import partition_of
-from contracts.record import ReplyTo
 from contracts.result import Outcome, decode_result
 from support import raw_headers
 from support.installation import Installation, headers_of, texts

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.record import ReplyTo
+from contracts.event import ReplyTo
 from contracts.request_id import tagged
 from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import PostgresServer

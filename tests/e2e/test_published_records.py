@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Message
 from jsonschema import Draft7Validator
 
+from contracts.event import ReplyTo
 from contracts.partitioner import partition_of
-from contracts.record import ReplyTo
 from deploy.asyncapi.document import readable
 from deploy.asyncapi.schemas import schemas
 from support.commands import orders_here

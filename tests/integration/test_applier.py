@@ -16,8 +16,8 @@ from psycopg.rows import dict_row
 
 from consumer.applier import Applier, FenceBehindError
 from consumer.core.decode import decode
-from consumer.core.record import Batch, Record, Rejected
-from consumer.core.repeats import Lost
+from consumer.core.record import Batch, Record, Rejected, Stage
+from consumer.core.repeats import LostClaims
 from consumer.core.replies import Reply
 from consumer.errors import (
     ConsumerStoppedError,
@@ -25,9 +25,10 @@ from consumer.errors import (
     RetryLaterError,
 )
 from consumer.postgres.connection import JSON_ROWS_MAX
-from consumer.postgres.ledger_reader import PostgresLedger
+from consumer.postgres.ledger_reader import PostgresLedgerReader
 from consumer.postgres.session import Database
-from contracts.ledger import Ledger, LedgerUnavailableError, NoLedger
+from contracts.event import RequestKey
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
 from support.events import REPLY_TO, TIME, batch, event, record
@@ -160,7 +161,7 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
         assert go_on.wait(10)
 
     slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
-    bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, 0, "stage", "error", "reason")
+    bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(Applier(slow, bury_slowly).apply, Batch([*events, bad], batch(events).starts))
         assert in_transaction.wait(10)
@@ -364,7 +365,7 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
     slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
     mine, other = event(0, "mine", "a", digest=A), event(0, "other", "b", digest=B, reply_to=REPLY_TO)
     assert mine.record.partition != other.record.partition
-    bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, 0, "stage", "error", "reason")
+    bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(Applier(slow, bury_slowly).apply, Batch([mine, bad], batch([mine]).starts))
         assert in_transaction.wait(10)
@@ -383,8 +384,8 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
 
 def test_what_the_dead_letters_say_counts_more_than_who_comes_first(applier: Applier, sql: Sql) -> None:
     loser, winner = event(0, "loser", "a", digest=B), event(0, "winner", "b", digest=A)
-    applier.lost = Lost(timedelta(days=LEDGER_DAYS))
-    applier.lost.add(loser.context, TIME)
+    applier.lost_claims = LostClaims(timedelta(days=LEDGER_DAYS))
+    applier.lost_claims.add(loser.context, TIME)
     applier.apply(batch([loser]))
     applier.apply(batch([winner]))
     assert sql("SELECT name FROM orders") == [{"name": "winner"}]
@@ -401,10 +402,10 @@ def test_a_key_is_forgotten_with_its_day_of_the_ledger(applier: Applier, sql: Sq
 
 def test_the_ledger_is_read_request_by_request(applier: Applier, database: str) -> None:
     applier.apply(batch([event(0, "1", "a", digest=A), event(0, "1", "b", index=1, request=2)]))
-    asked = [(UUID(int=1), "p"), (UUID(int=2), "p"), (UUID(int=2), "q"), (UUID(int=3), "p")]
+    asked = [RequestKey(UUID(int=number), partner) for number, partner in ((1, "p"), (2, "p"), (2, "q"), (3, "p"))]
 
     async def read() -> list[StoredRequest | None]:
-        ledger = PostgresLedger(database)
+        ledger = PostgresLedgerReader(database)
         await ledger.open()
         try:
             return [await ledger.read(request) for request in asked]
@@ -417,12 +418,14 @@ def test_the_ledger_is_read_request_by_request(applier: Applier, database: str) 
     assert unknown == [None, None]
 
 
-@pytest.mark.parametrize("ledger", [PostgresLedger("postgresql://u@127.0.0.1:1/d"), NoLedger()], ids=["down", "none"])
-def test_a_ledger_that_does_not_answer_says_so(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    "ledger", [PostgresLedgerReader("postgresql://u@127.0.0.1:1/d"), NoLedger()], ids=["down", "none"]
+)
+def test_a_ledger_that_does_not_answer_says_so(ledger: LedgerReader) -> None:
     async def read() -> None:
         await ledger.open()
         try:
-            await ledger.read((UUID(int=1), "p"))
+            await ledger.read(RequestKey(UUID(int=1), "p"))
         finally:
             await ledger.close()
 

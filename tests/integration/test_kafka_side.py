@@ -99,7 +99,7 @@ def test_while_it_waits_it_keeps_its_partitions_and_loses_no_record(installation
         installation.produce([event("a", partition=1) for _ in range(5)])
         assignment.wait(0.1)
         assert [record.offset for record in take(assignment, 10)] == list(range(10))
-        assert assignment.drain_lost() == set()
+        assert assignment.drain_revoked() == set()
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

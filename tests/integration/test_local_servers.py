@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.ledger import NoLedger
+from contracts.ledger_reader import NoLedger
 from deploy import stack_file
 from deploy.errors import StackError
 from deploy.local.child import Child

@@ -14,8 +14,8 @@ from consumer.applier import Applier
 from consumer.core.record import Event
 from consumer.postgres.session import Database
 from consumer.replay.pace import Pace
+from consumer.replay.replay_session import ReplaySession
 from consumer.replay.schema import open_schema, url_for
-from consumer.replay.session import ReplaySession
 from support.events import TIME, batch, event
 
 LEDGER_DAYS = 3

@@ -28,9 +28,9 @@ from consumer.core.replies import result_record
 from consumer.kafka.message import record_of
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.session import Database, Session
+from contracts.event import HeaderWriter, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
-from contracts.record import HeaderWriter, RequestContext
 from contracts.result import Outcome, decode_result
 from support.events import REPLY_TO, TIME
 from support.installation import Installation, headers_of
@@ -42,15 +42,15 @@ from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1363                       572                  978              336         1                      224
-100 new                            9            2                 586.9                       8.4                562.1             75.8         1                      5.2
-500 new                            9            6                 355.4                       1.8                459.9             72.8         1                      4.3
-500 new, of 500 requests           9            7                 525.4                       1.8                693.7            172.5       500                      224
-500 changed                       10            7                 356.3                        91                549.6             69.7         1                      4.3
-500 unchanged                      8            4                  33.7                      90.8                  7.7             53.7         1                      4.3
-500 keyed                         11            9                 356.1                       2.3                462.4             78.5         1                      4.4
-500 keyed, asked again            10            7                  30.1                      99.8                  3.2             56.7         1                      4.4
-500 read again                     8            4                  29.4                      99.2                    3             43.6         1                      4.3
+1 new                              9            2                  1363                       572                  978              333         1                      224
+100 new                            9            2                 586.9                       8.4                562.1             74.9         1                      5.2
+500 new                            9            6                 355.4                       1.8                459.9             71.9         1                      4.3
+500 new, of 500 requests           9            7                 525.4                       1.8                693.7            170.5       500                      224
+500 changed                       10            7                 356.3                        91                549.6             68.8         1                      4.3
+500 unchanged                      8            4                  33.7                      90.8                  7.7             52.7         1                      4.3
+500 keyed                         11            9                 356.1                       2.3                462.4             77.5         1                      4.4
+500 keyed, asked again            10            7                  30.1                      99.8                  3.2             55.8         1                      4.4
+500 read again                     8            4                  29.4                      99.2                    3             42.7         1                      4.3
 """  # noqa: E501
 
 # What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.

@@ -19,8 +19,8 @@ from bench.sample import order_template
 from consumer.core.replies import Reply, result_record
 from consumer.kafka.message import record_of
 from consumer.kafka.producer import AcknowledgedProducer
-from contracts.ledger import NoLedger
-from contracts.record import read_headers
+from contracts.event import read_headers
+from contracts.ledger_reader import NoLedger
 from contracts.result import Outcome, encode_outcomes, outcomes_of
 from contracts.topics import UPSERT_PARTITIONS
 from ingress.admission import Admission

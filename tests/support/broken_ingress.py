@@ -4,7 +4,7 @@ import sys
 
 from deploy.cli import main
 from ingress import orders
-from ingress.glance import ParsedOrder
+from ingress.fast_path import ParsedOrder
 
 parse_body = orders.parse_body  # type: ignore[attr-defined]
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from consumer.core.decode import decode
 from consumer.core.record import Batch, Event, Record
+from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
-from contracts.record import HeaderWriter, ReplyTo, RequestContext
 from support.orders import an_order
 
 TIME = datetime(2026, 11, 24, tzinfo=UTC)

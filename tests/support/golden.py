@@ -13,7 +13,7 @@ from typing import Any
 from consumer.core.decode import decode
 from consumer.core.record import Event, Record
 from consumer.letters.letter import LetterBox, read_letter
-from contracts.record import EventContext, Headers, RecordError, read_headers
+from contracts.event import EventContext, Headers, RecordError, read_headers
 from contracts.result import ResultError, decode_result
 
 Json = dict[str, Any]
@@ -68,7 +68,7 @@ def read_event(record: Record) -> Json:
     return {
         "canonical": decoded.canonical.decode(),
         "content_hash": decoded.content_hash.hex(),
-        "offset": decoded.offset,
+        "offset": decoded.place,
         "time": decoded.time.isoformat(),
         "is_foreign": decoded.is_foreign,
         "headers": _context(decoded.context, decoded.index),

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from psycopg.rows import dict_row
 
 from consumer.settings import ConsumerSettings
-from contracts.record import HeaderWriter, ReplyTo, RequestContext
+from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.settings import KafkaSettings
 from deploy.admin import asked
 from deploy.local.child import Child

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from confluent_kafka import Producer
 
+from contracts.event import HeaderWriter, RequestContext
 from contracts.order import Order
-from contracts.record import HeaderWriter, RequestContext
 from support.installation import Installation
 from support.orders import an_order
 

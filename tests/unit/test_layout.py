@@ -34,7 +34,7 @@ PURE = [
     "ingress/idempotency.py",
     "ingress/preferences.py",
     "ingress/rate_limit.py",
-    "ingress/replies.py",
+    "ingress/pending_replies.py",
 ]
 LINES_MAX = 250
 

@@ -43,7 +43,7 @@ class Fake:
         self.applied: list[set[Place]] = []
         self.rewound: dict[int, int] = {}
         self.changes_rows = True
-        self.lost: object = None
+        self.lost_claims: object = None
         self._lost: set[int] = set()
         self._taken = 0
         self.decoded_meanwhile = 0
@@ -62,7 +62,7 @@ class Fake:
     def wait(self, duration_s: float) -> None:
         self._lost |= self.lost_in_wait
 
-    def drain_lost(self) -> set[int]:
+    def drain_revoked(self) -> set[int]:
         lost, self._lost = self._lost, set()
         return lost
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from consumer.core.decode import decode
-from consumer.core.record import Event, Record, Rejected
+from consumer.core.record import Event, Record, Rejected, Stage
 from consumer.letters.letter import Settled, dead_letter, read_letter, settled_note
+from contracts.event import Headers, RecordError, ReplyTo, read_headers
 from contracts.order import Order
-from contracts.record import Headers, RecordError, ReplyTo, read_headers
 from contracts.topics import Topics
 from deploy.asyncapi.__main__ import files, write
 from deploy.asyncapi.document import document, readable
@@ -89,7 +89,7 @@ def test_the_examples_of_the_document_are_what_it_describes() -> None:
 
 def test_letters_and_notes_have_the_headers_that_are_published() -> None:
     record = Record(3, 7, 0, b"k", b"v", [("foreign", b"\xff")])
-    sent = dead_letter(Rejected(record, None, 0, "HEADER_CONVERTER", "RecordError", "why"), Topics())
+    sent = dead_letter(Rejected(record, None, 0, Stage.HEADER_CONVERTER, "RecordError", "why"), Topics())
     headers = readable([(name, value) for name, value in sent.headers if name != "foreign"])
     VALIDATORS["dead-letter-headers"].validate(headers)
     assert headers.keys() == schemas()["dead-letter-headers"]["properties"].keys()

@@ -15,8 +15,8 @@ from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_o
 from ingress.admission import Admission
 from ingress.auth import Partners
 from ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
+from ingress.pending_replies import PendingReplies
 from ingress.rate_limit import RateLimit
-from ingress.replies import PendingReplies
 
 ID, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from confluent_kafka import KafkaException
 
-from contracts.record import HeaderWriter, RequestContext
+from contracts.event import HeaderWriter, RequestContext
 from ingress import publisher
 from ingress.publisher import LINGER_MS, Publisher
 from ingress.settings import IngressSettings

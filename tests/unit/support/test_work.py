@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.record import is_traceparent
+from contracts.event import is_traceparent
 from support.work import Figures, calls, check
 
 TABLE = """

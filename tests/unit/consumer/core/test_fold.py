@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.core.decode import content_hash
 from consumer.core.fold import Folded, RowState, fold
-from consumer.core.record import Batch, Event, Key, Record, Rejected
+from consumer.core.record import Batch, Event, OrderKey, Record, Rejected, Stage
 from consumer.core.replies import request_parts
 from contracts.order import Order
 from contracts.partitioner import partition_of
@@ -19,7 +19,7 @@ from support.events import TIME, event
 from support.orders import an_order
 
 
-def states(folded: Folded) -> dict[Key, RowState]:
+def states(folded: Folded) -> dict[OrderKey, RowState]:
     return {
         key: RowState(event.record.partition, event.record.offset, event.content_hash)
         for key, event in folded.changed.items()
@@ -68,7 +68,7 @@ def test_an_event_in_the_wrong_partition_is_rejected_with_and_without_a_row() ->
 
 
 def test_a_rejected_record_without_a_request_has_no_outcome() -> None:
-    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, 0, "HEADER_CONVERTER", "RecordError", "none")
+    rejected = Rejected(Record(0, 0, 0, None, None, ()), None, 0, Stage.HEADER_CONVERTER, "RecordError", "none")
     folded = fold([rejected], {})
     assert folded.rejected == [rejected]
     assert folded.outcomes == []
@@ -81,7 +81,7 @@ HISTORIES = st.lists(
 
 @given(HISTORIES)
 def test_outcomes_and_rows_are_those_of_a_sequential_model(events: list[Event]) -> None:
-    model: dict[Key, str] = {}
+    model: dict[OrderKey, str] = {}
     expected = []
     for item in events:
         before = model.get(item.key)
@@ -98,7 +98,7 @@ def test_outcomes_and_rows_are_those_of_a_sequential_model(events: list[Event]) 
 
 @given(HISTORIES, st.lists(st.integers(0, 30), max_size=4))
 def test_how_a_history_is_cut_into_batches_changes_nothing(events: list[Event], cuts: list[int]) -> None:
-    rows: dict[Key, RowState] = {}
+    rows: dict[OrderKey, RowState] = {}
     found: list[Outcome] = []
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     for start, end in pairwise(edges):

@@ -9,38 +9,41 @@ from hypothesis import strategies as st
 
 from consumer.core.fold import fold
 from consumer.core.record import Decoded, Event
-from consumer.core.repeats import CONFLICT, Identity, Lost, conflict, digests, sort
+from consumer.core.repeats import CONFLICT, LostClaims, classify, conflict, digests
 from consumer.core.replies import StoredPart, conflict_replies, first_replies, request_parts, stored_replies
-from contracts.record import ReplyTo, Request
+from contracts.event import BodyKey, ReplyTo, RequestKey
 from contracts.result import Outcome, encode_outcomes, outcomes_of
 from support.events import REPLY_TO, TIME, event
 
 A, B = "a" * 32, "b" * 32
-REQUEST: Request = (UUID(int=1), "p")
+REQUEST = RequestKey(UUID(int=1), "p")
 
 
 def test_a_copy_of_an_event_without_a_key_is_a_repeat_too() -> None:
     """A producer sent it again."""
     events = [event(1), event(2), event(3, index=1), event(4, request=2), event(5, partner="q")]
     assert digests(events) == {}
-    found = sort(events, {}, {})
+    found = classify(events, {}, {})
     assert found.fresh == [events[0], *events[2:]]
     assert found.repeats == [events[1]]
-    assert sort(events, {}, {(REQUEST, None): {0}, ((UUID(int=2), "p"), A): {0}}).repeats == events[:2]
+    assert (
+        classify(events, {}, {BodyKey(REQUEST, None): {0}, BodyKey(RequestKey(UUID(int=2), "p"), A): {0}}).repeats
+        == events[:2]
+    )
 
 
 def test_the_first_event_is_applied_and_every_later_one_is_a_repeat() -> None:
     events = [event(1, digest=A), event(2, "2", index=1, digest=A), event(3, digest=A), event(4, digest=A)]
-    found = sort(events, {REQUEST: A}, {})
+    found = classify(events, {REQUEST: A}, {})
     assert found.fresh == events[:2]
     assert found.repeats == events[2:]
-    assert sort(events, {REQUEST: A}, {(REQUEST, A): {0, 1}}).repeats == events
+    assert classify(events, {REQUEST: A}, {BodyKey(REQUEST, A): {0, 1}}).repeats == events
 
 
 def test_the_key_belongs_to_one_digest_and_events_of_another_are_conflicts() -> None:
     mine, other = event(1, digest=A), event(2, digest=B)
     assert digests([mine, other]) == {REQUEST: (A, TIME)}
-    found = sort([mine, other], {REQUEST: A}, {})
+    found = classify([mine, other], {REQUEST: A}, {})
     assert found.fresh == [mine]
     assert [(item.record, item.error) for item in found.conflicts] == [(other.record, CONFLICT)]
 
@@ -48,18 +51,18 @@ def test_the_key_belongs_to_one_digest_and_events_of_another_are_conflicts() -> 
 def test_partners_do_not_share_keys() -> None:
     events = [event(1, digest=A), event(2, partner="q", digest=B)]
     assert len(digests(events)) == 2
-    assert sort(events, {REQUEST: A, (UUID(int=1), "q"): B}, {}).fresh == events
+    assert classify(events, {REQUEST: A, RequestKey(UUID(int=1), "q"): B}, {}).fresh == events
 
 
 def test_dead_letters_say_for_some_days_who_lost() -> None:
-    lost = Lost(timedelta(days=7))
+    lost_claims = LostClaims(timedelta(days=7))
 
     def is_lost(item: Event) -> bool:
-        return list(lost.without([item])) == []
+        return list(lost_claims.without([item])) == []
 
     assert not is_lost(event(1, digest=A))
-    lost.add(event(1, digest=A).context, TIME)
-    lost.add(event(1).context, TIME)
+    lost_claims.add(event(1, digest=A).context, TIME)
+    lost_claims.add(event(1).context, TIME)
     assert is_lost(event(9, digest=A, index=5))
     assert is_lost(event(9, digest=A, time=TIME + timedelta(days=6)))
     assert not is_lost(event(9, digest=A, time=TIME + timedelta(days=7)))  # the key may be used again by then
@@ -82,22 +85,22 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
         event(n, name, request=request, index=index, digest=digest)
         for n, (digest, request, index, name) in enumerate(items)
     ]
-    owners: dict[Request, str] = {}
-    applied: dict[Identity, set[int]] = {}
+    owners: dict[RequestKey, str] = {}
+    applied: dict[BodyKey, set[int]] = {}
     fresh: list[Decoded] = []
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     for start, end in pairwise(edges):
         part: list[Event] = events[start:end]
         for request, (digest, _) in digests(part).items():
             owners.setdefault(request, digest)
-        found = sort(part, owners, applied)
+        found = classify(part, owners, applied)
         fresh += found.fresh
         for decoded in found.fresh:
             if decoded.context:
-                identity = decoded.context.request, decoded.context.digest
+                identity = BodyKey(decoded.context.body_key.request_key, decoded.context.digest)
                 applied.setdefault(identity, set()).add(decoded.index)
     whole_owners = {request: digest for request, (digest, _) in digests(events).items()}
-    assert fresh == sort(events, whole_owners, {}).fresh
+    assert fresh == classify(events, whole_owners, {}).fresh
 
 
 def test_who_asked_again_is_told_what_the_ledger_has_at_each_place_that_was_named() -> None:
@@ -109,7 +112,7 @@ def test_who_asked_again_is_told_what_the_ledger_has_at_each_place_that_was_name
         event(4, digest=A),  # asks for no reply
         event(5, reply_to=REPLY_TO, request=2),  # of which the ledger has nothing
     ]
-    parts = [StoredPart(REQUEST, A, "{}"), StoredPart(REQUEST, B, "another body's")]
+    parts = [StoredPart(BodyKey(REQUEST, A), "{}"), StoredPart(BodyKey(REQUEST, B), "another body's")]
     replies = stored_replies(events, parts, repeated=True)
     assert [(reply.reply_to, reply.outcomes_json, reply.stored) for reply in replies] == [
         (REPLY_TO, "{}", True),
@@ -118,7 +121,7 @@ def test_who_asked_again_is_told_what_the_ledger_has_at_each_place_that_was_name
 
 
 def test_who_has_no_key_did_not_ask_again() -> None:
-    told = stored_replies([event(1, reply_to=REPLY_TO)], [StoredPart(REQUEST, None, "{}")], repeated=True)
+    told = stored_replies([event(1, reply_to=REPLY_TO)], [StoredPart(BodyKey(REQUEST, None), "{}")], repeated=True)
     assert [reply.stored for reply in told] == [False]
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from consumer.core.decode import decode
 from consumer.core.fold import RowState, fold
-from consumer.core.record import Decoded, Event, Key, Outgoing, Record, Rejected
+from consumer.core.record import Decoded, Event, OrderKey, Outgoing, Record, Rejected, Stage
 from consumer.letters.letter import Letter, LetterBox, Settled, dead_letter, read_letter, settled_note
 from consumer.letters.redrive import redriven
+from contracts.event import Origin, RecordError, read_headers
 from contracts.partitioner import partition_of
-from contracts.record import Origin, RecordError, read_headers
 from contracts.result import Outcome
 from contracts.topics import Topics
 from deploy.errors import SelectionError
@@ -30,7 +30,7 @@ NEW_ID = UUID(int=99)
 
 
 def refused(item: Event) -> Rejected:
-    return item.rejected("TASK_PUT", "RefusedByPostgres", "23514")
+    return item.rejected(Stage.TASK_PUT, "RefusedByPostgres", "23514")
 
 
 def as_record(outgoing: Outgoing, partition: int, offset: int, time: datetime = TIME) -> Record:
@@ -57,14 +57,14 @@ class Table:
     """Rows and open letters, as Postgres keeps them between batches."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, RowState] = {}
-        self.names: dict[Key, str] = {}
-        self.letters: dict[Key, int] = {}
+        self.rows: dict[OrderKey, RowState] = {}
+        self.names: dict[OrderKey, str] = {}
+        self.letters: dict[OrderKey, int] = {}
 
     def apply(self, batch: Sequence[Decoded]) -> list[Outcome]:
         folded = fold(batch, self.rows, self.letters)
         for key, item in folded.changed.items():
-            self.rows[key] = RowState(item.record.partition, item.offset, item.content_hash)
+            self.rows[key] = RowState(item.record.partition, item.place, item.content_hash)
             self.names[key] = item.order.name
         for key, offset in folded.letters.items():
             if offset is None:
@@ -102,7 +102,7 @@ def test_the_row_is_always_the_newest_event_by_the_place_it_had_at_first(
         table.apply(decoded[done : done + size])
         done += size
         applied = [item for item in decoded[:done] if isinstance(item, Event)]
-        newest = max(applied, key=lambda item: item.offset, default=None)
+        newest = max(applied, key=lambda item: item.place, default=None)
         assert table.names == ({newest.key: newest.order.name} if newest else {})
 
 
@@ -137,7 +137,7 @@ def test_redriving_twice_changes_nothing() -> None:
     before = dict(table.rows)
     assert table.apply([redriven_event(letter, 3)]) == [Outcome.STALE]
     assert table.rows == before
-    assert [row.offset for row in table.rows.values()] == [1]  # the row names the origin
+    assert [row.place for row in table.rows.values()] == [1]  # the row names the origin
 
 
 def test_an_event_from_another_partition_fills_a_gap_and_never_overwrites() -> None:
@@ -148,7 +148,7 @@ def test_an_event_from_another_partition_fills_a_gap_and_never_overwrites() -> N
     folded = fold([replace(strayed, record=elsewhere)], {})
     assert folded.letters == {}
     back = redriven_event(folded.rejected[0], 4)
-    assert (back.offset, back.is_foreign) == (4, True)
+    assert (back.place, back.is_foreign) == (4, True)
     assert back.time == back.record.time
     assert table.apply([back, back]) == [Outcome.INSERTED, Outcome.STALE]
     assert table.apply([event(5, "newer"), redriven_event(folded.rejected[0], 6)]) == [Outcome.UPDATED, Outcome.STALE]
@@ -171,7 +171,7 @@ def test_a_letter_that_comes_back_keeps_its_first_origin() -> None:
     again = refused(redriven_event(refused(event(7, "B")), 20))
     letter = letter_of(again)
     assert (letter.offset, letter.record.time) == (20, TIME)
-    assert redriven_event(again, 30).offset == 7
+    assert redriven_event(again, 30).place == 7
 
 
 def test_an_origin_behind_the_event_itself_is_no_origin() -> None:

@@ -9,6 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.event import (
+    HeaderWriter,
+    RecordError,
+    ReplyTo,
+    RequestContext,
+    is_traceparent,
+    read_headers,
+)
 from contracts.partitioner import LANES_MIN, _murmur2, partition_of, partitions_of
 from contracts.partner import (
     TOKENS_PER_PARTNER_MAX,
@@ -18,14 +26,6 @@ from contracts.partner import (
     key_id_of,
     new_token,
     token_sha256,
-)
-from contracts.record import (
-    HeaderWriter,
-    RecordError,
-    ReplyTo,
-    RequestContext,
-    is_traceparent,
-    read_headers,
 )
 from contracts.result import (
     Outcome,

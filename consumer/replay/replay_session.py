@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 
 from consumer.core.replies import StoredPart
 from consumer.postgres.connection import BusyConnection, Connection, Pending
-from consumer.postgres.ledger import Keys, Ledger
+from consumer.postgres.ledger import IdempotencyKeys, Ledger
 from consumer.postgres.session import Session
-from contracts.record import Request
+from contracts.event import RequestKey
 
 
 class ReplayLedger(Ledger):
@@ -25,19 +25,19 @@ class ReplayLedger(Ledger):
         """Every batch of a replay is of one day."""
         self._today = max(days)
 
-    def read(self, requests: Collection[Request], since: date = date.min) -> Pending[list[StoredPart]]:
+    def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
         """What a consumer still had on the day of the batch."""
         first_kept = self._today - self._kept + timedelta(days=1)
         return super().read(requests, max(since, first_kept))
 
 
-class ReplayKeys(Keys):
+class ReplayIdempotencyKeys(IdempotencyKeys):
     """Whose a key is was decided by the consumers: what lost it has a letter, and is not in a replay's batch at all."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, timedelta.max.days)
 
-    def claim(self, claims: Mapping[Request, tuple[str, datetime]]) -> dict[Request, str]:
+    def claim(self, claims: Mapping[RequestKey, tuple[str, datetime]]) -> dict[RequestKey, str]:
         return {request: digest for request, (digest, _) in claims.items()}
 
 
@@ -47,4 +47,4 @@ class ReplaySession(Session):
     def __init__(self, connection: BusyConnection, ledger_days: int) -> None:
         super().__init__(connection, ledger_days)
         self.ledger = ReplayLedger(connection, ledger_days)
-        self.keys = ReplayKeys(connection)
+        self.idempotency_keys = ReplayIdempotencyKeys(connection)

@@ -58,7 +58,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _decoder, _encoder = msgspec.json.Decoder(_Body), msgspec.json.Encoder()
 
 
-def glance(body: bytes) -> list[ParsedOrder] | None:
+def parse_fast(body: bytes) -> list[ParsedOrder] | None:
     """Every order of the body; None where the models have to read it."""
     try:
         orders = _decoder.decode(body).data

@@ -1,9 +1,10 @@
 """Records of orders.upserts: CloudEvents Kafka binding, binary mode, and the reply headers (design 4)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from re import Match
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts import headers
@@ -16,8 +17,20 @@ UNREADABLE = "order_upsert_unreadable"
 """The one header of a record whose headers the client library cannot give us."""
 
 Headers = Sequence[tuple[str, bytes | None]]
-Request = tuple[UUID, str]
-"""(request_id, partner_id): what a request is known by; foreign writers may use an id that another partner used."""
+
+
+class RequestKey(NamedTuple):
+    """What a request is known by. The id alone is not enough: a foreign writer may use that of another partner."""
+
+    request_id: UUID
+    partner_id: str
+
+
+class BodyKey(NamedTuple):
+    """One body of a request: what the index of an event belongs to. `digest` is None without an Idempotency-Key."""
+
+    request_key: RequestKey
+    digest: str | None
 
 
 class RecordError(OrdersError):
@@ -78,10 +91,16 @@ class EventContext:
     reply_to: ReplyTo | None
     origin: Origin | None = None
     digest: str | None = None
+    _body_key: BodyKey | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
-    def request(self) -> Request:
-        return self.request_id, self.partner_id
+    def body_key(self) -> BodyKey:
+        """Made when it is first asked for, and once for all events of the request."""
+        if (known := self._body_key) is not None:
+            return known
+        made = BodyKey(RequestKey(self.request_id, self.partner_id), self.digest)
+        object.__setattr__(self, "_body_key", made)
+        return made
 
 
 class HeaderWriter:

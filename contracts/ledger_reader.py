@@ -6,7 +6,7 @@ The ingress knows no Postgres; whoever starts it hands in something that can be 
 from typing import Protocol
 
 from contracts.errors import OrdersError
-from contracts.record import Request
+from contracts.event import RequestKey
 from contracts.result import StoredRequest
 
 
@@ -14,7 +14,7 @@ class LedgerUnavailableError(OrdersError):
     """The ledger did not answer in time, or nobody said where it is. What was asked may be there or not."""
 
 
-class Ledger(Protocol):
+class LedgerReader(Protocol):
     """The outcomes of every request that was applied, for as long as they are kept."""
 
     async def open(self) -> None:
@@ -22,7 +22,7 @@ class Ledger(Protocol):
 
     async def close(self) -> None: ...
 
-    async def read(self, request: Request) -> StoredRequest | None:
+    async def read(self, request: RequestKey) -> StoredRequest | None:
         """None where nothing of it was applied, or it is forgotten. Raises LedgerUnavailableError."""
 
 
@@ -33,5 +33,5 @@ class NoLedger:
 
     async def close(self) -> None: ...
 
-    async def read(self, request: Request) -> StoredRequest | None:
+    async def read(self, request: RequestKey) -> StoredRequest | None:
         raise LedgerUnavailableError("ORDERS_POSTGRES_URL is not set.")

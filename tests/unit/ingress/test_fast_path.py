@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts import limits
 from ingress.body import _bounded, _parse
-from ingress.glance import glance
+from ingress.fast_path import parse_fast
 from support.edits import Edit, edited
 from support.orders import an_order
 
@@ -58,7 +58,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 3), PIECES), max_
 
 def require_agreement(body: bytes) -> None:
     """Of a glance with the models; where it saw nothing, they are asked anyway."""
-    seen = glance(body)
+    seen = parse_fast(body)
     if seen is not None:
         assert seen == _parse(_bounded(body))
 
@@ -94,7 +94,7 @@ SKU = {"product_sku_id": "S", "amount": "1.5", "qty": 1}
 )
 def test_what_partners_send_is_read_at_a_glance(changes: dict[str, Any], layout: dict[str, Any]) -> None:
     body = json.dumps({"data": [an_order(**changes), an_order("2")]}, **layout).encode()
-    seen = glance(body)
+    seen = parse_fast(body)
     assert seen is not None
     assert seen == _parse(_bounded(body))
 
@@ -112,4 +112,4 @@ def test_what_partners_send_is_read_at_a_glance(changes: dict[str, Any], layout:
     ids=["of another type", "not storable", "an unknown field", "too large", "too large when written out", "too many"],
 )
 def test_what_the_models_must_read_is_left_to_them(orders: list[dict[str, Any]]) -> None:
-    assert glance(json.dumps({"data": orders}).encode()) is None
+    assert parse_fast(json.dumps({"data": orders}).encode()) is None
