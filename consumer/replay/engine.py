@@ -20,7 +20,7 @@ from consumer.core.repeats import CONFLICT
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.letters.verdicts import Verdicts
-from consumer.postgres.session import Database
+from consumer.postgres.session import SessionHolder
 from consumer.replay.outage import given_up
 from consumer.replay.pace import Pace
 from consumer.replay.replay_session import ReplaySession
@@ -45,17 +45,17 @@ class Engine:
         self._partitions = partitions
         self._pace = pace
         self._records_max = pace.batch_max(settings.batch_records_max)
-        self._database = Database(url_for(settings.postgres_url, schema), settings.ledger_days, ReplaySession)
+        self._holder = SessionHolder(url_for(settings.postgres_url, schema), settings.ledger_days, ReplaySession)
         self._reader = TopicReader(settings, settings.topics.upserts)
         self._verdicts = Verdicts(settings, partitions)
-        self._applier = Applier(self._database, self._bury)
+        self._applier = Applier(self._holder, self._bury)
         self._headers = HeaderReader()
         self._days: dict[int, date] = {}
 
     def close(self) -> None:
         self._reader.close()
         self._verdicts.close()
-        self._database.close()
+        self._holder.close()
 
     def catch_up(self, ends: Ends, on_progress: OnProgress) -> None:
         """Returns when everything below `ends`, and nothing else, is in the tables. Raises ConsumerError.
@@ -111,13 +111,13 @@ class Engine:
                 )
 
     def _read_fence(self) -> dict[int, int]:
-        with self._database.session() as session:
+        with self._holder.session() as session:
             return session.fence.read()
 
     def _set_fence(self, ends: Ends) -> None:
         """Over offsets without a record, and over what is left out; never back, for one that outlived its parent."""
         if ends:
-            with self._database.session() as session, session.connection.transaction():
+            with self._holder.session() as session, session.connection.transaction():
                 fence = session.fence.lock(ends).result()
                 session.fence.set({partition: max(end, fence[partition]) for partition, end in ends.items()})
 

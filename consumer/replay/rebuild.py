@@ -9,13 +9,14 @@ from confluent_kafka.admin import AdminClient
 
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
+from consumer.postgres.fence import read_fence
 from consumer.replay import workers
 from consumer.replay.compare import Comparison, compare, compare_older
 from consumer.replay.dependents import complete, dependents
 from consumer.replay.engine import Engine, OnProgress
 from consumer.replay.outage import given_up
 from consumer.replay.pace import Pace
-from consumer.replay.schema import connected, open_schema, read_fence, url_for
+from consumer.replay.schema import connected, open_schema, url_for
 from consumer.replay.source import live_fence, require_source
 from consumer.replay.swap import NotCaughtUpError, swap
 from consumer.settings import ConsumerSettings

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
+from consumer.postgres.fence import read_fence
 from consumer.postgres.migrate import migrate_schema, require_migrated
 from consumer.postgres.sqlstate import translate
 
@@ -60,12 +61,6 @@ def live_source(connection: Connection) -> tuple[str, str]:
 
 def exists(connection: Connection, table: str) -> bool:
     return connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone() == (True,)
-
-
-def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
-    """next_offset by partition, in `schema` or in the live tables."""
-    table = sql.Identifier(schema, "consumer_partition") if schema else sql.Identifier("consumer_partition")
-    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))
 
 
 def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int, int]:

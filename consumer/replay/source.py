@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient
 from consumer.errors import ConsumerStoppedError
 from consumer.kafka.topic_id import topic_id
 from consumer.kafka.topic_reader import Ends, TopicReader
-from consumer.replay.schema import connected, live_source, read_fence
+from consumer.postgres.fence import read_fence
+from consumer.replay.schema import connected, live_source
 from consumer.settings import ConsumerSettings
 from contracts.topics import UPSERT_PARTITIONS
 

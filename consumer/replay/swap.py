@@ -8,8 +8,10 @@ from psycopg import sql
 from consumer.errors import ConsumerError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.connection import Connection
+from consumer.postgres.fence import Fence, read_fence
 from consumer.replay.dependents import dependents
-from consumer.replay.schema import REPLACED_SCHEMA, connected, read_fence
+from consumer.replay.schema import REPLACED_SCHEMA, connected
+from contracts.topics import UPSERT_PARTITIONS
 
 LOCK_TIMEOUT_MS = 3_000
 """Consumers wait behind a swap, and partners behind them: so long at the most for each lock."""
@@ -35,8 +37,7 @@ def swap(live_url: str, schema: str, catch_up: CatchUp) -> float:
     """
     with connected(live_url) as connection, connection.transaction():
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT_MS))
-        rows = connection.execute("SELECT partition, next_offset FROM consumer_partition ORDER BY partition FOR UPDATE")
-        fence: dict[int, int] = dict(rows)
+        fence = Fence(connection).lock(range(UPSERT_PARTITIONS)).result()
         locked_s = time.monotonic()
         missing = _missing(connection, fence, schema)
         if missing > UNDER_LOCK_EVENTS_MAX:

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from consumer import worker
-from consumer.applier import FenceBehindError
+from consumer.applier import Applied, FenceBehindError
 from consumer.core.record import Batch, Record, Work
 from consumer.errors import RetryLaterError
 from consumer.settings import ConsumerSettings
@@ -42,8 +41,6 @@ class Fake:
         self.failures: list[Exception] = []
         self.applied: list[set[Place]] = []
         self.rewound: dict[int, int] = {}
-        self.changes_rows = True
-        self.lost_claims: object = None
         self._lost: set[int] = set()
         self._taken = 0
         self.decoded_meanwhile = 0
@@ -73,13 +70,13 @@ class Fake:
 
     # the applier
 
-    def apply(self, batch: Batch, meanwhile: Work | None) -> list[object]:
+    def apply(self, batch: Batch, meanwhile: Work | None) -> Applied:
         if self.failures:
             raise self.failures.pop(0)
         while meanwhile is not None and meanwhile():
             self.decoded_meanwhile += 1
         self.applied.append({(item.record.partition, item.record.offset) for item in batch.records})
-        return []
+        return Applied([], True)
 
     # the producer
 
@@ -90,14 +87,16 @@ Started = Callable[..., tuple[Worker, Fake]]
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+def started() -> Started:
     def start(*takes: list[Record]) -> tuple[Worker, Fake]:
         fake = Fake(list(takes))
-        monkeypatch.setattr(worker, "Assignment", lambda *_: fake)
-        monkeypatch.setattr(worker, "read_conflicts", lambda _: None)
         settings = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
         stand_in = cast(Any, fake)
-        return Worker(settings, stand_in, stand_in, stand_in, Flag(), lambda: 0.0), fake
+
+        def read_applied(partitions: Collection[int]) -> dict[int, int]:
+            return dict.fromkeys(partitions, 0)
+
+        return Worker(settings, stand_in, stand_in, stand_in, read_applied, lambda: None, Flag(), lambda: 0.0), fake
 
     return start
 
