@@ -15,7 +15,8 @@ _PRODUCTS = TypeAdapter(list[Product])
 
 
 def canonical_columns(value: bytes) -> Sequence[str] | None:
-    """The same as `columns_of` for the order whose canonical JSON is `value`. None if a regular expression cannot tell.
+    """The same as `columns_of` for the order whose canonical JSON is `value`. None if `value` does not match the
+    regular expression for canonical orders.
 
     JSON escapes every character that COPY escapes, so nothing is left to escape.
     """

@@ -57,7 +57,7 @@ def fold(
     for decoded in records:
         row = None if isinstance(decoded, Rejected) else states.get(decoded.key)
         letter = _letter(decoded.key, folded.letters, letters) if letters or folded.letters else None
-        checked = _checked(decoded, row, letter, homes)
+        checked = _check(decoded, row, letter, homes)
         if isinstance(checked, Rejected):
             folded.rejected.append(checked)
             _note_letter(folded.letters, checked, letters, states)
@@ -96,19 +96,19 @@ def _note_letter(
 
 
 def _homes(records: Iterable[Decoded], rows: Mapping[OrderKey, RowState]) -> dict[bytes, int]:
-    """The partition of each Kafka key without a row. For a key with a row, `_unless_misplaced` looks at the row."""
+    """The partition of each Kafka key without a row. For a key with a row, `_reject_misplaced` looks at the row."""
     new = (item for item in records if not isinstance(item, Rejected) and item.key not in rows)
     return partitions_of({item.record.key or b"" for item in new}, UPSERT_PARTITIONS)
 
 
-def _checked(decoded: Decoded, row: RowState | None, letter: int | None, homes: Mapping[bytes, int]) -> Decoded:
+def _check(decoded: Decoded, row: RowState | None, letter: int | None, homes: Mapping[bytes, int]) -> Decoded:
     """Checks that the record is an event. Only a value equal to that of the row, in its partition, may stay unread."""
     if isinstance(decoded, Unread):
         is_the_rows = row and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition
         if is_the_rows and letter is None:
             return decoded
         decoded = read_order(decoded)
-    return _unless_misplaced(decoded, row, homes) if isinstance(decoded, Event) else decoded
+    return _reject_misplaced(decoded, row, homes) if isinstance(decoded, Event) else decoded
 
 
 def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
@@ -121,7 +121,7 @@ def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     return Outcome.UPDATED
 
 
-def _unless_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, int]) -> Decoded:
+def _reject_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, int]) -> Decoded:
     """Rejects an event in the wrong partition. Offsets of two partitions cannot be compared, so a writer with another
     partitioner would break the order of events (P4).
 

@@ -130,7 +130,7 @@ class Rejected:
 
     @property
     def key(self) -> OrderKey | None:
-        """The key of the order in the record; None if the record does not tell."""
+        """The key of the order in the record; None if the record has no usable key."""
         if self.context is None or self.record.key is None or len(self.record.key) > 4 * ORDER_ID_CHARS_MAX:
             return None
         try:

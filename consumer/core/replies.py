@@ -43,10 +43,11 @@ def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPa
     parts = []
     for items in grouped.values():
         first, _ = items[0]
+        assert first.context is not None
         indexes = ((decoded.index, outcome) for decoded, outcome in items)
         parts.append(
             RequestPart(
-                first.context,  # type: ignore[arg-type]
+                first.context,
                 first.record.partition,
                 first.record.offset,
                 utc_day(first.record.time_ms // DAY_MS),

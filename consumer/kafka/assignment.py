@@ -217,7 +217,7 @@ def _report(error: KafkaError, partition: int | None) -> None:
 
 
 def group_config(settings: ConsumerSettings) -> dict[str, object]:
-    """What the client library is told of the consumer group."""
+    """The settings of the client library for a member of the consumer group."""
     # The broker removes a silent member after 6 s. In KIP-848 groups only the broker sets these times.
     protocol: dict[str, str | int] = (
         {"group_protocol": "consumer"}

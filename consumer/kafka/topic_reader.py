@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -77,7 +78,7 @@ class TopicReader:
         for partition in partitions:
             item = TopicPartition(self.topic, partition)
             first[partition], ends[partition] = self._ask(
-                lambda item=item: self._consumer.get_watermark_offsets(item, ANSWER_TIMEOUT_S, cached=False)  # type: ignore[misc]
+                partial(self._consumer.get_watermark_offsets, item, ANSWER_TIMEOUT_S, cached=False)
             )
         return first, ends
 

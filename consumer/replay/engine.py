@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
+from functools import partial
 from typing import TypeVar
 
 from tenacity import (
@@ -75,7 +76,7 @@ class Engine:
         for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
             for batch in self._batches(chunk.records, done):
                 self._pace.take(len(batch.records))
-                self._patiently(lambda batch=batch: self._applier.apply(batch))  # type: ignore[misc]
+                self._patiently(partial(self._applier.apply, batch))
                 on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
                 done.update(batch.ends)
         self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))

@@ -132,9 +132,8 @@ class Rebuild:
             self.to_the_present()
             try:
                 with closing(self._engine()) as engine:
-                    engine.catch_up(
-                        live_fence(self.settings), lambda _: None
-                    )  # so that its connections and plans are ready for the swap
+                    # So that the engine's connections and plans are ready for the swap.
+                    engine.catch_up(live_fence(self.settings), lambda _: None)
                     self.begin("swapping", 0)
                     return swap(
                         self.settings.postgres_url, self.schema, lambda ends: engine.catch_up(ends, lambda _: None)

@@ -46,12 +46,14 @@ def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = N
     def watermarks(partitions: Collection[int]) -> dict[int, int]:
         return {partition: (applied or {}).get(partition, 0) for partition in partitions}
 
-    assignment = Assignment(settings, watermarks, threading.Event(), lambda: None)
+    stop = threading.Event()
+    assignment = Assignment(settings, watermarks, stop, lambda: None)
     assignment.subscribe()
     try:
         yield assignment
     finally:
         assignment.close()
+        assert not stop.is_set()  # it is the flag of the whole process
 
 
 def taken(assignment: Assignment) -> list[Record]:

@@ -44,6 +44,7 @@ class Fake:
         self._lost: set[int] = set()
         self._taken = 0
         self.decoded_meanwhile = 0
+        self.restores = 0
 
     # the assignment
 
@@ -78,6 +79,9 @@ class Fake:
         self.applied.append({(item.record.partition, item.record.offset) for item in batch.records})
         return Applied([], True)
 
+    def note_restore(self) -> None:
+        self.restores += 1
+
     # the producer
 
     def send(self, *_: object) -> None: ...
@@ -96,7 +100,9 @@ def started() -> Started:
         def read_applied(partitions: Collection[int]) -> dict[int, int]:
             return dict.fromkeys(partitions, 0)
 
-        return Worker(settings, stand_in, stand_in, stand_in, read_applied, lambda: None, Flag(), lambda: 0.0), fake
+        return Worker(
+            settings, stand_in, stand_in, stand_in, read_applied, fake.note_restore, Flag(), lambda: 0.0
+        ), fake
 
     return start
 
@@ -148,6 +154,6 @@ def test_what_is_read_again_is_not_applied_before(started: Started) -> None:
     running, fake = started(records_of([A], 0, 2 * MANY), records_of([A, B], 2 * MANY))
     fake.failures = [FenceBehindError({A: 0})]
     running.step()
-    assert fake.rewound == {A: 0}
+    assert (fake.rewound, fake.restores) == ({A: 0}, 1)
     running.step()
     assert fake.applied == [places([B], 2 * MANY)]
