@@ -1,7 +1,8 @@
 """Settings that every process needs, and how all settings are read: from ORDERS_… variables, once, at the start."""
 
 import os
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -88,31 +89,35 @@ class LedgerSettings(OrdersSettings):
     ] = 7
 
 
-def load(settings: type[Settings]) -> Settings:
-    """The settings from the environment. Raises SettingsError that lists every variable which is wrong."""
+def load(settings: type[Settings], **overrides: object) -> Settings:
+    """The settings from the environment. Raises SettingsError that lists every variable that is missing or wrong.
+
+    `overrides`: fields that win over the environment, such as the options of a command; None overrides nothing.
+    """
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return settings()
+        return settings(**given)
     except PydanticSettingsError:  # pydantic-settings reads a dict as JSON before it validates; ours has one
         field = settings.model_fields["kafka_properties"]
         raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
     except ValidationError as error:
-        raise SettingsError("\n".join(_explained(settings, error))) from None
+        raise SettingsError("\n".join(_explanations(settings, error, given))) from None
 
 
-def _explained(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+def _explanations(settings: type[BaseSettings], error: ValidationError, given: Mapping[str, object]) -> list[str]:
     return [
-        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"])
+        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"], given)
         for violation in error.errors(include_url=False, include_input=False)
     ]
 
 
-def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str) -> str:
+def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str, given: Mapping[str, object]) -> str:
     field = settings.model_fields[name]
     variable = PREFIX + name.upper()
     if kind == "missing":
         problem = "is not set"
     elif field.repr:
-        problem = f"is {os.environ.get(variable)!r}: {message}"
+        problem = f"is {given.get(name, os.environ.get(variable))!r}: {message}"
     else:  # it may hold a password
         problem = f"is wrong: {message}"
     return f"{variable} {problem}. It should be: {field.description}."
