@@ -1,4 +1,4 @@
-"""Settings that every process needs, and how all settings are read: from ORDERS_… variables, once, at the start."""
+"""The settings that every process needs. ORDERS_… variables give all settings, and are read once, at the start."""
 
 import os
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ PROMISED_PROPERTIES = frozenset(
         "request.required.acks",
     }
 )
-"""What no operator may set: with another value orders could be lost, applied twice, or answered wrongly."""
+"""Properties that an operator may not set. Other values could lose orders, apply them twice, or give wrong answers."""
 
 
 class SettingsError(OrdersError):
@@ -68,7 +68,7 @@ class KafkaSettings(OrdersSettings):
     def _leaves_promises(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
         forbidden = sorted(PROMISED_PROPERTIES & properties.keys())
         if forbidden:
-            raise ValueError(f"{', '.join(forbidden)} cannot be set, because what this program promises depends on it")
+            raise ValueError(f"{', '.join(forbidden)} cannot be set, because the promises of this program depend on it")
         return properties
 
     @property
@@ -76,13 +76,13 @@ class KafkaSettings(OrdersSettings):
         return Topics(self.topic_prefix)
 
     def client_config(self, **ours: KafkaProperty) -> dict[str, KafkaProperty]:
-        """librdkafka configuration: ours (dots for underscores), and over it what the operator set."""
+        """The configuration of librdkafka: `ours`, with dots for underscores. The operator's properties win over it."""
         named = {name.replace("_", "."): value for name, value in ours.items()}
         return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
 
 
 class LedgerSettings(OrdersSettings):
-    """How long outcomes are remembered."""
+    """How long the ledger keeps outcomes."""
 
     ledger_days: Annotated[
         int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
@@ -97,7 +97,7 @@ def load(settings: type[Settings], **overrides: object) -> Settings:
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
         return settings(**given)
-    except PydanticSettingsError:  # pydantic-settings reads a dict as JSON before it validates; ours has one
+    except PydanticSettingsError:  # pydantic-settings parses dict fields as JSON first; there is one
         field = settings.model_fields["kafka_properties"]
         raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
     except ValidationError as error:
@@ -118,6 +118,6 @@ def _explanation(settings: type[BaseSettings], name: str, kind: str, message: st
         problem = "is not set"
     elif field.repr:
         problem = f"is {given.get(name, os.environ.get(variable))!r}: {message}"
-    else:  # it may hold a password
+    else:  # the value may hold a password
         problem = f"is wrong: {message}"
     return f"{variable} {problem}. It should be: {field.description}."

@@ -1,4 +1,4 @@
-"""POST /api/integration/orders: the way of one request, from its bytes to its counts (design 5)."""
+"""POST /api/integration/orders: one request from its bytes to its counts (design 5)."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ from ingress.rate_limit import RateLimit
 
 ORDERS_PATH = "/api/integration/orders"
 CROWDED_ORDERS = 32
-"""In flight, in all requests: from here on, fuller requests to Kafka win more time than waiting for them costs."""
+"""With this many orders in flight, fuller requests to Kafka save more time than lingering costs."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +55,7 @@ class Accepted:
 
 
 class OrdersEndpoint:
-    """Everything that a request passes on its way; `ready` says whether partners can be told apart yet."""
+    """Serves requests. `ready` says whether the partners are read and the reply partition is assigned."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class OrdersEndpoint:
         self._body_timeout_s = body_timeout_s
 
     async def post(self, request: Request) -> Response:
-        """The answer to every request, whatever happens; a disconnected client gets none."""
+        """The answer to a request, also after an error. A disconnected client gets none."""
         return await respond(request, self._post)
 
     async def _post(self, request: Request) -> Response:
@@ -229,11 +229,11 @@ class OrdersEndpoint:
 
 
 def _representation(checked: CheckedRequest, outcomes: Outcomes) -> list[dict[str, object]]:
-    """Each order's outcome, and why it was skipped as invalid."""
+    """The outcome of each order, and the reason if it is invalid."""
     items = []
     for index, outcome in by_index(outcomes, dict.fromkeys(checked.refused, Outcome.INVALID)):
         item: dict[str, object] = {"index": index, "order_id": checked.order_ids[index], "outcome": outcome}
         if outcome is Outcome.INVALID:
-            item["reason"] = checked.refused.get(index, "refused when it was applied; see the dead-letter topic")
+            item["reason"] = checked.refused.get(index, "refused when it was applied: see the dead-letter topic")
         items.append(item)
     return items
