@@ -128,6 +128,6 @@ def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
 
 def _indexes(indexes: Sequence[object]) -> list[int]:
     valid = [index for index in indexes if type(index) is int and 0 <= index < limits.ORDERS_PER_REQUEST_MAX]
-    if len(valid) < len(indexes):
+    if valid != indexes:
         raise ValueError("an index is not a number, or out of range")
     return valid
