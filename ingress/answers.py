@@ -82,7 +82,7 @@ def status_response(request_id: UUID, stored: StoredRequest) -> Response:
     """The status of a request. `size` is null while nothing of the request is applied."""
     invalid = stored.invalid or 0
     unpublished: dict[int, Outcome] = {}
-    if stored.is_complete:  # before that, an item without an outcome may still get one
+    if stored.is_complete:  # until then, an item without an outcome may still get one
         applied = {index for indexes in stored.outcomes.values() for index in indexes}
         unpublished = dict.fromkeys(set(range(stored.size or 0)) - applied, Outcome.INVALID)
     state = "done" if stored.is_complete else "partial" if stored.known else "pending"

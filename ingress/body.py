@@ -18,7 +18,7 @@ from ingress.fast_path import ParsedOrder, parse_fast, parsed_order
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 VIOLATIONS_MAX = 1_000
-"""The most violations that a strict request is told. A body can have a million."""
+"""The most violations in the answer to a strict request. A body can have a million."""
 VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
 """The most opening brackets, braces and commas in a body. A body full of the smallest products has no more."""
 DENSE_VALUES = 50_000
@@ -31,7 +31,7 @@ _TOO_LARGE = f"An order should have at most {limits.ORDER_BYTES_MAX} bytes"
 
 
 class OrderBatch(BaseModel):
-    """The body. FailFast: only the first violation is told, so the error does not grow with the body."""
+    """The body. FailFast: only the first violation is reported, so the error does not grow with the body."""
 
     data: Annotated[list[Order], FailFast(), Field(max_length=limits.ORDERS_PER_REQUEST_MAX)]
 
@@ -77,9 +77,8 @@ def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
     readable = first is None or first.path.startswith("data[")
     found = _all_violations(bounded) if readable and bounded is not None else []
     if first is not None and (first.path, first.error) not in found:
-        found.insert(
-            0, (first.path, first.error)
-        )  # `_all_violations` finds neither faults of the bytes nor unreadable JSON
+        # `_all_violations` finds neither faults of the bytes nor unreadable JSON.
+        found.insert(0, (first.path, first.error))
     if found:
         raise Violation(*found[0], found[:VIOLATIONS_MAX])
     return orders
@@ -94,9 +93,8 @@ def _parse(body: bytes) -> list[ParsedOrder]:
         if index is None or len(body) <= limits.ORDER_BYTES_MAX:
             raise
         before = from_json(body)["data"][: int(index[1])]
-        _canonical(
-            [Order.model_validate_json(to_json(item)) for item in before]
-        )  # if one of these is too large, that comes first
+        # If an order before the violation is too large, that is the first violation.
+        _canonical([Order.model_validate_json(to_json(item)) for item in before])
         raise
 
 

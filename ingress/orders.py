@@ -109,7 +109,7 @@ class OrdersEndpoint:
                 indexes = [index for index, _, _ in items]
                 with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
                     acknowledged = self._publish(checked, items, pending, request.headers.get("traceparent", ""), held)
-                    del items  # The client library has its own copy, and this request may wait long.
+                    del items  # the client library has its own copy, and this request may wait long
                     answer = await self._wait(checked, pending, acknowledged)
             return self._response(checked, answer)
 

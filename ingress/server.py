@@ -28,7 +28,7 @@ GC_EVERY_OBJECTS = 50_000
 sixth of all time."""
 KEEP_ALIVE_S = 75
 WORKER_COMMAND = [sys.executable, "-m", "deploy", "ingress"]
-"""`orders ingress`, which is in `deploy` because it also picks the ledger."""
+"""The command `orders ingress`. It is in `deploy`, which knows Postgres and so gives a worker its ledger."""
 _DRAIN_CHECK_S = 0.02
 _WORKER_CHECK_S = 1.0
 _log = logging.getLogger(__name__)
@@ -46,12 +46,12 @@ class Inherited:
     supervisor_pid: int
 
     def options(self) -> list[str]:
-        """The same as hidden options of `orders ingress`."""
+        """Its values as hidden options of `orders ingress`."""
         return ["--listen-fd", str(self.listen_fd), "--supervisor-pid", str(self.supervisor_pid)]
 
 
 def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited | None = None) -> None:
-    """Serves until SIGTERM or SIGINT: as a worker if it has `inherited` something, else alone or as a supervisor.
+    """Serves until SIGTERM or SIGINT: as a worker of a supervisor if `inherited` is given.
 
     Raises ServeError.
     """
