@@ -1,1 +1,1 @@
-"""What producers and consumers of the order topics agree on. Imports pydantic and the standard library only."""
+"""What producers and consumers of the order topics agree on. Imports only pydantic and the standard library."""

@@ -1,8 +1,8 @@
-"""The canonical JSON of a valid order as one pattern: what the ingress writes is told from all else in a single pass.
+"""The canonical JSON of a valid order as one pattern, which recognizes what the ingress writes in a single pass.
 
-A match says what parsing, writing again, comparing and `invalid_reason` would say together, in a fifth of their time,
-and gives the texts of the fields. What does not match may be a valid order all the same, with an escape in a text or a
-number of 19 digits: then the model decides. Property tests hold that the two never disagree.
+A match gives the texts of the fields. It also replaces parsing, encoding again, comparing and `invalid_reason`, and
+takes a fifth of their time. A text that does not match may still be a valid order, with an escape in a string or a
+number of 19 digits. Then the model decides. Property tests hold that pattern and model never disagree.
 """
 
 import re
@@ -10,7 +10,7 @@ import re
 from contracts.limits import ORDER_ID_CHARS_MAX
 from contracts.order import ABOVE_ZERO, Order
 
-# Nothing here gives back what it took (`*+`, `{}+`): a text that does not match costs no more than one that does.
+# All quantifiers are possessive (`*+`, `{}+`): without backtracking, a mismatch costs no more than a match.
 _CHARACTER = r'[^"\\\x00-\x1f]'
 _NOT_BLANK_FIRST = r'[^\s"\\\x00-\x1f]'
 _TEXT = f'"({_CHARACTER}*+)"'
@@ -30,9 +30,9 @@ ORDER_ID_FIELD = FIELDS.index("order_id")
 
 
 def match_canonical(value: bytes) -> re.Match[str] | None:
-    """Its groups are the texts of FIELDS, None for one that is not there; None where `value` does not match.
+    """The match, or None. Its groups are the texts of FIELDS, None for a field that is not there.
 
-    There is no quote, backslash or control character in any of them but the products, which are JSON.
+    The group of the products is JSON. No other group has a quote, a backslash or a control character.
     """
     try:
         return _ORDER.fullmatch(value.decode())

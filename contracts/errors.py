@@ -2,7 +2,7 @@
 
     OrdersError
     ├── SettingsError       a setting is missing or wrong; the message names the variable
-    ├── Violation           JSON that is not what the contract says; has `path` and `error`
+    ├── Violation           JSON that breaks the contract; has `path` and `error`
     ├── RecordError         a record of orders.upserts that cannot be read as an order event
     ├── ResultError         a record of orders.results that is not a result
     └── PartnerRecordError  a record of orders.partners that is not a partner
@@ -12,4 +12,4 @@
 
 
 class OrdersError(Exception):
-    """Anything that this project raises on purpose. Its text is written for the person who can mend it."""
+    """Root of all errors that this project raises on purpose. The text is for the person who can fix the cause."""

@@ -14,32 +14,35 @@ from contracts.headers import Header
 CORRELATION_HEADER = headers.CORRELATION_ID.name
 ORIGIN_HEADERS = {header.name for header in headers.ORIGIN}
 UNREADABLE = "order_upsert_unreadable"
-"""The one header of a record whose headers the client library cannot give us."""
+"""The only header of a record whose headers the client library cannot decode."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
 class RequestKey(NamedTuple):
-    """What a request is known by. The id alone is not enough: a foreign writer may use that of another partner."""
+    """What identifies a request. The id alone does not: another writer may use the id of a partner's request."""
 
     request_id: UUID
     partner_id: str
 
 
 class BodyKey(NamedTuple):
-    """One body of a request: what the index of an event belongs to. `digest` is None without an Idempotency-Key."""
+    """What identifies one body of a request. The index of an event counts within it.
+
+    `digest` is None without an Idempotency-Key.
+    """
 
     request_key: RequestKey
     digest: str | None
 
 
 class RecordError(OrdersError):
-    """A record that is no order event. Raised while reading it; it goes to the dead-letter topic with this text."""
+    """A record that is not an order event. It becomes a dead letter with this text as its reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTo:
-    """Where the outcome of a request goes; without a partition, the key (request_id) decides."""
+    """Where the outcome of a request goes. Without a partition, the record's key (the request id) decides."""
 
     topic: str
     partition: int | None = None
@@ -49,7 +52,7 @@ class ReplyTo:
 class RequestContext:
     """What all events of one request share. `invalid` counts the items that were not published.
 
-    `digest` is there where the partner sent an Idempotency-Key: 32 hex digits over the request's parsed value.
+    `digest`: 32 hex digits over the request's parsed value, or None without an Idempotency-Key.
     """
 
     request_id: UUID
@@ -64,7 +67,7 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event stood first, before it was redriven from the dead-letter topic: its place among all events."""
+    """The first place of an event that was redriven from the dead-letter topic. It counts as its place in the order."""
 
     partition: int
     offset: int
@@ -78,9 +81,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """What the headers of an event say, but for its index: one object is shared by the events of a request.
+    """What the headers of an event say, except its index. The events of a request share one object.
 
-    `size` and `invalid` are None where the writer did not tell.
+    `size` and `invalid` are None if the writer did not send them.
     """
 
     request_id: UUID
@@ -95,7 +98,7 @@ class EventContext:
 
     @property
     def body_key(self) -> BodyKey:
-        """Made when it is first asked for, and once for all events of the request."""
+        """Built on first use, once for all events of the request."""
         if (known := self._body_key) is not None:
             return known
         made = BodyKey(RequestKey(self.request_id, self.partner_id), self.digest)
@@ -104,7 +107,7 @@ class EventContext:
 
 
 class HeaderWriter:
-    """Headers of every event of one request: what they share is encoded once."""
+    """Writes the headers of the events of one request. Encodes what they share only once."""
 
     def __init__(self, request: RequestContext) -> None:
         self._prefix = f"{request.request_id}/"
@@ -133,12 +136,12 @@ class HeaderWriter:
 
 
 def is_traceparent(text: str) -> bool:
-    """Whether `text` is a W3C traceparent: only such a header is passed on."""
+    """Whether `text` is a W3C traceparent. Other texts are not passed on."""
     return headers.TRACEPARENT.pattern.fullmatch(text) is not None
 
 
 def read_headers(written: Headers | None) -> tuple[EventContext, int]:
-    """What the headers say, and the index. Raises RecordError that names the first header which is missing or wrong."""
+    """The context of an event and its index. Raises RecordError with the first header that is missing or wrong."""
     found = {name: value for name, value in written or () if value is not None}
     if (UNREADABLE, None) in (written or ()):
         raise RecordError("the name of a header is not UTF-8")
@@ -179,7 +182,7 @@ def _required(found: dict[str, bytes], header: Header) -> Match[str]:
 
 
 def _time(found: dict[str, bytes], header: Header) -> datetime:
-    """Takes other forms of ISO 8601 too, more than the header's pattern: events with such times stand in the topic."""
+    """Accepts any form of ISO 8601, which is more than the header's pattern: the topic has events with such times."""
     try:
         time = datetime.fromisoformat(found[header.name].decode())
         if time.tzinfo is None:

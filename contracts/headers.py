@@ -1,4 +1,4 @@
-"""The headers of an event, each with its one rule: `record.py` reads by it, and the AsyncAPI document is made of it."""
+"""The headers of an event, and one rule for each. `event.py` reads by it, and the AsyncAPI document quotes it."""
 
 import re
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ _RFC_3339 = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`pattern`: of the whole header, in the syntax that Python and ECMA-262 share. `should`: "should be …".
+    """One header. `pattern` matches the whole value, in the syntax that Python and ECMA-262 share.
 
-    Of a binary header the pattern is over the hex digits. What is not read may be anything in the events of others. A
-    time is read in more spellings than its pattern, which is what we write and ask of others.
+    `should` completes "header … should be …". The pattern of a binary header is for its hex digits. A header that is
+    not read may have any value in events of other writers. A time is read in more forms than its pattern allows. The
+    pattern is what the ingress writes, and what other writers must send.
     """
 
     name: str
@@ -64,7 +65,7 @@ ORIGIN_OFFSET = _header("ce_originoffset", "0|[1-9][0-9]{0,17}", "an offset")
 ORIGIN_TIME = _header("ce_origintime", _RFC_3339, "an RFC 3339 time with its zone")
 
 ORIGIN = (ORIGIN_PARTITION, ORIGIN_OFFSET, ORIGIN_TIME)
-"""All three stand in an event that was redriven from the dead-letter topic, and none in any other."""
+"""An event that was redriven from the dead-letter topic has all three. Other events have none."""
 
 EVENT = (
     SPECVERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID,
@@ -74,4 +75,4 @@ EVENT = (
 WRITTEN_ALWAYS = (
     SPECVERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, REQUEST_SIZE, REQUEST_INVALID, CORRELATION_ID,
 )  # fmt: skip
-"""Those that every event of the ingress has."""
+"""The headers that every event of the ingress has."""

@@ -1,9 +1,8 @@
-"""What JSON Schema says of the order's own types. Two modes, as pydantic names them: `validation` is what a writer may
-send, `serialization` the canonical spelling that readers get.
+"""JSON Schemas of the order's own types, in pydantic's two modes.
 
-The validators are code, and this is said beside them; `tests/unit/deploy/test_published_schemas.py` holds that both
-agree.
-What no JSON Schema can say (bytes of an order, digits of an amount, 64 bits of a digit string) is in a description.
+`validation` is what a writer may send. `serialization` is the canonical spelling that readers get. The validators are
+code, so their schemas are written by hand here. `tests/unit/deploy/test_published_schemas.py` holds that both agree.
+Descriptions say what JSON Schema cannot: the bytes of an order, the digits of an amount, the 64 bits of a digit string.
 """
 
 from copy import deepcopy
@@ -27,45 +26,44 @@ _DIGITS_FROM = {
 
 
 @dataclass(frozen=True, eq=False)  # typing hashes annotations
-class Says:
-    """Stands among a type's annotations; what the last one says counts."""
+class SchemaIs:
+    """An annotation with the schemas of a type. They replace the schema that pydantic derives; the last one counts."""
 
     validation: JsonSchema
     serialization: JsonSchema
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        said = self.serialization if handler.mode == "serialization" else self.validation
-        return deepcopy(said)
+        return deepcopy(self.serialization if handler.mode == "serialization" else self.validation)
 
 
 @dataclass(frozen=True, eq=False)  # typing hashes annotations
-class SaysToo:
-    """As `Says`, beside what pydantic finds itself (a text's length)."""
+class SchemaHas:
+    """An annotation that adds keywords to the schema that pydantic derives (such as a text's length)."""
 
-    said: JsonSchema
+    added: JsonSchema
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return {**handler(core_schema), **self.said}
+        return {**handler(core_schema), **self.added}
 
 
-def text() -> SaysToo:
-    return SaysToo({"pattern": NO_NUL})
+def text() -> SchemaHas:
+    return SchemaHas({"pattern": NO_NUL})
 
 
-def filled_text() -> SaysToo:
-    """Something besides white space."""
-    return SaysToo({"pattern": NOT_BLANK})
+def filled_text() -> SchemaHas:
+    """A text that is not blank."""
+    return SchemaHas({"pattern": NOT_BLANK})
 
 
-def integer_from(minimum: int) -> Says:
+def integer_from(minimum: int) -> SchemaIs:
     """A 64-bit integer that is at least 0, or 1."""
     number = {"type": "integer", "minimum": minimum, "maximum": limits.INT64_MAX}
     digits = {"type": "string", "pattern": _DIGITS_FROM[minimum]}
     about = f"From {minimum} to {limits.INT64_MAX}: a number without fraction and exponent, or a string of digits."
-    return Says({"anyOf": [number, digits], "description": about}, number)
+    return SchemaIs({"anyOf": [number, digits], "description": about}, number)
 
 
-def amount() -> Says:
+def amount() -> SchemaIs:
     """A decimal that is not negative."""
     most = limits.AMOUNT_DIGITS_MAX
     number = {"type": "number", "minimum": 0, "exclusiveMaximum": 10**most}
@@ -81,4 +79,4 @@ def amount() -> Says:
         "maxLength": 2 * most + 2,
         "description": f"A decimal of at most {most} digits, without exponent, and without zeros that say nothing.",
     }
-    return Says({"anyOf": [number, digits], "description": about}, canonical)
+    return SchemaIs({"anyOf": [number, digits], "description": about}, canonical)

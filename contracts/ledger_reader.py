@@ -1,6 +1,6 @@
-"""What an ingress may ask of the ledger: it answers faster with it, and needs it for the status resource alone.
+"""How an ingress reads the ledger. It needs the ledger only for the status resource; other requests are faster with it.
 
-The ingress knows no Postgres; whoever starts it hands in something that can be asked.
+The ingress does not know Postgres. The command that starts it passes a LedgerReader in.
 """
 
 from typing import Protocol
@@ -11,23 +11,23 @@ from contracts.result import StoredRequest
 
 
 class LedgerUnavailableError(OrdersError):
-    """The ledger did not answer in time, or nobody said where it is. What was asked may be there or not."""
+    """The ledger did not answer in time, or its address is not set. It may have the request or not."""
 
 
 class LedgerReader(Protocol):
-    """The outcomes of every request that was applied, for as long as they are kept."""
+    """Reads the outcomes of applied requests, for as long as the ledger keeps them."""
 
     async def open(self) -> None:
-        """On the event loop that asks; does not wait for the ledger to be reachable."""
+        """Call it on the event loop that reads. Does not wait until the ledger is reachable."""
 
     async def close(self) -> None: ...
 
     async def read(self, request: RequestKey) -> StoredRequest | None:
-        """None where nothing of it was applied, or it is forgotten. Raises LedgerUnavailableError."""
+        """None if nothing of the request is applied, or if it is no longer kept. Raises LedgerUnavailableError."""
 
 
 class NoLedger:
-    """Where ORDERS_POSTGRES_URL is not set."""
+    """The reader of an ingress without ORDERS_POSTGRES_URL: every read raises LedgerUnavailableError."""
 
     async def open(self) -> None: ...
 

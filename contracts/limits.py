@@ -1,7 +1,7 @@
-"""Limits of the contract that both sides hold. The unit stands last in each name."""
+"""Limits of the contract, for both sides. Each name ends with its unit."""
 
 ORDERS_PER_REQUEST_MAX = 1_000
-"""Orders in one request, and so the indexes of a `ce_id`: 0 to 999."""
+"""Orders in one request. So the index in a `ce_id` is 0 to 999."""
 
 ORDER_BYTES_MAX = 256 * 1024
 """Bytes of the canonical JSON of one order."""
@@ -18,4 +18,4 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 SMALLEST_PRODUCT_BYTES = len('{"product_sku_id":"","amount":"0","qty":0},')
 PRODUCTS_PER_ORDER_MAX = ORDER_BYTES_MAX // SMALLEST_PRODUCT_BYTES
-"""No order below ORDER_BYTES_MAX has more; refused early, before the memory for them is taken."""
+"""No order within ORDER_BYTES_MAX has more. More are refused early, before they take memory."""

@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from contracts import json_schema, limits
 
 ABOVE_ZERO = r"(?:[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])"
-"""Most amounts in their canonical spelling; longer ones have another look."""
+"""Matches most positive amounts in their canonical spelling; the slower code below also reads longer ones."""
 _CANONICAL_AMOUNT = re.compile(f"0|-?{ABOVE_ZERO}")
 _AMOUNT = re.compile(r"(-?)0*([0-9]*)(?:\.([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)
 _PLAIN_AMOUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
@@ -18,24 +18,24 @@ _PLAIN_AMOUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 def canonical_amount(value: object) -> str:
     """The one spelling of a decimal: no exponent, no leading or trailing zeros, no minus before zero.
 
-    `value` is what a JSON parser gives: str, int or float. Applied to its own answer, it changes nothing.
-    Raises PydanticCustomError for anything that is no number, or has more digits than its spelling can carry.
+    `value` comes from a JSON parser: str, int or float. A canonical amount stays as it is.
+    Raises PydanticCustomError if `value` is not a number, or has more than AMOUNT_DIGITS_MAX digits.
     """
     if type(value) is str:
-        if _CANONICAL_AMOUNT.fullmatch(value):  # what canonical records, and most partners, send
+        if _CANONICAL_AMOUNT.fullmatch(value):  # canonical records and most partners have this spelling
             return value
         if len(value) <= 2 * limits.AMOUNT_DIGITS_MAX and _PLAIN_AMOUNT.fullmatch(value):
             return _respell(value)
     elif type(value) is int and abs(value) < 10**limits.AMOUNT_DIGITS_MAX:
         return str(value)
     elif type(value) is float:
-        return _respell(repr(value))  # the shortest text that gives this float again
+        return _respell(repr(value))  # the shortest text that parses to this float
     raise PydanticCustomError("amount", "Input should be a decimal, as a number or as a string of digits")
 
 
 def _respell(text: str) -> str:
     match = _AMOUNT.fullmatch(text)
-    if match is None:  # inf and nan
+    if match is None:  # it is inf or nan
         raise PydanticCustomError("amount", "Input should be a finite decimal")
     sign, whole, fraction, exponent = match[1], match[2], match[3] or "", int(match[4] or 0)
     digits, point = whole + fraction, len(whole) + exponent
@@ -51,7 +51,7 @@ def _respell(text: str) -> str:
 
 
 class _Integer:
-    """A 64-bit integer, as a JSON integer or a string of digits; validated wholly inside pydantic-core."""
+    """A 64-bit integer, as a JSON integer or a string of digits. Validated inside pydantic-core, not in Python."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -103,9 +103,9 @@ class Order(BaseModel):
 
 
 def invalid_reason(order: Order) -> str | None:
-    """Why a well-formed order cannot be true, or None: such an order is skipped and counted, never refused.
+    """Why a well-formed order has invalid data, or None. Such an order is skipped and counted, never refused.
 
-    The rules are design 3: a required string that is blank, a negative amount, discount, quantity or total, a product
+    Rules (design 3): a required string that is blank, a negative amount, discount, quantity or total, a product
     with a qty below 1.
     """
     for field in ("name", "email", "order_id", "refferral_code", "user_id"):

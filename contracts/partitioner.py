@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: Kafka's murmur2, as every Java client and our producers compute it."""
+"""The partition of a key: Kafka's murmur2, as Java clients and our producers compute it."""
 
 import struct
 from array import array
@@ -8,16 +8,16 @@ _M, _MASK = 0x5BD1E995, 0xFFFFFFFF
 _SEED = 0x9747B28C
 _LANE_BYTES = 8
 LANES_MIN = 8
-"""Fewer keys of one length are hashed one by one."""
+"""Fewer keys of the same length are hashed one by one."""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Like `murmur2_random` of librdkafka and the default of Java's producer, for a key that is not null."""
+    """The partition of a key that is not null, as librdkafka's `murmur2_random` and Java's default choose it."""
     return (_murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def partitions_of(keys: Iterable[bytes], partitions: int) -> dict[bytes, int]:
-    """`partition_of` each of them, for a fifth of the time where many have the same length."""
+    """`partition_of` for each key, in a fifth of the time if many keys have the same length."""
     same_length: dict[int, list[bytes]] = {}
     for key in keys:
         same_length.setdefault(len(key), []).append(key)
@@ -42,9 +42,9 @@ def _murmur2(data: bytes) -> int:
 
 
 def _murmur2_of_all(same_length: Sequence[bytes]) -> Iterable[int]:
-    """The same steps for all keys at once: one long integer has a lane of 64 bits for the 32-bit number of each key.
+    """Does the same steps for all keys at once: one long integer has a 64-bit lane for the 32-bit number of each key.
 
-    A product of two 32-bit numbers fits into its lane, and what a shift brings over from the next lane is masked away.
+    A product of two 32-bit numbers fits in its lane. The mask removes bits that a shift moves in from the next lane.
     """
     count, size = len(same_length), len(same_length[0])
     words, rest = divmod(size, 4)

@@ -1,8 +1,8 @@
 """Partners and their tokens: the records of orders.partners.
 
-A token is `ord_live_<key id>_<secret><crc32>`: the prefix lets secret scanners find a leaked one, the key id names it
-in a log without giving it away, the checksum tells a mistyped token from an unknown one. Only its SHA-256 is kept: with
-160 random bits in the secret, a slow hash would add nothing.
+A token is `ord_live_<key id>_<secret><crc32>`. The prefix lets secret scanners find a leaked token. The key id names a
+token in a log without revealing it. The checksum tells a mistyped token from an unknown one. Only the token's SHA-256
+is kept: the secret has 160 random bits, so a slow hash would add nothing.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_ID_CHARS, _SECRET_CHARS, _CHECKSUM_CHARS = 8, 27, 6
 
 Choose = Callable[[str], str]
-"""One character of the given ones, at random: `secrets.choice` outside of tests."""
+"""Picks one character of the text at random. Outside of tests it is `secrets.choice`."""
 
 
 class PartnerRecordError(OrdersError):
-    """A record of orders.partners that is not a partner; whoever reads it logs it and goes on."""
+    """A record of orders.partners that is not a partner. The reader logs it and goes on."""
 
 
 class TokenRecord(BaseModel):
@@ -56,7 +56,7 @@ class Partner(BaseModel):
         return [token for token in self.tokens if token.status == "active"]
 
     def with_token(self, token: str, created: datetime) -> "Partner":
-        """With one token more. Where there would be too many, revoked ones are forgotten first, the oldest first."""
+        """The partner with one more token. If there are too many, removes revoked ones, the oldest first."""
         tokens = [*self.tokens, TokenRecord(key_id=key_id_of(token), sha256=token_sha256(token), created=created)]
         for revoked in [kept for kept in tokens if kept.status == "revoked"]:
             if len(tokens) > TOKENS_PER_PARTNER_MAX:
@@ -82,7 +82,7 @@ def decode_partner(key: bytes | None, value: bytes) -> Partner:
             f"not a partner record: {json.dumps(error.errors(include_url=False), default=str)}"
         ) from None
     if partner.partner_id.encode() != key:
-        raise PartnerRecordError(f"the partner {partner.partner_id} stands under the key {key!r}")
+        raise PartnerRecordError(f"the record of partner {partner.partner_id} has the key {key!r}")
     return partner
 
 
@@ -101,7 +101,7 @@ def _with_checksum(body: str) -> str:
 
 
 def key_id_of(token: str) -> str:
-    """The part of a token that may be shown. A token of another make (the demo's) is named by its hash."""
+    """The part of a token that may be shown. For a token of another form (the demo's), the start of its hash."""
     parts = token.split("_", 3)
     if token.startswith("ord_live_") and len(parts) == 4 and _with_checksum(token[:-_CHECKSUM_CHARS]) == token:
         return parts[2]

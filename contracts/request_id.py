@@ -1,9 +1,8 @@
-"""Ids of requests. Every id carries whose it is, so that any ingress knows its own partner's ids, before and after
-restarts, without having been there when they were given out (P6): the last 32 bits are a hash over the rest and the
-partner.
+"""Request ids. The last 32 bits of an id are a tag: a hash over its other bits and the partner id.
 
-An id without a key is a UUIDv7; one of an Idempotency-Key is the UUIDv5 of the partner and the key, so that asking
-again gives the same id everywhere. Each has enough bits left: 42 random ones a millisecond, and 90 of SHA-1.
+So any ingress recognizes the ids of a partner, also after a restart and if another process issued them (P6). Without an
+Idempotency-Key, an id is a UUIDv7. With one, it is the UUIDv5 of the partner and the key, so that the same request has
+the same id in every process. Enough bits are left: 42 random ones for each millisecond, or 90 of SHA-1.
 """
 
 from datetime import UTC, datetime
@@ -25,16 +24,16 @@ def keyed(key: str, partner_id: str) -> UUID:
     return tagged(uuid5(uuid5(_NAMESPACE, partner_id), key), partner_id)
 
 
-def given_at(request_id: UUID) -> datetime | None:
-    """When an id without a key was given out, to the millisecond; the id of a key does not tell."""
+def issued_at(request_id: UUID) -> datetime | None:
+    """When an id was issued, to the millisecond. None for an id of an Idempotency-Key, which has no time."""
     if request_id.version != 7:
         return None
     try:
         return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)
-    except (ValueError, OverflowError):  # a year that nobody can have
+    except (ValueError, OverflowError):  # no datetime has such a year
         return None
 
 
 def belongs_to(request_id: UUID, partner_id: str) -> bool:
-    """Whether this id was given to this partner; an id that was never given out passes once in 2^32."""
+    """Whether this id was issued for this partner. An id that was never issued passes once in 2^32."""
     return tagged(request_id, partner_id) == request_id

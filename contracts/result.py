@@ -22,19 +22,19 @@ class Outcome(StrEnum):
 
 
 class ResultError(OrdersError):
-    """A record of orders.results that is not a result; whoever reads it logs it and goes on."""
+    """A record of orders.results that is not a result. The reader logs it and goes on."""
 
 
 Outcomes = dict[Outcome, list[int]]
-"""Indexes of a request's items, by outcome; every outcome is a key."""
+"""Indexes of a request's items, by outcome. Every outcome is a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcomes of some or all items of one request.
 
-    `digest` is that of a request with an Idempotency-Key. `conflict`: the key belongs to a request with another digest,
-    so these items were not applied, and the whole request never will be. `stored`: the items were asked for again.
+    `digest` is set for a request with an Idempotency-Key. `conflict`: the key belongs to a request with another digest,
+    so no item of this request is or will be applied. `stored`: the items were sent before and already have outcomes.
     """
 
     request_id: UUID
@@ -48,8 +48,8 @@ class Result:
 class StoredRequest:
     """What the ledger has of one request so far.
 
-    `digest` is the one that its Idempotency-Key belongs to. `size` and `invalid` (the items that were not published)
-    are None where the writer did not tell, or nothing was applied yet.
+    `digest` is the digest of the body that has its Idempotency-Key. `size` and `invalid` (the number of items that were
+    not published) are None if the writer did not send them, or if nothing is applied yet.
     """
 
     digest: str | None = None
@@ -59,7 +59,7 @@ class StoredRequest:
 
     @property
     def known(self) -> int:
-        """Items that have an outcome."""
+        """The number of items that have an outcome."""
         return sum(map(len, self.outcomes.values()))
 
     @property
@@ -72,7 +72,7 @@ class StoredRequest:
 
 
 def outcomes_of(items: Iterable[tuple[int, Outcome]]) -> Outcomes:
-    """(index, outcome) pairs, grouped."""
+    """(index, outcome) pairs, grouped by outcome."""
     grouped: Outcomes = {outcome: [] for outcome in Outcome}
     for index, outcome in items:
         grouped[outcome].append(index)
@@ -80,12 +80,12 @@ def outcomes_of(items: Iterable[tuple[int, Outcome]]) -> Outcomes:
 
 
 def encode_outcomes(outcomes: Outcomes) -> str:
-    """The JSON that stands in a result record and, the same text, in the ledger."""
+    """The JSON text for a result record and for the ledger, which are the same."""
     return json.dumps({outcome.value: outcomes[outcome] for outcome in Outcome}, separators=(",", ":"))
 
 
 def decode_outcomes(text: str) -> Outcomes:
-    """What `encode_outcomes` gave. Raises ResultError for anything else."""
+    """Reads a text of `encode_outcomes`. Raises ResultError for any other text."""
     try:
         return _outcomes(json.loads(text))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -93,14 +93,14 @@ def decode_outcomes(text: str) -> Outcomes:
 
 
 def indexes_of(text: str) -> Iterable[int]:
-    """The indexes in what `encode_outcomes` gave, whatever their outcome; only for a text that is known to be such."""
+    """All indexes in a text of `encode_outcomes`. Does not validate the text."""
     return chain.from_iterable(json.loads(text).values())
 
 
 def encode_result(
     request_id: UUID, outcomes_json: str, *, digest: str | None = None, conflict: bool = False, stored: bool = False
 ) -> bytes:
-    """The value of a result record, around what `encode_outcomes` gave. What is not true is left out."""
+    """The value of a result record, around a text of `encode_outcomes`. Leaves out what is not set."""
     about = f',"digest":"{digest}"' if digest else ""
     about += ',"conflict":true' if conflict else ""
     about += ',"stored":true' if stored else ""
@@ -108,7 +108,7 @@ def encode_result(
 
 
 def decode_result(value: bytes | None) -> Result:
-    """Raises ResultError for anything that `encode_result` cannot have written."""
+    """Reads a value of `encode_result`. Raises ResultError for any other value."""
     try:
         loaded = json.loads(value or b"")
         return Result(
@@ -127,6 +127,7 @@ def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
 
 
 def _indexes(indexes: Sequence[object]) -> list[int]:
-    if not all(type(index) is int and 0 <= index < limits.ORDERS_PER_REQUEST_MAX for index in indexes):
-        raise ValueError("an index out of range")
-    return list(indexes)  # type: ignore[arg-type]
+    valid = [index for index in indexes if type(index) is int and 0 <= index < limits.ORDERS_PER_REQUEST_MAX]
+    if valid != indexes:
+        raise ValueError("an index is not a number, or out of range")
+    return valid

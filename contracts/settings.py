@@ -1,7 +1,8 @@
-"""Settings that every process needs, and how all settings are read: from ORDERS_… variables, once, at the start."""
+"""The settings that every process needs. ORDERS_… variables give all settings, and are read once, at the start."""
 
 import os
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,7 +34,7 @@ PROMISED_PROPERTIES = frozenset(
         "request.required.acks",
     }
 )
-"""What no operator may set: with another value orders could be lost, applied twice, or answered wrongly."""
+"""Properties that an operator may not set. Other values could lose orders, apply them twice, or give wrong answers."""
 
 
 class SettingsError(OrdersError):
@@ -67,7 +68,7 @@ class KafkaSettings(OrdersSettings):
     def _leaves_promises(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
         forbidden = sorted(PROMISED_PROPERTIES & properties.keys())
         if forbidden:
-            raise ValueError(f"{', '.join(forbidden)} cannot be set, because what this program promises depends on it")
+            raise ValueError(f"{', '.join(forbidden)} cannot be set, because the promises of this program depend on it")
         return properties
 
     @property
@@ -75,44 +76,48 @@ class KafkaSettings(OrdersSettings):
         return Topics(self.topic_prefix)
 
     def client_config(self, **ours: KafkaProperty) -> dict[str, KafkaProperty]:
-        """librdkafka configuration: ours (dots for underscores), and over it what the operator set."""
+        """The configuration of librdkafka: `ours`, with dots for underscores. The operator's properties win over it."""
         named = {name.replace("_", "."): value for name, value in ours.items()}
         return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
 
 
 class LedgerSettings(OrdersSettings):
-    """How long outcomes are remembered."""
+    """How long the ledger keeps outcomes."""
 
     ledger_days: Annotated[
         int, Field(ge=1, le=3650, description="days for which outcomes are kept and can be sent again, 1 to 3650")
     ] = 7
 
 
-def load(settings: type[Settings]) -> Settings:
-    """The settings from the environment. Raises SettingsError that lists every variable which is wrong."""
+def load(settings: type[Settings], **overrides: object) -> Settings:
+    """The settings from the environment. Raises SettingsError that lists every variable that is missing or wrong.
+
+    `overrides`: fields that win over the environment, such as the options of a command; None overrides nothing.
+    """
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return settings()
-    except PydanticSettingsError:  # pydantic-settings reads a dict as JSON before it validates; ours has one
+        return settings(**given)
+    except PydanticSettingsError:  # pydantic-settings parses dict fields as JSON first; there is one
         field = settings.model_fields["kafka_properties"]
         raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
     except ValidationError as error:
-        raise SettingsError("\n".join(_explained(settings, error))) from None
+        raise SettingsError("\n".join(_explanations(settings, error, given))) from None
 
 
-def _explained(settings: type[BaseSettings], error: ValidationError) -> list[str]:
+def _explanations(settings: type[BaseSettings], error: ValidationError, given: Mapping[str, object]) -> list[str]:
     return [
-        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"])
+        _explanation(settings, str(violation["loc"][0]), violation["type"], violation["msg"], given)
         for violation in error.errors(include_url=False, include_input=False)
     ]
 
 
-def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str) -> str:
+def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str, given: Mapping[str, object]) -> str:
     field = settings.model_fields[name]
     variable = PREFIX + name.upper()
     if kind == "missing":
         problem = "is not set"
     elif field.repr:
-        problem = f"is {os.environ.get(variable)!r}: {message}"
-    else:  # it may hold a password
+        problem = f"is {given.get(name, os.environ.get(variable))!r}: {message}"
+    else:  # the value may hold a password
         problem = f"is wrong: {message}"
     return f"{variable} {problem}. It should be: {field.description}."

@@ -1,8 +1,8 @@
-"""Bytes to a model, with the first violation in document order.
+"""Parses bytes to a model, and reports the first violation in document order.
 
 pydantic-core parses and validates in one pass. It accepts three things that this contract does not: NaN, Infinity and
-`\\u0000` (Postgres cannot store it). All three are looked for in the bytes, which costs next to nothing; only where one
-is found (it may stand harmlessly inside a text), or where pydantic refuses, the document is walked.
+`\\u0000` (Postgres cannot store it). A search for them in the bytes costs very little. The document is walked
+only if the search finds one (which may be harmless, inside a text), or if pydantic refuses the document.
 """
 
 import json
@@ -16,13 +16,13 @@ from contracts.errors import OrdersError
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
-_Place = Optional[tuple["_Place", int | str]]  # noqa: UP045 - a location as links, so that none is copied
+_Place = Optional[tuple["_Place", int | str]]  # noqa: UP045 - a linked list, so that no path is copied
 
 
 class Violation(OrdersError):
-    """The first thing in a document that the contract does not allow; `path` is '' for the whole document.
+    """The first thing in a document that the contract does not allow. `path` is '' for the whole document.
 
-    `others`: every (path, error) in document order, the first one among them, where all were asked for.
+    `others`: every (path, error) in document order, with the first one, if all were asked for.
     """
 
     def __init__(self, path: str, error: str, others: Sequence[tuple[str, str]] = ()) -> None:
@@ -58,19 +58,19 @@ def parse(model: type[Model], document: bytes) -> Model:
 
 
 def refuse_unstorable(document: bytes) -> None:
-    """Raises Violation for NaN, Infinity or a NUL character; leaves every other fault to `parse`."""
+    """Raises Violation for NaN, Infinity or a NUL character. Leaves all other faults to `parse`."""
     if not _has_unstorable(document):
         return
     try:
         nul = _first_nul(_load(document))
-    except (ValueError, RecursionError):  # no JSON, or too deep: `parse` says so better
+    except (ValueError, RecursionError):  # not JSON, or too deep: `parse` explains it better
         return
     if nul is not None:
         raise Violation(path_of(nul), "Input should not contain the character \\u0000")
 
 
 def path_of(location: Location) -> str:
-    """`('data', 0, 'email')` as `data[0].email`; a key that cannot be stored is left out."""
+    """`('data', 0, 'email')` as `data[0].email`. A last key with a NUL is left out."""
     if location and "\0" in str(location[-1]):
         location = location[:-1]
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
@@ -78,7 +78,7 @@ def path_of(location: Location) -> str:
 
 
 def in_order(error: ValidationError, loaded: Any) -> list[tuple[Location, str]]:
-    """Where each violation is and what it says, in the order of the document `loaded`."""
+    """(location, error) of each violation, in the order of the document `loaded`."""
     violations = error.errors(include_url=False, include_context=False, include_input=False)
     if len(violations) > 1:
         violations.sort(key=lambda violation: _position(loaded, violation["loc"]))
@@ -89,7 +89,7 @@ def in_order(error: ValidationError, loaded: Any) -> list[tuple[Location, str]]:
 
 
 def _position(node: Any, location: Location) -> list[float]:
-    """Where a violation stands in the document: a missing field comes after everything that its object has."""
+    """A sort key for document order. A missing field comes after everything in its object."""
     position: list[float] = []
     for step in location:
         if isinstance(node, dict) and step in node:
@@ -108,7 +108,7 @@ def _has_unstorable(document: bytes) -> bool:
 
 
 def _load(document: bytes) -> Any:
-    """Raises Violation for NaN and Infinity. Numbers stay text: Python refuses to convert very long ones."""
+    """Raises Violation for NaN and Infinity. Numbers stay text, because Python refuses to convert very long ones."""
 
     def refuse_constant(constant: str) -> NoReturn:
         raise Violation("", f"Invalid JSON: {constant} is not a JSON number")
@@ -117,7 +117,7 @@ def _load(document: bytes) -> Any:
 
 
 def _first_nul(loaded: Any) -> Location | None:
-    """Where the first text with a NUL stands; for a key, its own place. Not recursive: a document may be deep."""
+    """The location of the first text with a NUL, also of a key. Not recursive, because a document may be deep."""
     stack: list[tuple[Any, _Place]] = [(loaded, None)]
     while stack:
         node, place = stack.pop()

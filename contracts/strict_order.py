@@ -1,7 +1,7 @@
 """The order as `Prefer: handling=strict` wants it: no unknown fields, and nothing that would be skipped as invalid.
 
-What an order may look like is said in `contracts.order`; here are only the differences. A property test holds that both
-agree: strict accepts an order exactly if it is one, is not invalid, and has no unknown field.
+`contracts.order` defines an order; this file has only the differences. A property test holds that both agree: the
+strict model accepts exactly the orders that are not invalid and have no unknown field.
 """
 
 from collections.abc import Callable

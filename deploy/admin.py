@@ -24,9 +24,9 @@ def admin(settings: KafkaSettings) -> AdminClient:
     return AdminClient(settings.client_config(client_id="orders"), logger=_log)
 
 
-def load_kafka(settings: type[Settings]) -> Settings:
+def load_kafka(settings: type[Settings], **overrides: object) -> Settings:
     """Settings whose librdkafka properties exist. Raises SettingsError, before anything is started with them."""
-    loaded = load(settings)
+    loaded = load(settings, **overrides)
     try:
         admin(loaded)
     except KafkaException as error:

@@ -45,20 +45,24 @@ def up() -> None:
 @app.command()
 def ingress(
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.", show_default="1")] = None,
+    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+    supervisor_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Take orders over HTTP, until SIGTERM."""
+    # The supervisor of several workers sets the hidden options: see ingress.server.Inherited.
     from consumer.postgres.ledger_reader import PostgresLedgerReader
     from consumer.settings import OptionalPostgresSettings
     from contracts.ledger_reader import NoLedger
-    from ingress.server import serve
+    from ingress.server import Inherited, serve
     from ingress.settings import IngressSettings
 
-    if workers is not None:
-        os.environ[f"{PREFIX}WORKERS"] = str(workers)
     log_to_stderr()
     use_running_stack()
+    settings = load_kafka(IngressSettings, workers=workers)
     postgres_url = load(OptionalPostgresSettings).postgres_url
-    serve(load_kafka(IngressSettings), NoLedger() if postgres_url is None else PostgresLedgerReader(postgres_url))
+    ledger = NoLedger() if postgres_url is None else PostgresLedgerReader(postgres_url)
+    inherited = None if listen_fd is None or supervisor_pid is None else Inherited(listen_fd, supervisor_pid)
+    serve(settings, ledger, inherited)
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""HTTP to Kafka, and the reply back. Depends on Kafka only: it knows nothing of Postgres."""
+"""Takes orders over HTTP, publishes them to Kafka, and answers with their outcomes. Does not know Postgres."""

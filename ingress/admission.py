@@ -1,4 +1,4 @@
-"""How much may be in flight. Pure; used on the event loop only."""
+"""Limits how much is in flight. Pure; used on the event loop only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from ingress.errors import UnavailableError
 
 
 class Admission:
-    """Bounds what all requests together hold, and counts them. A request is let in as a whole or not at all."""
+    """Counts and limits what all requests together hold. A request is admitted as a whole or not at all."""
 
     def __init__(self, orders_max: int, bytes_max: int) -> None:
         self._orders_max = orders_max
@@ -19,7 +19,10 @@ class Admission:
 
     @contextmanager
     def request(self) -> Iterator["Held"]:
-        """From the first byte to the answer. What it held is given back at the end. Raises UnavailableError."""
+        """Around a request, from its first byte to its answer. Releases what it holds at the end.
+
+        Raises UnavailableError while the server drains.
+        """
         if self.draining:
             raise UnavailableError("This server is shutting down.")
         held = Held(self)
@@ -38,7 +41,7 @@ class Admission:
         held.bytes += count
 
     def require_room(self, count: int) -> None:
-        """Holds nothing: to refuse early what cannot be let in. Raises UnavailableError."""
+        """Refuses early a request that cannot be admitted. Holds nothing. Raises UnavailableError."""
         if self.orders + count > self._orders_max:
             raise UnavailableError("Too many orders are in flight.")
 

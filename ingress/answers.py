@@ -1,4 +1,4 @@
-"""What partners are answered: the counts, the status of a request, and errors without internals."""
+"""The answers to partners: the counts, the status of a request, and errors without internals."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ Json = dict[str, object]
 
 
 async def respond(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-    """What `handle` answers, or what its error means to a partner; a disconnected client gets nothing."""
+    """The answer of `handle`, or the answer for its error. A disconnected client gets none."""
     try:
         return await handle(request)
     except Violation as violation:
@@ -28,18 +28,21 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
             content["violations"] = [{"path": path, "error": error} for path, error in violation.others]
         return json_response(HTTPStatus.BAD_REQUEST, content)
     except IngressError as error:
-        return json_response(error.status, {"error": str(error)}, {**error.headers, **closing(request)})
+        return json_response(error.status, {"error": str(error)}, {**error.headers, **close_after_expect(request)})
     except ClientDisconnect:
-        return Response(status_code=HTTPStatus.BAD_REQUEST)  # there is nobody to read it
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
     except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
         error_id = uuid4()
         _log.exception("error %s", error_id)
-        text = f"An error of this server. It is written down as {error_id}."
+        text = f"Internal error. The server's log has it under the id {error_id}."
         return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
 
 
-def closing(request: Request) -> dict[str, str]:
-    """For an answer before the body: after Expect, whether it still comes is the client's choice (RFC 9110, 10.1.1)."""
+def close_after_expect(request: Request) -> dict[str, str]:
+    """The header that closes the connection after an answer that may come before the body.
+
+    After `Expect`, the client chooses whether it still sends the body (RFC 9110, 10.1.1).
+    """
     return {"Connection": "close"} if "expect" in request.headers else {}
 
 
@@ -54,7 +57,7 @@ def counts_of(outcomes: Outcomes, invalid: int) -> Json:
 
 
 def counts_body(outcomes: Outcomes, invalid: int) -> Json:
-    """The documented answer: these keys, in this order."""
+    """The documented body of a 200: these keys, in this order."""
     counts = counts_of(outcomes, invalid)
     message = (
         f"{counts['inserted']} new records inserted. {counts['updated']} existing records updated. "
@@ -64,22 +67,22 @@ def counts_body(outcomes: Outcomes, invalid: int) -> Json:
 
 
 def by_index(outcomes: Outcomes, others: Mapping[int, Outcome]) -> list[tuple[int, Outcome]]:
-    """Each item that has an outcome, in the order of the request. `others`: items that were not published."""
+    """(index, outcome) of each item that has an outcome, by index. `others`: items that were not published."""
     items = [(index, outcome) for outcome, indexes in outcomes.items() for index in indexes]
     return sorted([*items, *others.items()])
 
 
 def accepted_response(request_id: UUID, headers: dict[str, str]) -> Response:
-    """Published for certain, and no outcome yet."""
+    """202: every order is in Kafka, and the outcome is not known yet."""
     content: Json = {"request_id": str(request_id), "status": "pending"}
     return json_response(HTTPStatus.ACCEPTED, content, {**location(request_id), **headers})
 
 
 def status_response(request_id: UUID, stored: StoredRequest) -> Response:
-    """`size` is null as long as nothing is known of the request."""
+    """The status of a request. `size` is null while nothing of the request is applied."""
     invalid = stored.invalid or 0
     unpublished: dict[int, Outcome] = {}
-    if stored.is_complete:  # only then it is certain which items were never published
+    if stored.is_complete:  # until then, an item without an outcome may still get one
         applied = {index for indexes in stored.outcomes.values() for index in indexes}
         unpublished = dict.fromkeys(set(range(stored.size or 0)) - applied, Outcome.INVALID)
     state = "done" if stored.is_complete else "partial" if stored.known else "pending"

@@ -1,4 +1,4 @@
-"""The ingress process: everything is put together here."""
+"""The ingress process: assembles all its parts."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from contracts.ledger_reader import LedgerReader
 from contracts.partner import PartnerRecordError, decode_partner
 from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
-from ingress.answers import closing, json_response
+from ingress.answers import close_after_expect, json_response
 from ingress.auth import Partners
 from ingress.errors import STATUS_PATH, NotConfirmedError
 from ingress.orders import ORDERS_PATH, OrdersEndpoint
@@ -40,14 +40,14 @@ _log = logging.getLogger(__name__)
 
 
 class Ingress:
-    """One process's parts, from start to stop, on one event loop."""
+    """All parts of one process, from start to stop, on one event loop."""
 
     def __init__(
         self, settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
     ) -> None:
         loop = asyncio.get_running_loop()
         topics = settings.topics
-        # Two processes on one partition are fine: each ignores the requests of the other.
+        # Two processes may share a partition: each ignores the replies to requests of the other.
         reply_to = ReplyTo(topics.results, secrets.randbelow(RESULT_PARTITIONS))
         self._settings = settings
         self._admission = admission
@@ -78,7 +78,7 @@ class Ingress:
         self.status = StatusEndpoint(self._partners, admission, ledger, timedelta(days=settings.ledger_days), _now)
 
     def readiness(self) -> dict[str, bool]:
-        """All true: a request sent here would be served."""
+        """What `/readyz` shows. If all are true, this process serves requests."""
         return {
             "partners_read": self._partner_records.ready,
             "reply_partition_assigned": self._replies.ready,
@@ -111,7 +111,7 @@ class Ingress:
 def create_app(
     settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
 ) -> ASGIApp:
-    """The ASGI application; clients of Kafka are made when it starts, so after any fork."""
+    """The ASGI application. It makes its Kafka clients when it starts, so after any fork."""
     running: list[Ingress] = []
 
     @asynccontextmanager
@@ -125,12 +125,12 @@ def create_app(
         await ledger.close()
 
     async def post_orders(request: Request) -> Response:
-        if request.scope["path"] != ORDERS_PATH:  # a line feed at its end, which the router lets pass
+        if request.scope["path"] != ORDERS_PATH:  # the router also accepts a line feed at the end
             raise HTTPException(404)
         return await running[0].endpoint.post(request)
 
     async def orders_first(scope: Scope, receive: Receive, send: Send) -> None:
-        """What most requests are does without the router and its layers, a fifth of the work of a small request."""
+        """Serves POST of orders without Starlette's router and middleware, a fifth of the work of a small request."""
         if scope["type"] == "http" and scope["path"] == ORDERS_PATH and scope["method"] == "POST":
             response = await post_orders(Request(scope, receive, send))
             await response(scope, receive, send)
@@ -149,7 +149,7 @@ def create_app(
 
     async def router_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        headers = {**(error.headers or {}), **closing(request)}
+        headers = {**(error.headers or {}), **close_after_expect(request)}
         return json_response(error.status_code, {"error": error.detail}, headers)
 
     app = Starlette(
@@ -167,7 +167,11 @@ def create_app(
 
 
 async def _wait_until_ready(ingress: Ingress) -> None:
-    """Not listening yet beats a 503 where others listen on the same port; without Kafka, 503 beats not listening."""
+    """Waits before the process listens, but at most READY_WAIT_S.
+
+    Other workers on the same port can serve a request that this one would refuse with 503. Without Kafka nobody can,
+    and a 503 is better than a refused connection.
+    """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(READY_WAIT_S):
             while not all(ingress.readiness().values()):

@@ -1,4 +1,4 @@
-"""The body of a request: from its bytes to orders."""
+"""Reads and parses the body of a request: from bytes to orders."""
 
 import asyncio
 import re
@@ -18,10 +18,11 @@ from ingress.fast_path import ParsedOrder, parse_fast, parsed_order
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 VIOLATIONS_MAX = 1_000
-"""Of one body, where all are asked for: it could hold a million."""
+"""The most violations in the answer to a strict request. A body can have a million."""
 VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
-"""Brackets and commas: a body full of the smallest products has no more."""
+"""The most opening brackets, braces and commas in a body. A body full of the smallest products has no more."""
 DENSE_VALUES = 50_000
+"""A body with more values is made smaller before it is parsed (`_bounded`)."""
 
 _SEPARATORS = b"{", b"[", b","
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -30,16 +31,16 @@ _TOO_LARGE = f"An order should have at most {limits.ORDER_BYTES_MAX} bytes"
 
 
 class OrderBatch(BaseModel):
-    """The body. FailFast: the first violation is all that is told, and a large body gives no larger error."""
+    """The body. FailFast: only the first violation is reported, so the error does not grow with the body."""
 
     data: Annotated[list[Order], FailFast(), Field(max_length=limits.ORDERS_PER_REQUEST_MAX)]
 
 
 async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
-    """The bytes, counted while they stream in. Raises BodyTooLargeError, BodyTimeoutError or UnavailableError."""
+    """The bytes, counted as they arrive. Raises BodyTooLargeError, BodyTimeoutError or UnavailableError."""
     too_large = BodyTooLargeError(f"The body should have at most {BODY_BYTES_MAX} bytes.")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdecimal() and int(content_length) > BODY_BYTES_MAX:
         raise too_large
     chunks, size = [], 0
     try:
@@ -56,15 +57,15 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
 
 
 def count_orders(body: bytes) -> int:
-    """How many orders it seems to have, in a twentieth of the time that reading it takes."""
+    """Estimates the number of orders, in a twentieth of the time that parsing takes."""
     return min(body.count(b'"order_id"'), limits.ORDERS_PER_REQUEST_MAX)
 
 
 def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
-    """Every order. Raises Violation: the first one, and where `strict` the others too."""
+    """Every order. Raises Violation with the first violation, and with all of them if `strict`."""
     if not strict:
-        seen = parse_fast(body)
-        return _parse(_bounded(body)) if seen is None else seen
+        parsed = parse_fast(body)
+        return _parse(_bounded(body)) if parsed is None else parsed
     first: Violation | None = None
     orders: list[ParsedOrder] = []
     bounded: bytes | None = None
@@ -76,13 +77,15 @@ def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
     readable = first is None or first.path.startswith("data[")
     found = _all_violations(bounded) if readable and bounded is not None else []
     if first is not None and (first.path, first.error) not in found:
-        found.insert(0, (first.path, first.error))  # what only the bytes show, and what makes a body unreadable
+        # `_all_violations` finds neither faults of the bytes nor unreadable JSON.
+        found.insert(0, (first.path, first.error))
     if found:
         raise Violation(*found[0], found[:VIOLATIONS_MAX])
     return orders
 
 
 def _parse(body: bytes) -> list[ParsedOrder]:
+    """Every order, read by the models. Raises Violation, the first one in the order of the document."""
     try:
         return _canonical(parse(OrderBatch, body).data)
     except Violation as violation:
@@ -90,12 +93,13 @@ def _parse(body: bytes) -> list[ParsedOrder]:
         if index is None or len(body) <= limits.ORDER_BYTES_MAX:
             raise
         before = from_json(body)["data"][: int(index[1])]
+        # If an order before the violation is too large, that is the first violation.
         _canonical([Order.model_validate_json(to_json(item)) for item in before])
         raise
 
 
 def _canonical(orders: list[Order]) -> list[ParsedOrder]:
-    """Raises Violation for an order that is too large; white space and unknown fields do not count."""
+    """Raises Violation if an order is too large. White space and unknown fields do not count."""
     values = [order.canonical() for order in orders]
     for index, value in enumerate(values):
         if len(value) > limits.ORDER_BYTES_MAX:
@@ -104,14 +108,15 @@ def _canonical(orders: list[Order]) -> list[ParsedOrder]:
 
 
 def _bounded(body: bytes) -> bytes:
-    """The body, or a shorter one that says the same: an error of pydantic holds a copy of what is wrong for each field.
+    """The body, or a smaller one with the same meaning and the same violations.
 
-    Raises Violation for more values than any batch of orders of this size can have.
+    An error of pydantic holds a copy of the wrong value for each field. Raises Violation for more than VALUES_MAX
+    values.
     """
     values = sum(map(body.count, _SEPARATORS))
     if values <= DENSE_VALUES:
         return body
-    if values > VALUES_MAX:  # but those in a text do not count
+    if values > VALUES_MAX:  # separators inside texts do not count
         values -= sum(sum(map(text[0].count, _SEPARATORS)) for text in _TEXTS.finditer(body))
     if values > VALUES_MAX:
         raise Violation("", f"A body should have at most {VALUES_MAX} values")
@@ -119,7 +124,7 @@ def _bounded(body: bytes) -> bytes:
     try:
         loaded = from_json(body)
     except ValueError:
-        return body  # and `parse` says why
+        return body  # `parse` raises, and says why
     if not isinstance(loaded, dict) or not isinstance(loaded.get("data"), list):
         return body
     orders = [_known(item, Order) for item in loaded["data"]]
@@ -127,7 +132,7 @@ def _bounded(body: bytes) -> bytes:
 
 
 def _known(item: Any, model: type[BaseModel]) -> Any:
-    """`item` without what is ignored; of what is wrong, only its type."""
+    """`item` without unknown fields. A value of a wrong type keeps only that type."""
     if not isinstance(item, dict):
         return [] if isinstance(item, list) else item
     known = {name: value for name, value in item.items() if name in model.model_fields}
@@ -140,7 +145,10 @@ def _known(item: Any, model: type[BaseModel]) -> Any:
 
 
 def _all_violations(body: bytes) -> list[tuple[str, str]]:
-    """Order by order, so that what is collected stays bounded. `body` is a JSON object with a list as its data."""
+    """(path, error) of each violation. `body` is a JSON object with a list as its `data`.
+
+    Checks order by order, and ends at VIOLATIONS_MAX, so that memory stays bounded.
+    """
     loaded: dict[str, Any] = from_json(body)
     found: list[tuple[str, str]] = []
     for index, item in enumerate(loaded["data"]):

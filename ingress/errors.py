@@ -1,6 +1,6 @@
-"""What a partner is told instead of counts: one class for each line of the status table (design 3).
+"""Errors that a partner gets instead of counts: one class for each line of the status table (design 3).
 
-400 is contracts' `Violation`; 404 and 405 are the router's.
+400 is `contracts.strict_json.Violation`. The router answers 404 and 405 for other paths and methods.
 """
 
 import math
@@ -13,12 +13,12 @@ RETRY_AFTER_S = 1
 
 
 def location(request_id: UUID) -> dict[str, str]:
-    """Where the status of a request is."""
+    """The Location header with the status resource of a request."""
     return {"Location": STATUS_PATH.format(request_id=request_id)}
 
 
 class IngressError(OrdersError):
-    """Root of this branch: an answer with `status`, `headers`, and the text as `error`."""
+    """Root of the ingress's errors. The answer has `status` and `headers`, and the text as its `error`."""
 
     status = 500
 
@@ -28,7 +28,7 @@ class IngressError(OrdersError):
 
 
 class UnauthorizedError(IngressError):
-    """The token is missing, unknown, revoked or there twice: one answer for all, so that nobody can probe."""
+    """The token is missing, unknown, revoked or sent twice. The answer does not say which, so nobody can probe."""
 
     status = 401
 
@@ -47,18 +47,18 @@ class BodyTimeoutError(IngressError):
 
 
 class BodyTooLargeError(IngressError):
-    """Noticed while the body streams in; the rest of it is thrown away."""
+    """The body is larger than BODY_BYTES_MAX. Raised while the body arrives; the rest is discarded."""
 
     status = 413
 
 
 class UnknownRequestError(IngressError):
-    """An id that was not given to this partner, or is forgotten: nobody can tell which."""
+    """The id was not given to this partner, or is no longer kept. The server cannot tell which."""
 
     status = 404
 
     def __init__(self) -> None:
-        super().__init__("There is no such request of this partner, or it is no longer kept.")
+        super().__init__("This partner has no such request, or the request is no longer kept.")
 
 
 class KeyConflictError(IngressError):
@@ -78,7 +78,7 @@ class RateLimitedError(IngressError):
     status = 429
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("Too many orders in a short time. Send the request again after the time in Retry-After.")
+        super().__init__("Too many orders in a short time. Send the request again after Retry-After seconds.")
         self._retry_after_s = retry_after_s
 
     @property
@@ -87,7 +87,7 @@ class RateLimitedError(IngressError):
 
 
 class UnavailableError(IngressError):
-    """Kafka is not reachable, too much is in flight, or this process is leaving. Nothing was published."""
+    """Kafka is not reachable, too much is in flight, or this process is draining. Nothing was published."""
 
     status = 503
 
@@ -97,15 +97,15 @@ class UnavailableError(IngressError):
 
 
 class NotConfirmedError(IngressError):
-    """Published, or perhaps published, and no outcome yet. The request must not be called failed."""
+    """Published, or perhaps published, and the outcome is not known yet. The text must not say that it failed."""
 
     status = 504
 
     def __init__(self, request_id: UUID) -> None:
         super().__init__(
             "The orders were published, but their outcome is not known yet. They may still be applied: see Location. "
-            "Sending them again is safe: what was applied is then skipped as the same value, or, with an "
-            "Idempotency-Key, answered as the first time."
+            "You can safely send them again: applied orders are then skipped as the same value. With an "
+            "Idempotency-Key they get the same answer as the first time."
         )
         self._location = location(request_id)
 

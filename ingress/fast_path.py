@@ -1,8 +1,9 @@
-"""A body at a glance: what most partners send, read in a third of the time that the models take.
+"""Parses the bodies that most partners send, in a third of the time that the models take.
 
-msgspec writes the fields of each order in their order, and the pattern of canonical orders says whether that is one,
-and valid. Where it does not say so, the model reads the order; where msgspec refuses anything (an unknown field, a
-fault), the models read the whole body, and they alone say what is wrong. A property test holds that both read the same.
+msgspec parses the body and writes each order with its fields in the canonical order. If the pattern of canonical orders
+matches, the order is canonical and valid. If not, the model parses that order. If msgspec refuses anything (an unknown
+field, a fault), the models parse the whole body, and only they say what is wrong. A property test holds that both ways
+give the same orders.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from contracts.strict_json import Violation, parse
 
 @dataclass(slots=True)
 class ParsedOrder:
-    """An order of a request and its canonical JSON. `refused`: why it is skipped as invalid."""
+    """An order of a request and its canonical JSON. `refused`: why it is skipped as invalid, or None."""
 
     order_id: str
     canonical: bytes
@@ -36,7 +37,7 @@ class _Product(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Order(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """The fields of `Order` in their order, with the types that JSON has for them."""
+    """The fields of `Order`, in the same order, with their JSON types."""
 
     name: str
     phone: str | None = None
@@ -59,7 +60,7 @@ _decoder, _encoder = msgspec.json.Decoder(_Body), msgspec.json.Encoder()
 
 
 def parse_fast(body: bytes) -> list[ParsedOrder] | None:
-    """Every order of the body; None where the models have to read it."""
+    """Every order of the body, or None if the models must parse it."""
     try:
         orders = _decoder.decode(body).data
         if len(orders) > limits.ORDERS_PER_REQUEST_MAX:
@@ -74,7 +75,7 @@ def _parsed(order: _Order) -> ParsedOrder:
     """Raises Violation or PydanticCustomError."""
     value = _encoder.encode(order)
     if match_canonical(value) is None:
-        for product in order.products:  # the most frequent reason: an amount of 12.50
+        for product in order.products:  # the usual reason is an amount like 12.50
             product.amount = canonical_amount(product.amount)
         value = _encoder.encode(order)
         if match_canonical(value) is None:

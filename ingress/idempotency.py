@@ -1,7 +1,7 @@
-"""The request header Idempotency-Key, and what makes two bodies the same. Pure.
+"""The request header Idempotency-Key, and the digest that tells whether two bodies are the same. Pure.
 
-Read as draft-ietf-httpapi-idempotency-key-header has it, a string in quotation marks, and as most clients send it,
-without them: both are the same key.
+draft-ietf-httpapi-idempotency-key-header puts the key in quotation marks; most clients send it without them. Both
+spellings are the same key.
 """
 
 import re
@@ -16,7 +16,7 @@ _KEY = re.compile(rf"[\x21-\x7e]{{1,{KEY_CHARS_MAX}}}", re.ASCII)
 
 
 def parse_key(headers: Sequence[str]) -> str | None:
-    """`headers`: the values of every header of that name. None where there is none. Raises Violation."""
+    """The key, or None without the header. `headers`: the values of all headers of that name. Raises Violation."""
     if not headers:
         return None
     key = headers[0].strip()
@@ -24,13 +24,13 @@ def parse_key(headers: Sequence[str]) -> str | None:
         key = key[1:-1]
     if len(headers) > 1 or _KEY.fullmatch(key) is None:
         raise Violation(
-            "Idempotency-Key", f"Should be there once, with 1 to {KEY_CHARS_MAX} visible ASCII characters, no spaces"
+            "Idempotency-Key", f"Should be sent once, with 1 to {KEY_CHARS_MAX} visible ASCII characters and no spaces"
         )
     return key
 
 
 def digest_of(values: Iterable[bytes]) -> str:
-    """32 hex digits over the canonical orders: white space, the spelling of numbers and unknown fields do not count."""
+    """32 hex digits over the canonical orders. White space, spelling of numbers and unknown fields do not matter."""
     digest = blake2b(digest_size=DIGEST_BYTES)
     for value in values:
         digest.update(value)

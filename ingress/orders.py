@@ -1,4 +1,4 @@
-"""POST /api/integration/orders: the way of one request, from its bytes to its counts (design 5)."""
+"""POST /api/integration/orders: one request from its bytes to its counts (design 5)."""
 
 import asyncio
 import logging
@@ -14,7 +14,6 @@ from starlette.responses import Response
 from contracts import request_id
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
-from contracts.partner import Partner
 from contracts.result import Outcome, Outcomes
 from ingress.admission import Admission, Held
 from ingress.answers import accepted_response, by_index, counts_body, json_response, respond
@@ -30,26 +29,33 @@ from ingress.rate_limit import RateLimit
 
 ORDERS_PATH = "/api/integration/orders"
 CROWDED_ORDERS = 32
-"""In flight, in all requests: from here on, fuller requests to Kafka win more time than waiting for them costs."""
+"""With this many orders in flight, fuller requests to Kafka save more time than lingering costs."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRequest:
-    """One request, read and checked. `refused`: why an item is skipped as invalid, by its index.
+    """One request, read and checked: what its answer needs.
 
-    The orders themselves are gone: in bytes they are a tenth as large, and a request may wait long.
+    `digest` is None without an Idempotency-Key. `refused`: why an item is skipped as invalid, by its index. The orders
+    themselves are not here, because a request may wait long: see `OrdersEndpoint._post`.
     """
 
     request_id: UUID
-    digest: str | None  # where it has an Idempotency-Key
+    partner_id: str
+    digest: str | None
+    preferences: Preferences
     order_ids: list[str]
-    items: list[Item]
     refused: dict[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Every order is in Kafka, but the outcomes are not known yet. The answer is 202."""
+
+
 class OrdersEndpoint:
-    """Everything that a request passes on its way; `ready` says whether partners can be told apart yet."""
+    """Serves requests. `ready` says whether the partners are read and the reply partition is assigned."""
 
     def __init__(
         self,
@@ -79,7 +85,7 @@ class OrdersEndpoint:
         self._body_timeout_s = body_timeout_s
 
     async def post(self, request: Request) -> Response:
-        """The answer to every request, whatever happens; a disconnected client gets none."""
+        """The answer to a request, also after an error. A disconnected client gets none."""
         return await respond(request, self._post)
 
     async def _post(self, request: Request) -> Response:
@@ -93,20 +99,24 @@ class OrdersEndpoint:
             wait_s = self._rate_limit.wait_s(partner)
             if wait_s:
                 raise RateLimitedError(wait_s)
-            self._admission.require_room(count_orders(body))  # reading what is refused would slow down what is not
-            checked = self._checked(parse_body(body, strict=preferences.strict), key, partner)
-            del body  # the rest of the way may be long
-            self._rate_limit.charge(partner, len(checked.order_ids))
-            answer = await self._stored(checked, partner)
-            if answer is None and checked.items:
-                answer = await self._publish(
-                    checked, partner, preferences, request.headers.get("traceparent", ""), held
-                )
+            self._admission.require_room(count_orders(body))  # parsing a body to refuse it slows down other requests
+            orders = parse_body(body, strict=preferences.strict)
+            checked, items = self._check(orders, key, partner.partner_id, preferences)
+            self._rate_limit.charge(partner, len(orders))
+            del body, orders
+            answer: Answer | Accepted | None = await self._stored_answer(checked, is_empty=not items)
             if answer is None:
-                return accepted_response(checked.request_id, self._applied(preferences, representation=False))
-            return self._response(checked, answer, preferences)
+                indexes = [index for index, _, _ in items]
+                with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
+                    acknowledged = self._publish(checked, items, pending, request.headers.get("traceparent", ""), held)
+                    del items  # the client library has its own copy, and this request may wait long
+                    answer = await self._wait(checked, pending, acknowledged)
+            return self._response(checked, answer)
 
-    def _checked(self, orders: list[ParsedOrder], key: str | None, partner: Partner) -> CheckedRequest:
+    def _check(
+        self, orders: list[ParsedOrder], key: str | None, partner_id: str, preferences: Preferences
+    ) -> tuple[CheckedRequest, list[Item]]:
+        """The request, and the items to publish."""
         items: list[Item] = []
         refused: dict[int, str] = {}
         for index, order in enumerate(orders):
@@ -116,20 +126,21 @@ class OrdersEndpoint:
                 refused[index] = order.refused
         order_ids = [order.order_id for order in orders]
         if key is None:
-            own_id = request_id.tagged(self._new_request_id(), partner.partner_id)
-            return CheckedRequest(own_id, None, order_ids, items, refused)
-        digest = digest_of(order.canonical for order in orders)
-        return CheckedRequest(request_id.keyed(key, partner.partner_id), digest, order_ids, items, refused)
+            own_id, digest = request_id.tagged(self._new_request_id(), partner_id), None
+        else:
+            own_id, digest = request_id.keyed(key, partner_id), digest_of(order.canonical for order in orders)
+        return CheckedRequest(own_id, partner_id, digest, preferences, order_ids, refused), items
 
-    async def _stored(self, checked: CheckedRequest, partner: Partner) -> Answer | None:
-        """The short cut for a request that was asked before. Raises KeyConflictError.
+    async def _stored_answer(self, checked: CheckedRequest, *, is_empty: bool) -> Answer | None:
+        """The answer that needs no publishing. `is_empty`: the request has nothing to publish.
 
-        None where the consumer must decide: nothing, or not all of it, was applied, or the ledger does not answer.
+        None if the request must be published: the ledger does not have all its outcomes, or does not respond. Raises
+        KeyConflictError.
         """
         if checked.digest is None:
-            return None if checked.items else Answer()
+            return Answer() if is_empty else None
         try:
-            stored = await self._ledger.read(RequestKey(checked.request_id, partner.partner_id))
+            stored = await self._ledger.read(RequestKey(checked.request_id, checked.partner_id))
         except LedgerUnavailableError as error:
             _log.warning("%s", error)
             stored = None
@@ -137,19 +148,23 @@ class OrdersEndpoint:
             raise KeyConflictError
         if stored is not None and stored.is_complete:
             return Answer(stored.outcomes, stored=True)
-        return None if checked.items else Answer()
+        return Answer() if is_empty else None
 
-    async def _publish(
-        self, checked: CheckedRequest, partner: Partner, preferences: Preferences, traceparent: str, held: Held
-    ) -> Answer | None:
-        """None where the partner does not want to wait any longer, and every order is in Kafka for certain."""
+    def _publish(
+        self, checked: CheckedRequest, items: list[Item], pending: Pending, traceparent: str, held: Held
+    ) -> "asyncio.Future[None] | None":
+        """Hands the orders to the client library, unless another request with the same key and body did.
+
+        Returns a future that is done when every order is in Kafka, if the partner accepts a 202, else None. Raises
+        UnavailableError if nothing was published.
+        """
         if not self._publisher.reachable:
             raise UnavailableError("Kafka is not reachable.")
-        held.add_orders(len(checked.items))
+        held.add_orders(len(items))
         headers = HeaderWriter(
             RequestContext(
                 request_id=checked.request_id,
-                partner_id=partner.partner_id,
+                partner_id=checked.partner_id,
                 time=datetime.now(UTC),
                 size=len(checked.order_ids),
                 invalid=len(checked.refused),
@@ -158,25 +173,30 @@ class OrdersEndpoint:
                 digest=checked.digest,
             )
         )
-        indexes = (index for index, _, _ in checked.items)
-        with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
-            if preferences.accepts_202:
-                acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._publisher.publish(checked.request_id, checked.items, headers, acknowledged)
-                return await self._wait_for_either(checked, pending, acknowledged, preferences)
-            if not pending.is_joined:
-                crowded = self._admission.orders >= CROWDED_ORDERS
-                self._publisher.publish(checked.request_id, checked.items, headers, crowded=crowded)
-            checked.items.clear()  # the client library has its own copy
-            await asyncio.wait([pending.done], timeout=self._request_timeout_s)
-            if not pending.done.done():
-                raise NotConfirmedError(checked.request_id)
-            return pending.done.result()
+        if checked.preferences.accepts_202:
+            acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._publisher.publish(checked.request_id, items, headers, acknowledged)
+            return acknowledged
+        if not pending.is_joined:
+            crowded = self._admission.orders >= CROWDED_ORDERS
+            self._publisher.publish(checked.request_id, items, headers, crowded=crowded)
+        return None
+
+    async def _wait(
+        self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None] | None"
+    ) -> Answer | Accepted:
+        """Raises NotConfirmedError if the server's own time ends first, or what `pending` failed with."""
+        if acknowledged is not None:
+            return await self._wait_for_either(checked, pending, acknowledged)
+        await asyncio.wait([pending.done], timeout=self._request_timeout_s)
+        if not pending.done.done():
+            raise NotConfirmedError(checked.request_id)
+        return pending.done.result()
 
     async def _wait_for_either(
-        self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None]", preferences: Preferences
-    ) -> Answer | None:
-        wait_s = self._wait_s(preferences)
+        self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None]"
+    ) -> Answer | Accepted:
+        wait_s = self._wait_s(checked.preferences)
         if wait_s:
             await asyncio.wait([pending.done], timeout=wait_s)
         if not pending.done.done():
@@ -186,10 +206,13 @@ class OrdersEndpoint:
         if pending.done.done() and (wait_s or pending.done.exception()):
             return pending.done.result()
         if pending.done.done() or acknowledged.done():
-            return None
+            return Accepted()
         raise NotConfirmedError(checked.request_id)
 
-    def _response(self, checked: CheckedRequest, answer: Answer, preferences: Preferences) -> Response:
+    def _response(self, checked: CheckedRequest, answer: Answer | Accepted) -> Response:
+        preferences = checked.preferences
+        if isinstance(answer, Accepted):
+            return accepted_response(checked.request_id, self._applied(preferences, representation=False))
         content = counts_body(answer.outcomes, len(checked.refused))
         if preferences.representation:
             content["orders"] = _representation(checked, answer.outcomes)
@@ -206,11 +229,11 @@ class OrdersEndpoint:
 
 
 def _representation(checked: CheckedRequest, outcomes: Outcomes) -> list[dict[str, object]]:
-    """Each order's outcome, and why it was skipped as invalid."""
+    """The outcome of each order, and the reason if it is invalid."""
     items = []
     for index, outcome in by_index(outcomes, dict.fromkeys(checked.refused, Outcome.INVALID)):
         item: dict[str, object] = {"index": index, "order_id": checked.order_ids[index], "outcome": outcome}
         if outcome is Outcome.INVALID:
-            item["reason"] = checked.refused.get(index, "refused when it was applied; see the dead-letter topic")
+            item["reason"] = checked.refused.get(index, "refused when it was applied: see the dead-letter topic")
         items.append(item)
     return items

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Answer:
-    """The outcomes of all published items of a request. `stored`: some of them were asked for before."""
+    """The outcomes of all published items of a request. `stored`: the request was sent before, with its key."""
 
     outcomes: Outcomes = field(default_factory=lambda: outcomes_of(()))
     stored: bool = False
@@ -23,32 +23,32 @@ class Answer:
 
 @dataclass(slots=True)
 class Pending:
-    """One request in flight, however many wait for it. `done` gets the answer when the last outcome is known.
+    """One request in flight, and how many HTTP requests wait for it. `done` gets the answer with the last outcome.
 
-    Do not await `done` itself, but wait for it: whoever gives up would cancel it for the others.
+    Use `asyncio.wait` with `done`. Awaiting it directly would cancel it for all when one of them gives up.
     """
 
-    missing: int  # a bit for each index without an outcome: results may come twice, and in any order
+    missing: int  # one bit for each index without an outcome, because results come in any order, also twice
     done: "Future[Answer]"
     answer: Answer = field(default_factory=Answer)
     waiting: int = 0
 
     @property
     def is_joined(self) -> bool:
-        """Whether it was in flight already when the newest asker came."""
+        """Whether more than one HTTP request waits, so that an earlier one has published it."""
         return self.waiting > 1
 
     def fail(self, error: IngressError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-            self.done.exception()  # looked at: it is no mistake when nobody waits any more
+            self.done.exception()  # marks it as retrieved, so that asyncio logs no error if nobody waits any more
 
 
 class PendingReplies:
-    """A bounded map from request to answer; who waits for an entry leaves it, so that each of them ends.
+    """A map from request to answer. An entry ends when the last HTTP request that waits for it ends.
 
-    A request is known by its id and its digest: two bodies under one Idempotency-Key are two requests here, and the
-    consumer decides whose key it is.
+    The key is the request's id and digest. Two bodies under one Idempotency-Key are two entries, and the consumer
+    decides which body gets the key. Admission limits the number of entries.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class PendingReplies:
 
     @contextmanager
     def waiting_for(self, request_id: UUID, digest: str | None, indexes: Iterable[int]) -> Iterator[Pending]:
-        """The entry of this request, made where it is not in flight yet."""
+        """The entry of this request, which is made if the request is not in flight yet."""
         key = str(request_id).encode()
         entries = self._pending.setdefault(key, {})
         pending = entries.get(digest)
@@ -83,7 +83,7 @@ class PendingReplies:
             pending.fail(error)
 
     def on_result(self, key: bytes | None, value: bytes | None) -> None:
-        """A record of the results topic. Requests of other processes are ignored, without looking at the value."""
+        """Takes a record of the results topic. Ignores requests of other processes without decoding the value."""
         if key is None or (entries := self._pending.get(key)) is None:
             return
         try:
@@ -92,7 +92,7 @@ class PendingReplies:
             _log.warning("reply for request %r: %s", key, error)
             return
         if str(result.request_id).encode() != key:
-            _log.warning("reply for request %r holds the outcomes of %s; ignored", key, result.request_id)
+            _log.warning("reply for request %r has the outcomes of request %s; ignored", key, result.request_id)
             return
         pending = entries.get(result.digest)
         if pending is not None:

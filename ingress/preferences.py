@@ -1,4 +1,4 @@
-"""The request header Prefer (RFC 7240), as far as this endpoint knows it. Pure."""
+"""The request header Prefer (RFC 7240), with the preferences that this endpoint knows. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ WAIT_CHARS_MAX = 9
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What the partner would like. Unknown preferences, and values that are none, are left out, as the RFC asks."""
+    """The preferences of a request. Unknown preferences and malformed values are ignored, as the RFC demands."""
 
     respond_async: bool = False
     wait_s: float | None = None
@@ -17,11 +17,11 @@ class Preferences:
 
     @property
     def accepts_202(self) -> bool:
-        """Whoever says how long it wants to wait knows what to do with an answer that is none yet."""
+        """Whether the answer may be a 202. A client that sends `wait` must accept 202."""
         return self.respond_async or self.wait_s is not None
 
     def applied(self, *, wait_s: float, representation: bool) -> dict[str, str]:
-        """The header Preference-Applied. `wait_s`: how long we were ready to wait, which may be less than asked for."""
+        """The header Preference-Applied. `wait_s`: the longest wait, which may be shorter than the client's."""
         names = [
             "respond-async" if self.respond_async else "",
             f"wait={wait_s:.0f}" if self.wait_s is not None else "",
@@ -33,7 +33,7 @@ class Preferences:
 
 
 def parse_preferences(headers: Iterable[str]) -> Preferences:
-    """`headers`: the values of every header of that name. Of a preference that is there twice, the first one counts."""
+    """`headers`: the values of all headers of that name. If a preference is there twice, the first one counts."""
     found: dict[str, str] = {}
     for preference in ",".join(headers).split(","):
         name, _, value = preference.partition(";")[0].partition("=")

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on what is no body, and JSON where it answers by itself."""
+"""uvicorn's HTTP protocol, with limits on everything but the body, and its own answers as JSON."""
 
 import asyncio
 import json
@@ -7,22 +7,22 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_BYTES_MAX = 64 * 1024
-"""Of a head, and of the trailers and chunk extensions of one body."""
+"""The limit of a head, and of the trailers and chunk extensions of one body."""
 HEADER_TIMEOUT_S = 10.0
-THROWN_AWAY_BYTES_MAX = 8 * 1024 * 1024
-"""Of a body that was answered before its end: closing at once would make the client miss the answer."""
-THROWN_AWAY_S = 30.0
-_OF_UPGRADES = {b"upgrade", b"http2-settings"}
+DISCARDED_BYTES_MAX = 8 * 1024 * 1024
+"""The limit of a body's rest after its answer. If the connection closed at once, the client would miss the answer."""
+DISCARD_TIMEOUT_S = 30.0
+_UPGRADE_HEADERS = {b"upgrade", b"http2-settings"}
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """httptools bounds neither the size of what is no body nor the time that it takes."""
+    """httptools limits neither the size of heads, trailers and chunk extensions nor the time that they take."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_complete = False
-        self._progress = False  # whether the parser met a piece of a body, or the end of a head or a message
-        self._other_bytes = 0  # since then
+        self._progress = False  # whether the last data held part of a body, or the end of a head or a message
+        self._other_bytes = 0  # bytes since then
         self._timer: asyncio.TimerHandle | None = None
         self._wait(HEADER_TIMEOUT_S)
 
@@ -49,7 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.send_400_response(f"headers and trailers should have at most {HEADER_BYTES_MAX} bytes")
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that has said all still reads: it gets its answer, and then the connection ends."""
+        """The client sends no more but may still read: it gets its answer, and then the connection closes."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             return False
         self.cycle.keep_alive = False
@@ -59,10 +59,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._stop_waiting()
         self._head_complete = False
-        self._thrown_away_bytes = 0
+        self._discarded_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_complete:  # a trailer says nothing that we want to know: a token there is no token
+        if not self._head_complete:  # trailers are ignored: a token there does not count
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -74,9 +74,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._progress = True
         if self.cycle.response_complete:
-            self._thrown_away_bytes += len(body)
-            self._wait(THROWN_AWAY_S)
-            if self._thrown_away_bytes > THROWN_AWAY_BYTES_MAX:
+            self._discarded_bytes += len(body)
+            self._wait(DISCARD_TIMEOUT_S)
+            if self._discarded_bytes > DISCARDED_BYTES_MAX:
                 self.transport.close()
         super().on_body(body)
 
@@ -87,7 +87,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What is not HTTP. A request before it on this connection may be published already: it is answered first."""
+        """Answers data that is not HTTP with 400 and closes the connection.
+
+        An earlier request on this connection may be published already, so it gets its answer first.
+        """
         if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
             self.cycle.keep_alive = False
             self.flow.pause_reading()
@@ -98,19 +101,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Nobody has to follow an Upgrade (RFC 9110, 7.8), but httptools takes what follows for the new protocol.
+        """Serves a request that asks for an upgrade as HTTP/1.1, as RFC 9110, 7.8 allows.
 
-        So the head is read again without it, and the rest as what it is, the body.
+        httptools takes what follows the head for the new protocol. So a new parser reads the head without the upgrade,
+        and then `rest` as the body.
         """
         if self.parser.get_method() == b"CONNECT":
-            self.send_400_response("this is no proxy")
+            self.send_400_response("this server is not a proxy")
             return
         head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             if name == b"connection":
                 tokens = [token.strip() for token in value.split(b",")]
-                value = b", ".join(token for token in tokens if token.lower() not in _OF_UPGRADES)
-            if name not in _OF_UPGRADES and value:
+                value = b", ".join(token for token in tokens if token.lower() not in _UPGRADE_HEADERS)
+            if name not in _UPGRADE_HEADERS and value:
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"".join([*head, b"\r\n", rest]))

@@ -1,4 +1,4 @@
-"""Orders into Kafka: producers with a poll thread each, which tell the event loop of failures only."""
+"""Publishes orders to Kafka with several producers. Their poll threads report mostly failures to the event loop."""
 
 import logging
 from asyncio import AbstractEventLoop, Future
@@ -15,8 +15,8 @@ from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 
 LINGER_MS = 5
-"""How long a record waits for others of its partition, where many orders are in flight: the broker then has fewer and
-fuller requests, and all of them are answered sooner."""
+"""How long a record waits for others of its partition if many orders are in flight. The broker then gets fewer and
+fuller requests, and answers all of them sooner."""
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
@@ -26,7 +26,11 @@ Item = tuple[int, bytes, bytes]
 
 
 class Publisher:
-    """`on_failure(request_id)` is called on the loop when a record of that request was not acknowledged in time."""
+    """Publishes the orders of each request.
+
+    Calls `on_failure(request_id)` on the loop if a record of that request is not acknowledged in time, and `on_fatal()`
+    if a producer cannot go on.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class Publisher:
             thread.start()
 
     def _new_producer(self, settings: IngressSettings, *, linger_ms: int = 0, only_failures: bool = True) -> Producer:
-        """A report for each record that arrived costs more than the record: nearly all requests do without."""
+        """The report of an acknowledged record costs more than the record, so nearly all requests do without."""
         return Producer(
             settings.client_config(
                 client_id="order-upsert-ingress",
@@ -61,13 +65,13 @@ class Publisher:
                 enable_idempotence=True,
                 partitioner="murmur2_random",
                 linger_ms=linger_ms,
-                compression_type="lz4",  # the headers of a request's events are alike: a fifth of the bytes
+                compression_type="lz4",  # the events of a request have similar headers: a fifth of the bytes
                 delivery_timeout_ms=int(settings.delivery_timeout_s * 1000),
                 request_timeout_ms=5000,
                 socket_timeout_ms=6000,
                 reconnect_backoff_max_ms=1000,
                 topic_metadata_refresh_interval_ms=10_000,
-                # The admission is the limit: these only have to be wider, or a request could be half published.
+                # Admission sets the limit. These are wider, because a full queue could publish half of a request.
                 queue_buffering_max_messages=2 * settings.in_flight_orders_max,
                 queue_buffering_max_kbytes=4 * settings.in_flight_bytes_max // 1024,
                 **{"delivery.report.only.error": only_failures},
@@ -78,7 +82,7 @@ class Publisher:
 
     @property
     def reachable(self) -> bool:
-        """Whether a broker answered, and not all went away since."""
+        """Whether a broker has answered, and not all brokers have gone since."""
         return self._reachable
 
     def publish(
@@ -90,16 +94,15 @@ class Publisher:
         *,
         crowded: bool = False,
     ) -> None:
-        """Hands over every order of a request. Raises UnavailableError where nothing was handed over.
+        """Hands every order of a request to the client library. Raises UnavailableError if the first one fails.
 
-        A failure after the first is a failed delivery: some orders may be applied, which is 504 and never 503.
-        `acknowledged` is done when all in-sync replicas have every order. `crowded`: many orders are in flight, so that
-        waiting for others pays.
+        If a later one fails, some orders may be applied. That is a failed delivery: 504, never 503. `acknowledged` is
+        done when all in-sync replicas have every order. `crowded`: many orders are in flight, so lingering pays.
         """
         producer = self._reporting
         on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
         if acknowledged is None:
-            producer = self._chosen(crowded)
+            producer = self._choose_producer(crowded)
         else:
             on_delivery = _Acknowledgements(len(items), on_delivery, partial(self._set_done, acknowledged))
         for position, (index, key, value) in enumerate(items):
@@ -107,21 +110,21 @@ class Publisher:
                 producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
             except (BufferError, KafkaException) as error:
                 if position == 0:
-                    raise UnavailableError("Kafka does not take records at the moment.") from error
-                _log.error("request %s was published in part: %s", request_id, error)
+                    raise UnavailableError("Kafka does not accept records at the moment.") from error
+                _log.error("request %s is only partly published: %s", request_id, error)
                 self._on_failure(request_id)
                 return
 
     def stop(self, timeout_s: float) -> None:
-        """Waits for what is still on its way."""
+        """Waits until every record is acknowledged or failed, but at most `timeout_s` for each producer."""
         for producer in self._producers:
             producer.flush(timeout_s)
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def _chosen(self, crowded: bool) -> Producer:
-        """Another one only when nothing is on its way any more: so no order overtakes one that came before it."""
+    def _choose_producer(self, crowded: bool) -> Producer:
+        """Changes the producer only if the one in use has no record in flight, so that no order overtakes another."""
         wanted = self._lingering if crowded else self._prompt
         if wanted is not self._in_use and len(self._in_use) == 0:
             self._in_use = wanted
@@ -147,19 +150,19 @@ class Publisher:
         self._reachable = True
 
     def _on_error(self, error: KafkaError) -> None:
-        """In the poll thread."""
+        """Runs in the poll thread."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             _log.warning("Kafka is not reachable: %s", error.str())
             self._reachable = False
         elif error.fatal():
-            _log.error("the producer cannot go on: %s", error.str())
+            _log.error("the producer failed for good: %s", error.str())
             self._reachable = False
             self._loop.call_soon_threadsafe(self._on_fatal)
         else:
             _log.warning("Kafka: %s", error.str())
 
     def _on_delivery(self, request_id: UUID, error: KafkaError | None, _: Message) -> None:
-        """In the poll thread, for failures only."""
+        """Runs in the poll thread, for failures only."""
         if error is not None:
             _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
             self._loop.call_soon_threadsafe(self._on_failure, request_id)
@@ -169,7 +172,7 @@ class Publisher:
 
 
 class _Acknowledgements:
-    """Counts the orders of one request down, in the poll thread."""
+    """Counts the acknowledged orders of one request, in the poll thread. Calls `on_all` after the last one."""
 
     def __init__(
         self, missing: int, on_failure: Callable[[KafkaError | None, Message], None], on_all: Callable[[], None]

@@ -1,18 +1,18 @@
-"""The rate of each partner, in orders a second. Pure: the clock comes in from outside."""
+"""Limits each partner's rate, in orders a second. Pure: the caller passes the clock in."""
 
 from collections.abc import Callable
 
 from contracts.partner import Partner
 
 BURST_S = 1.0
-"""An idle partner may send what it is allowed in this time at once."""
+"""After a pause, a partner may send the orders of this time at once."""
 
 
 class RateLimit:
     """A token bucket for each partner that has a limit.
 
-    A request is let in while the bucket is not empty and may empty it below zero: otherwise a batch larger than the
-    bucket could never be sent. The debt is waited for.
+    A request is admitted if the bucket is not empty, and may take it below zero. Otherwise a partner could never send a
+    batch larger than its bucket. The next request waits until the debt is paid.
     """
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
@@ -20,7 +20,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def wait_s(self, partner: Partner) -> float:
-        """How long until the next request is let in; 0 for at once."""
+        """How long until the next request is admitted; 0 for now."""
         rate = partner.orders_per_s
         if rate is None:
             self._buckets.pop(partner.partner_id, None)

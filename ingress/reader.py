@@ -1,4 +1,4 @@
-"""Following a topic partition without a group: replies and partners, each in a thread of its own."""
+"""Follows a partition without a consumer group: one thread for replies, one for partners."""
 
 import logging
 from asyncio import AbstractEventLoop
@@ -19,21 +19,21 @@ KeyValue = tuple[bytes | None, bytes | None]
 
 
 class PartitionReader:
-    """Reads one partition, from its beginning or from its end at the start; no group, so no rebalance."""
+    """Reads one partition from its beginning, or from its end at the start. Without a group there is no rebalance."""
 
     def __init__(self, settings: KafkaSettings, topic: str, partition: int, *, from_beginning: bool) -> None:
         self._topic = topic
         self._partition = partition
         self._from_beginning = from_beginning
         self.at_end = False
-        """Whether everything that was there at the start was read."""
+        """Whether every record that was there at the start is read."""
         self._consumer = Consumer(
             settings.client_config(
                 client_id="order-upsert-ingress",
-                group_id="order-upsert-no-group",  # the client wants a name; nothing is ever committed under it
+                group_id="order-upsert-no-group",  # the client needs a name; nothing is committed under it
                 enable_auto_commit=False,
                 enable_partition_eof=True,
-                # Replies are deleted after an hour: who fell behind that far goes on at the end.
+                # Replies are deleted after an hour: a reader that is further behind goes on at the end.
                 auto_offset_reset="earliest" if from_beginning else "latest",
                 isolation_level="read_committed",
                 fetch_wait_max_ms=500,
@@ -45,7 +45,7 @@ class PartitionReader:
         )
 
     def start(self) -> None:
-        """Assigns the partition; from the end, at exactly the offset of this moment. Raises KafkaException."""
+        """Assigns the partition at its first offset, or at the offset of its end now. Raises KafkaException."""
         where = TopicPartition(self._topic, self._partition)
         low, high = self._consumer.get_watermark_offsets(where, timeout=_WATERMARK_TIMEOUT_S, cached=False)
         where.offset = low if self._from_beginning else high
@@ -53,7 +53,7 @@ class PartitionReader:
         self._consumer.assign([where])
 
     def read(self, timeout_s: float = _POLL_S) -> list[KeyValue]:
-        """What has arrived; waits only where nothing has."""
+        """Records that have arrived. Waits up to `timeout_s` only if there are none."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -75,7 +75,7 @@ class PartitionReader:
 
 
 class ReaderThread:
-    """Hands records to the event loop. `ready` is set on the loop, after everything of before was handed over."""
+    """Hands records to the event loop. `ready`: the loop has every record that was there at the start."""
 
     def __init__(
         self, reader: PartitionReader, loop: AbstractEventLoop, on_records: Callable[[list[KeyValue]], None]
@@ -89,7 +89,7 @@ class ReaderThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits until the thread has ended, and with it every call into the loop."""
+        """Waits until the thread has ended. After that it calls nothing on the loop."""
         self._stop.set()
         self._thread.join()
 

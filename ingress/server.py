@@ -1,4 +1,4 @@
-"""Serving: signals, draining, and several processes on one port."""
+"""Serving: signals, draining, and several worker processes on one port."""
 
 import asyncio
 import gc
@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from threading import Event as Flag
 from types import FrameType
 
@@ -23,45 +24,62 @@ from ingress.settings import IngressSettings
 
 BACKLOG = 1024
 GC_EVERY_OBJECTS = 50_000
-"""A request of 500 orders makes some 10,000 objects and no cycles. With Python's own 700, a sixth of all time is spent
-looking for some."""
+"""A request of 500 orders makes some 10,000 objects and no cycles. With Python's own 700, the search for cycles takes a
+sixth of all time."""
 KEEP_ALIVE_S = 75
+WORKER_COMMAND = [sys.executable, "-m", "deploy", "ingress"]
+"""The command `orders ingress`. It is in `deploy`, which knows Postgres and so gives a worker its ledger."""
 _DRAIN_CHECK_S = 0.02
 _WORKER_CHECK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class ServeError(OrdersError):
-    """The port cannot be listened on, or the process had to give up."""
+    """The process cannot listen on its port, or its Kafka producer cannot go on."""
 
 
-def serve(settings: IngressSettings, ledger: LedgerReader) -> None:
-    """Serves until SIGTERM or SIGINT. Raises ServeError."""
-    listener = _listen(settings)
-    if settings.workers > 1 and settings.listen_fd is None:
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a worker gets from its supervisor. `listen_fd`: the listening socket that all workers share."""
+
+    listen_fd: int
+    supervisor_pid: int
+
+    def options(self) -> list[str]:
+        """Its values as hidden options of `orders ingress`."""
+        return ["--listen-fd", str(self.listen_fd), "--supervisor-pid", str(self.supervisor_pid)]
+
+
+def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited | None = None) -> None:
+    """Serves until SIGTERM or SIGINT: as a worker of a supervisor if `inherited` is given.
+
+    Raises ServeError.
+    """
+    listener = _listen(settings.host, settings.port) if inherited is None else socket.socket(fileno=inherited.listen_fd)
+    if settings.workers > 1 and inherited is None:
         Supervisor(settings.workers, listener).run()
         return
-    gc.freeze()  # modules and classes stay: there is no point in walking them
+    gc.freeze()  # modules and classes stay: walking them gains nothing
     gc.set_threshold(GC_EVERY_OBJECTS)
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
-    server = DrainingServer(admission, settings.supervisor_pid)
+    server = DrainingServer(admission, None if inherited is None else inherited.supervisor_pid)
     server.config.app = create_app(settings, ledger, admission, server.give_up)
     _log.info("listening on %s:%d", *listener.getsockname()[:2])
     server.run([listener])
     if server.gave_up:
-        raise ServeError("The Kafka producer could not go on; start this process again.")
+        raise ServeError("The Kafka producer failed for good. Start this process again.")
 
 
 class DrainingServer(uvicorn.Server):
-    """On a signal it first refuses new requests with 503 and answers those in flight; only then it stops listening.
+    """On a signal it refuses new requests with 503 and answers those in flight. Only then it stops listening.
 
-    uvicorn alone stops listening at once, and ends what takes too long with a 500.
+    uvicorn by itself stops listening at once, and ends requests that take too long with a 500.
     """
 
     def __init__(self, admission: Admission, supervisor_pid: int | None) -> None:
         super().__init__(
             uvicorn.Config(
-                app="",  # set by the caller, who needs this server for it
+                app="",  # the caller sets it, because the app needs this server
                 http=BoundedHttpProtocol,
                 loop="uvloop",
                 ws="none",
@@ -69,7 +87,7 @@ class DrainingServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # nobody asks for the client's address
+                proxy_headers=False,  # nothing uses the client's address
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=None,  # every request has its own deadline
                 backlog=BACKLOG,
@@ -90,7 +108,7 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if self._supervisor_pid is not None and os.getppid() != self._supervisor_pid:
-            self._admission.draining = True  # nobody would start us again, or stop us
+            self._admission.draining = True  # without a supervisor, nothing restarts or stops this worker
         if self._admission.draining and self._drain is None:
             _log.info("draining: %d requests in flight", self._admission.requests)
             self._drain = asyncio.create_task(self._drained())
@@ -103,9 +121,10 @@ class DrainingServer(uvicorn.Server):
 
 
 class Supervisor:
-    """Several processes on one listening socket; one that dies is started again.
+    """Runs several workers on one listening socket. Replaces a worker that dies.
 
-    They are started anew, not forked: clients of librdkafka do not survive a fork.
+    Workers are new processes, not forks, because clients of librdkafka do not survive a fork. They read the same
+    settings from the same environment.
     """
 
     def __init__(self, workers: int, listener: socket.socket) -> None:
@@ -116,11 +135,11 @@ class Supervisor:
         self._workers = [self._start() for _ in range(workers)]
 
     def run(self) -> None:
-        """Returns when it was told to stop and every worker has answered what it had in flight."""
+        """Returns after SIGTERM or SIGINT, when every worker has answered its requests in flight and ended."""
         while not self._stop.wait(_WORKER_CHECK_S):
             for position, worker in enumerate(self._workers):
                 if worker.poll() is not None:
-                    _log.error("worker %d ended (%s), starting another", worker.pid, worker.returncode)
+                    _log.error("worker %d ended with exit code %s; starting another", worker.pid, worker.returncode)
                     self._workers[position] = self._start()
         for worker in self._workers:
             worker.terminate()
@@ -128,24 +147,21 @@ class Supervisor:
             worker.wait()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        fd = self._listener.fileno()
+        # The pid is passed on, because the supervisor may be dead before the worker asks for its parent.
+        inherited = Inherited(self._listener.fileno(), os.getpid())
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy", "ingress"],
-            # Its pid, and not whoever is the parent when the worker is ready to ask: we may be dead by then.
-            env={**os.environ, f"{PREFIX}LISTEN_FD": str(fd), f"{PREFIX}SUPERVISOR_PID": str(os.getpid())},
-            pass_fds=[fd],
-            start_new_session=True,  # a Ctrl-C reaches us alone, and we pass it on once
+            [*WORKER_COMMAND, *inherited.options()],
+            pass_fds=[inherited.listen_fd],
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which passes it on once
         )
 
 
-def _listen(settings: IngressSettings) -> socket.socket:
-    if settings.listen_fd is not None:
-        return socket.socket(fileno=settings.listen_fd)
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ServeError(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.\nEnd what listens there, or choose "
+            f"Cannot listen on {host}:{port}: {error.strerror}.\nStop the program that listens there, or choose "
             f"another address with {PREFIX}HOST and {PREFIX}PORT."
         ) from None

@@ -28,15 +28,11 @@ class IngressSettings(KafkaSettings, LedgerSettings):
     in_flight_bytes_max: Annotated[
         int, Field(ge=4 << 20, le=1 << 30, description="bytes of bodies not answered yet, 4194304 to 1073741824")
     ] = 32 << 20
-    listen_fd: Annotated[
-        int | None, Field(ge=3, description="a listening socket inherited from the supervisor; set by it alone")
-    ] = None
-
-    supervisor_pid: Annotated[
-        int | None, Field(ge=1, description="the process whose death ends this one; set by the supervisor alone")
-    ] = None
 
     @property
     def delivery_timeout_s(self) -> float:
-        """Kafka must have taken a record by then: before the request's own deadline, so that 504 can say why."""
+        """A record that Kafka does not acknowledge in this time has failed.
+
+        It ends before the request's own deadline, so that the log says why the request is a 504.
+        """
         return 0.8 * self.request_timeout_s

@@ -1,4 +1,4 @@
-"""GET /api/integration/orders/requests/{request_id}: what became of a request (design 7)."""
+"""GET /api/integration/orders/requests/{request_id}: the status of a request (design 7)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from contracts.partner import Partner
-from contracts.request_id import belongs_to, given_at
+from contracts.request_id import belongs_to, issued_at
 from contracts.result import StoredRequest
 from ingress.admission import Admission
 from ingress.answers import respond, status_response
@@ -19,7 +19,10 @@ from ingress.errors import UnavailableError, UnknownRequestError
 
 
 class StatusEndpoint:
-    """Served from the ledger alone, so by any ingress process, before and after restarts."""
+    """Reads only the ledger, so any ingress process can answer, before and after restarts.
+
+    `kept`: how long the ledger keeps a request.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,12 @@ class StatusEndpoint:
             return status_response(request_id, stored or StoredRequest())
 
     def _may_be_pending(self, request_id: UUID, partner: Partner) -> bool:
-        """An id of this partner was published, or no answer would have had it: it is pending, or long forgotten."""
-        given = given_at(request_id)
-        return belongs_to(request_id, partner.partner_id) and (given is None or self._now() - given < self._kept)
+        """Whether an id that the ledger does not have may be pending.
+
+        Only published requests get an id into an answer. So an id of this partner is pending, or no longer kept.
+        """
+        issued = issued_at(request_id)
+        return belongs_to(request_id, partner.partner_id) and (issued is None or self._now() - issued < self._kept)
 
 
 def _request_id(text: str) -> UUID:
@@ -61,6 +67,6 @@ def _request_id(text: str) -> UUID:
         request_id = UUID(text)
     except ValueError:
         raise UnknownRequestError from None
-    if str(request_id) != text:  # one spelling for one resource
+    if str(request_id) != text:  # one resource has one spelling
         raise UnknownRequestError
     return request_id

@@ -29,6 +29,14 @@ def test_what_is_missing_and_what_is_wrong_is_told_at_once(monkeypatch: pytest.M
     ]
 
 
+def test_an_option_of_a_command_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_WORKERS", "2")
+    assert load(IngressSettings, workers=3).workers == 3
+    assert load(IngressSettings, workers=None).workers == 2
+    with pytest.raises(SettingsError, match="ORDERS_WORKERS is 0: "):
+        load(IngressSettings, workers=0)
+
+
 def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERS_POSTGRES_URL", "mysql://user:secret@host/db")
     with pytest.raises(SettingsError) as caught:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.order import Order, invalid_reason
-from contracts.request_id import belongs_to, given_at, keyed, tagged
+from contracts.request_id import belongs_to, issued_at, keyed, tagged
 from contracts.result import Outcome, ResultError, StoredRequest, decode_outcomes, encode_outcomes
 from contracts.strict_json import Violation
 from contracts.strict_order import StrictOrder
@@ -84,9 +84,9 @@ def test_a_key_gives_the_same_id_to_its_partner_alone(key: str, other_key: str, 
 
 
 def test_an_id_without_a_key_tells_when_it_was_given_out() -> None:
-    assert given_at(UUID("0199f4a0-1c00-7000-8000-000000000000")) == datetime(2025, 10, 18, 0, 2, 37, 696000, UTC)
-    assert given_at(keyed("k", "p")) is None
-    assert given_at(UUID("ffffffff-ffff-7000-8000-000000000000")) is None
+    assert issued_at(UUID("0199f4a0-1c00-7000-8000-000000000000")) == datetime(2025, 10, 18, 0, 2, 37, 696000, UTC)
+    assert issued_at(keyed("k", "p")) is None
+    assert issued_at(UUID("ffffffff-ffff-7000-8000-000000000000")) is None
 
 
 def test_the_id_of_a_key_is_the_same_in_every_version() -> None:
