@@ -133,4 +133,4 @@ def test_a_download_that_was_cut_off_is_told(tmp_path: Path) -> None:
     environment = fake_jgo(tmp_path, AN_EMPTY_ZIP[:-1])
     child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
     eventually(lambda: child.exit_code == 1)
-    assert "are damaged, or of another version. Remove" in child.log.read_text()
+    assert "are damaged or have another version. Remove" in child.log.read_text()
