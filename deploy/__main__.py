@@ -1,10 +1,10 @@
-"""Where the `orders` command starts: `python -m deploy` is the same."""
+"""Starts the `orders` command. `python -m deploy` does the same."""
 
 import signal
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while the modules are read shows no stack trace
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a stack trace
     from deploy.cli import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

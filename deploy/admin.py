@@ -1,41 +1,23 @@
-"""Calls to a broker that may be slow to come up, with errors that say what to do."""
+"""Calls to a broker that may still be starting, with errors that say what to do."""
 
-import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from contracts.settings import PREFIX, KafkaSettings, SettingsError, load
+from contracts.settings import KafkaSettings
 from deploy.errors import SetupError
 
 REQUEST_TIMEOUT_S = 15.0
 _RETRY_EVERY_S = 0.1
 _PASSING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
-_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Settings = TypeVar("Settings", bound=KafkaSettings)
 
 
-def admin(settings: KafkaSettings) -> AdminClient:
-    return AdminClient(settings.client_config(client_id="orders"), logger=_log)
-
-
-def load_kafka(settings: type[Settings], **overrides: object) -> Settings:
-    """Settings whose librdkafka properties exist. Raises SettingsError, before anything is started with them."""
-    loaded = load(settings, **overrides)
-    try:
-        admin(loaded)
-    except KafkaException as error:
-        raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES: {error.args[0].str()}") from None
-    return loaded
-
-
-def asked(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:
-    """What `call` gives, tried again while Kafka says that this may help. Raises SetupError."""
+def call_broker(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:
+    """The result of `call`. Calls it again for up to REQUEST_TIMEOUT_S if Kafka's error may pass. Raises SetupError."""
     try:
         return Retrying(
             retry=retry_if_exception(_is_passing),
@@ -52,5 +34,5 @@ def asked(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:
 
 def _is_passing(error: BaseException) -> bool:
     return isinstance(error, KafkaException) and (
-        error.args[0].retriable() or error.args[0].code() in _PASSING  # what a broker says while topics are made
+        error.args[0].retriable() or error.args[0].code() in _PASSING  # a broker answers so while it creates topics
     )

@@ -1,41 +1,35 @@
-"""The `orders` command."""
+"""The `orders` command: its processes, its groups of commands, and what it does with an error.
+
+Every start imports this module, so it imports only what each command needs. A command imports the rest in its body.
+"""
 
 import logging
 import os
-import secrets
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from contracts.errors import OrdersError
-from contracts.settings import PREFIX, KafkaSettings, load
-from deploy.admin import load_kafka
-from deploy.commands import dlq
-from deploy.commands.history import history
-from deploy.commands.replay import replay
-from deploy.console import err, out, use_running_stack
 from deploy.logs import log_to_stderr
-from deploy.partners import PartnerRegistry
+from deploy.signatures import dlq, partners
+from deploy.signatures.history import history
+from deploy.signatures.replay import replay
+from deploy.stack_file import use_running_stack
 
 app = typer.Typer(
-    help="Order batches over HTTP, through Kafka, into Postgres. Settings are ORDERS_... variables: see README.md.",
+    help="Order batches over HTTP, through Kafka, into Postgres. Settings are ORDERS_... variables: see docs/operating.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-partners_app = typer.Typer(help="Who may post orders, and with which tokens.", no_args_is_help=True)
-app.add_typer(partners_app, name="partners")
-app.add_typer(dlq.app, name="dlq")
-app.command()(history)
-app.command()(replay)
 
 
 @app.command()
 def up() -> None:
-    """Start the whole system on this machine; Ctrl-C stops it."""
+    """Start the whole system on this machine. Ctrl-C stops it."""
+    from contracts.settings import load
+    from deploy.console import out
     from deploy.up import UpSettings
     from deploy.up import up as run_up
 
@@ -53,6 +47,8 @@ def ingress(
     from consumer.postgres.ledger_reader import PostgresLedgerReader
     from consumer.settings import OptionalPostgresSettings
     from contracts.ledger_reader import NoLedger
+    from contracts.settings import load
+    from deploy.kafka_settings import load_kafka
     from ingress.server import Inherited, serve
     from ingress.settings import IngressSettings
 
@@ -67,9 +63,10 @@ def ingress(
 
 @app.command()
 def consumer() -> None:
-    """Apply orders to Postgres, until SIGTERM; start as many as you like."""
+    """Apply orders to Postgres, until SIGTERM. Start as many as you like."""
     from consumer.app import run
     from consumer.settings import ConsumerSettings
+    from deploy.kafka_settings import load_kafka
 
     log_to_stderr()
     use_running_stack()
@@ -78,7 +75,9 @@ def consumer() -> None:
 
 @app.command()
 def setup() -> None:
-    """Make the topics and tables that are missing; can be run again at any time."""
+    """Make the topics and tables that are missing. You can run it again at any time."""
+    from deploy.console import out
+    from deploy.kafka_settings import load_kafka
     from deploy.setup import SetupSettings, set_up_tables, set_up_topics
 
     use_running_stack()
@@ -90,47 +89,15 @@ def setup() -> None:
     out.print("Topics and tables are as they should be.")
 
 
-@partners_app.command("add")
-def partners_add(
-    name: Annotated[str, typer.Argument(help="Letters a-z, digits, dashes.")],
-    orders_per_s: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rate limit in orders a second, for each ingress process.", show_default="no limit"),
-    ] = None,
-) -> None:
-    """Add a partner and print the token, once."""
-    _show_token(_registry().add(name, orders_per_s))
-
-
-@partners_app.command("list")
-def partners_list() -> None:
-    """Show partners, their limits and their tokens' key ids."""
-    table = Table("partner", "orders/s", "key id", "token", "since")
-    for partner in _registry().all():
-        rate = "no limit" if partner.orders_per_s is None else str(partner.orders_per_s)
-        for token in partner.tokens:
-            table.add_row(partner.partner_id, rate, token.key_id, token.status, f"{token.created:%Y-%m-%d %H:%M} UTC")
-    out.print(table)
-
-
-@partners_app.command("rotate")
-def partners_rotate(name: str) -> None:
-    """Print a new token; the old one stays valid until it is revoked."""
-    _show_token(_registry().rotate(name))
-
-
-@partners_app.command("revoke")
-def partners_revoke(
-    name: str, key_id: Annotated[str, typer.Argument(help="Of the token, as `orders partners list` shows it.")]
-) -> None:
-    """End a token; every ingress follows within 2 seconds."""
-    _registry().revoke(name, key_id)
-    out.print(f"Token {key_id} of {name} is revoked.")
+app.add_typer(partners.app, name="partners")
+app.command()(history)
+app.add_typer(dlq.app, name="dlq")
+app.command()(replay)
 
 
 def main() -> None:
-    """Every error that we know ends in a sentence and exit code 1; a stack trace is for those who ask."""
-    debug = os.environ.get(f"{PREFIX}DEBUG", "") not in ("", "0")
+    """A known error prints its text and gives exit code 1. ORDERS_DEBUG=1 shows the stack trace instead."""
+    debug = os.environ.get("ORDERS_DEBUG", "") not in ("", "0")
     if not debug:  # what a library would log is in the error that a command ends with
         logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -138,25 +105,15 @@ def main() -> None:
     except OrdersError as error:
         if debug:
             raise
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end_with(str(error))
     except Exception as error:
         if debug:
             raise
-        err.print(
-            f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set {PREFIX}DEBUG=1",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(1)
+        _end_with(f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set ORDERS_DEBUG=1")
 
 
-def _registry() -> PartnerRegistry:
-    use_running_stack()
-    return PartnerRegistry(load_kafka(KafkaSettings), lambda: datetime.now(UTC), secrets.choice)
+def _end_with(text: str) -> None:
+    from deploy.console import err
 
-
-def _show_token(token: str) -> None:
-    print(token)  # noqa: T201 - alone on stdout, so that a script can take it
-    err.print("This token is shown only now: give it to the partner over a safe way.")
+    err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)

@@ -1,4 +1,4 @@
-"""What goes wrong around the system: each message says what to do."""
+"""Errors of commands and of the local stack. Each message says what to do."""
 
 from contracts.errors import OrdersError
 
@@ -8,19 +8,19 @@ class DeployError(OrdersError):
 
 
 class StackError(DeployError):
-    """The local stack cannot start or go on: a port in use, a broken data folder, a process that died."""
+    """The local stack cannot start or continue: a port is in use, the data folder is damaged, a process died."""
 
 
 class SetupError(DeployError):
-    """Topics or tables cannot be made, or are not what they should be."""
+    """Topics or tables cannot be made, or differ from what they must be."""
 
 
 class PartnerError(DeployError):
-    """A partner command that cannot be done: an unknown name, one that is taken, too many tokens."""
+    """A partner command is not possible: the name is unknown or taken, or the partner has too many tokens."""
 
 
 class NothingFoundError(DeployError):
-    """What was asked for is not there."""
+    """What the command asks for does not exist."""
 
 
 class AbortedError(DeployError):
@@ -28,8 +28,8 @@ class AbortedError(DeployError):
 
 
 class SelectionError(DeployError):
-    """What was asked for cannot be told from what was typed: an unknown id, no time, too much at once."""
+    """The arguments do not select anything: an unknown id, text that is not a time, too many letters."""
 
 
 class PublishedSchemaError(DeployError):
-    """A schema that was published would be another one. Nothing was written; a change makes a new version."""
+    """The models no longer give a schema that is published. Nothing was written; a change needs a new version."""

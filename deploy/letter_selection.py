@@ -1,4 +1,4 @@
-"""Which dead letters a command is about: by id, or by reason, partner, order and time."""
+"""Selects dead letters by id, reason, partner, order and time."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,12 +14,15 @@ from deploy.console import progress_bar
 from deploy.errors import SelectionError
 
 LETTERS_MAX = 50_000
-"""Letters in one command. Each is kept in memory, with the event that it holds."""
+"""Letters in one command. Each is kept in memory, with its event."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a letter must be; None and empty: anything. `reason`: a class of errors, or a part of the reason."""
+    """What a letter must match. None and an empty set match every letter.
+
+    `reason` is an error class or part of the reason. `since` is inclusive, `until` exclusive.
+    """
 
     ids: frozenset[str] = frozenset()
     reason: str | None = None
@@ -43,22 +46,22 @@ class Filters:
 def find_letters(
     settings: KafkaSettings, filters: Filters, *, settled_too: bool = False
 ) -> list[tuple[Letter, Settled | None]]:
-    """Letters that pass, the oldest event first in each partition, each with what was done about it.
+    """Letters that match, each with how it was settled. In each partition the oldest event comes first.
 
-    Reads the whole dead-letter topic, to its end of this moment. Raises SelectionError and ConsumerError.
+    Reads the whole dead-letter topic, up to its end at the time of the call. Raises SelectionError and ConsumerError.
     """
     box = LetterBox(filters.let_through, settled_too=settled_too)
     for records in _records(settings):
         box.add(records)
         if len(box) > LETTERS_MAX:
             raise SelectionError(
-                f"More than {LETTERS_MAX} letters. Choose fewer, with --reason, --partner, --order, --since or --until."
+                f"More than {LETTERS_MAX} letters. Choose fewer with --reason, --partner, --order, --since or --until."
             )
     found = box.letters()
     unknown = filters.ids - {letter.id for letter, _ in found}
     if unknown:
         raise SelectionError(
-            f"No open letter {', '.join(sorted(unknown))}. Ids are partition:offset, as in: orders dlq list --all"
+            f"No open letter {', '.join(sorted(unknown))}. Ids are partition:offset; see: orders dlq list --all"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Logging of the processes: to stderr, a line for each event, and not the same line twenty times a second."""
+"""Logging of the processes: to stderr, one line for each event, and without floods of the same line."""
 
 import logging
 import re
@@ -12,9 +12,10 @@ _NUMBERS = re.compile(r"\d+")
 
 
 class Throttle(logging.Filter):
-    """Lets one line of a kind through in `QUIET_S`, and says how many there were. Kinds differ in more than numbers.
+    """Lets one line of a kind through every `QUIET_S`, with the number of those held back.
 
-    librdkafka tries to connect many times a second, and logs each failure.
+    Two lines that differ only in numbers are of one kind. librdkafka tries to connect many times a second and logs each
+    failure.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:

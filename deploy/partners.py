@@ -1,4 +1,4 @@
-"""Partners and their tokens, in the topic orders.partners: every ingress follows it."""
+"""Partners and their tokens, kept in the topic orders.partners. Every ingress follows that topic."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ from contracts.partner import (
     new_token,
 )
 from contracts.settings import KafkaSettings
-from deploy.admin import REQUEST_TIMEOUT_S, asked
+from deploy.admin import REQUEST_TIMEOUT_S, call_broker
 from deploy.errors import PartnerError, SetupError
 from ingress.reader import PartitionReader
 
@@ -25,7 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class PartnerRegistry:
-    """Reads the topic when it is made; each change is one record, acknowledged by all in-sync replicas."""
+    """Reads the topic once, when it is created. Each change is one record, acknowledged by all in-sync replicas.
+
+    Raises SetupError if Kafka does not answer or does not take a change.
+    """
 
     def __init__(self, settings: KafkaSettings, now: Callable[[], datetime], choose: Choose) -> None:
         self._settings = settings
@@ -34,21 +37,21 @@ class PartnerRegistry:
         self._partners = _read(settings)
 
     def all(self) -> list[Partner]:
-        """Ordered by name."""
+        """All partners, sorted by name."""
         return [partner for _, partner in sorted(self._partners.items())]
 
     def add(self, partner_id: str, orders_per_s: int | None = None, token: str | None = None) -> str:
-        """Gives the token, which is kept nowhere. Raises PartnerError."""
+        """Returns the token, which is stored nowhere: the topic has only its hash. Raises PartnerError."""
         if PARTNER_ID.fullmatch(partner_id) is None:
             raise PartnerError(
-                f"{partner_id!r} cannot be the name of a partner. Take up to 64 of a-z, 0-9 and dashes, no dash first."
+                f"{partner_id!r} cannot be the name of a partner. Use up to 64 of a-z, 0-9 and dashes, no dash first."
             )
         if partner_id in self._partners:
             raise PartnerError(f"There is a partner {partner_id}. For a new token: orders partners rotate {partner_id}")
         return self._add_token(Partner(partner_id=partner_id, tokens=[], orders_per_s=orders_per_s), token)
 
     def rotate(self, partner_id: str) -> str:
-        """A new token beside those that are valid. Raises PartnerError."""
+        """Adds a token and returns it. The others stay valid. Raises PartnerError."""
         partner = self._known(partner_id)
         if len(partner.active_tokens()) >= TOKENS_PER_PARTNER_MAX:
             raise PartnerError(
@@ -58,7 +61,7 @@ class PartnerRegistry:
         return self._add_token(partner, None)
 
     def revoke(self, partner_id: str, key_id: str) -> None:
-        """Raises PartnerError."""
+        """Raises PartnerError if the partner has no valid token with this key id."""
         partner = self._known(partner_id)
         valid = [token.key_id for token in partner.active_tokens()]
         if key_id not in valid:
@@ -97,12 +100,12 @@ def _read(settings: KafkaSettings) -> dict[str, Partner]:
     partners: dict[str, Partner] = {}
     reader = PartitionReader(settings, settings.topics.partners, 0, from_beginning=True)
     try:
-        asked(settings, reader.start)
+        call_broker(settings, reader.start)
         deadline = time.monotonic() + REQUEST_TIMEOUT_S
         while not reader.at_end:
             if time.monotonic() > deadline:
                 raise SetupError(
-                    f"Kafka at {settings.kafka_bootstrap} did not give the partners within {REQUEST_TIMEOUT_S:.0f} s. "
+                    f"Kafka at {settings.kafka_bootstrap} did not deliver the partners in {REQUEST_TIMEOUT_S:.0f} s. "
                     "Check that the broker runs, and run: orders setup"
                 )
             for key, value in reader.read():
@@ -112,7 +115,7 @@ def _read(settings: KafkaSettings) -> dict[str, Partner]:
                 try:
                     partner = decode_partner(key, value)
                 except PartnerRecordError as error:
-                    _log.warning("%s: %s", settings.topics.partners, error)  # as every ingress does
+                    _log.warning("%s: %s", settings.topics.partners, error)  # an ingress skips it too
                     continue
                 partners[partner.partner_id] = partner
     finally:

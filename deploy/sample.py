@@ -1,7 +1,7 @@
-"""The published sample: what a partner sends first."""
+"""The published sample: the first request that a partner sends."""
 
 DEMO_PARTNER = "demo"
-DEMO_TOKEN = "U78FtRBfsMAnecq_q3i8J"  # published with the API; made in local stacks only
+DEMO_TOKEN = "U78FtRBfsMAnecq_q3i8J"  # published with the API; only local stacks create it
 SAMPLE_BODY = """\
 {"data": [{"name": "John Doe", "phone": "+1 555 0100", "address": "1 Main Street", "email": "[email\u00a0protected]",
  "order_id": "ORD-1001", "refferral_code": "REF-42", "user_id": "U-7",
@@ -11,7 +11,7 @@ SAMPLE_BODY = """\
 
 
 def curl(base_url: str, token: str) -> str:
-    """A command that can be copied as it is."""
+    """A command to copy and run."""
     return (
         f"curl {base_url}/api/integration/orders -H 'Content-Type: application/json' -H 'token: {token}' "
         f"-d '{SAMPLE_BODY}'"

@@ -1,6 +1,7 @@
-"""Topics and tables: made where they are missing, checked where they are there. Can be run again at any time."""
+"""`orders setup`: creates missing topics and tables, and checks and corrects existing ones. Safe to run again."""
 
 from concurrent.futures import Future
+from functools import partial
 from typing import Annotated
 
 from confluent_kafka import KafkaError, KafkaException
@@ -19,12 +20,13 @@ from consumer.postgres.migrate import migrate
 from consumer.settings import PostgresSettings
 from contracts.settings import KafkaSettings
 from contracts.topics import TopicSpec
-from deploy.admin import REQUEST_TIMEOUT_S, admin, asked
+from deploy.admin import REQUEST_TIMEOUT_S, call_broker
 from deploy.errors import SetupError
+from deploy.kafka_settings import admin
 
 
 class SetupSettings(KafkaSettings, PostgresSettings):
-    """`orders setup`."""
+    """Settings of `orders setup`."""
 
     replication_factor: Annotated[
         int | None,
@@ -33,45 +35,45 @@ class SetupSettings(KafkaSettings, PostgresSettings):
 
 
 def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> list[str]:
-    """Makes the topics that are missing and gives their names. Raises SetupError where one is not as it must be."""
+    """Creates the missing topics and returns their names. Raises SetupError if a topic has the wrong partitions."""
     client = admin(settings)
     specs = settings.topics.specs()
-    known = asked(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics)
+    known = call_broker(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics)
     for spec in specs:
         if spec.name in known:
             _require_partitions(spec, len(known[spec.name].partitions))
-            asked(settings, lambda spec=spec: _correct_config(client, spec))  # type: ignore[misc]
+            call_broker(settings, partial(_correct_config, client, spec))
     missing = [spec for spec in specs if spec.name not in known]
     if missing:
         new = [NewTopic(spec.name, spec.partitions, replication_factor or -1, config=spec.config) for spec in missing]
-        made = asked(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
+        made = call_broker(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
         for future in made.values():
-            asked(settings, lambda future=future: _unless_made_meanwhile(future))  # type: ignore[misc]
+            call_broker(settings, partial(_wait_until_made, future))
         _wait_until_known(settings, client, set(made))
     return [spec.name for spec in missing]
 
 
 def set_up_tables(settings: PostgresSettings) -> list[str]:
-    """Applies the migrations that are missing and gives their names. Raises ConsumerError."""
+    """Applies the missing migrations and returns their names. Raises ConsumerError."""
     return migrate(settings.postgres_url)
 
 
 def _wait_until_known(settings: KafkaSettings, client: AdminClient, names: set[str]) -> None:
-    """A broker learns of a topic a moment after it was made; who starts before that is told that it does not exist."""
+    """A broker learns of a new topic after a moment. A process that starts earlier is told that it does not exist."""
 
     def all_known() -> bool:
-        return asked(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics.keys()) >= names
+        return call_broker(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics.keys()) >= names
 
     Retrying(
         retry=retry_if_result(lambda known: not known),
         wait=wait_fixed(0.05),
         stop=stop_after_delay(REQUEST_TIMEOUT_S),
-        retry_error_callback=lambda _: None,  # it was made all the same
+        retry_error_callback=lambda _: None,  # the topic is made; the wait is a courtesy
     )(all_known)
 
 
-def _unless_made_meanwhile(made: "Future[None]") -> None:
-    """Two set-ups at once make the same topics."""
+def _wait_until_made(made: "Future[None]") -> None:
+    """A topic that exists by now is fine: another set-up made it meanwhile."""
     try:
         made.result()
     except KafkaException as error:
@@ -82,9 +84,9 @@ def _unless_made_meanwhile(made: "Future[None]") -> None:
 def _require_partitions(spec: TopicSpec, partitions: int) -> None:
     if partitions != spec.partitions:
         raise SetupError(
-            f"The topic {spec.name} has {partitions} partitions instead of {spec.partitions}. With another number the "
-            "events of one order would not stay in order.\nChoose other names with ORDERS_TOPIC_PREFIX, or, if the "
-            "topic is empty, delete it and run this again."
+            f"The topic {spec.name} has {partitions} partitions instead of {spec.partitions}. With another number, "
+            "the events of one order would not stay in order.\nChoose other names with ORDERS_TOPIC_PREFIX. Or delete "
+            "the topic, if it is empty, and run this again."
         )
 
 

@@ -1,4 +1,4 @@
-"""Moments as people type them."""
+"""Times as people type them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,16 +7,16 @@ from deploy.errors import SelectionError
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-HELP = "2026-11-24T10:00, UTC unless it has a zone; or 30m, 2h, 7d: so long ago."
+HELP = "2026-11-24T10:00 (UTC unless it names a zone), or an age: 30m, 2h, 7d."
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """Raises SelectionError."""
+    """The time that `text` names, in UTC. Raises SelectionError."""
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise SelectionError(f"{text!r} is no time. Write it as {HELP}") from None
+        raise SelectionError(f"{text!r} is not a time. Write {HELP}") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

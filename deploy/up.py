@@ -1,4 +1,4 @@
-"""`orders up`: the whole system on this machine, until Ctrl-C."""
+"""`orders up`: runs the whole system on this machine, until Ctrl-C."""
 
 import json
 import os
@@ -22,8 +22,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from consumer.settings import PostgresSettings
 from contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
 from deploy import stack_file
-from deploy.admin import load_kafka
 from deploy.errors import StackError
+from deploy.kafka_settings import load_kafka
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker, class_path
 from deploy.local.ports import LOOPBACK, require_free
@@ -40,7 +40,7 @@ _ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class UpSettings(OrdersSettings):
-    """`orders up`. Given servers are used instead of local ones."""
+    """Settings of `orders up`. It starts no Kafka or Postgres of its own if you name one."""
 
     host: Host = LOOPBACK
     port: Port = 8000
@@ -52,8 +52,8 @@ class UpSettings(OrdersSettings):
 
 
 def up(settings: UpSettings, console: Console) -> None:
-    """Runs until Ctrl-C, SIGTERM or SIGHUP. Raises StackError when something dies or cannot start."""
-    for number in _ENDING:  # SIGINT too: a shell starts background jobs with it ignored
+    """Runs until Ctrl-C, SIGTERM or SIGHUP. Raises StackError if a process dies or cannot start."""
+    for number in _ENDING:  # SIGINT too: a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     folder = settings.data_dir.resolve()
     try:
@@ -66,7 +66,7 @@ def up(settings: UpSettings, console: Console) -> None:
 
 
 def _ignore_signals() -> None:
-    """A second Ctrl-C must not leave processes behind."""
+    """So that a second Ctrl-C leaves no process behind."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -94,7 +94,7 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
                 postgres_url = postgres.url()
                 children.append(postgres.child)
         if bootstrap is None:
-            with step("Kafka: its jars (44 MB from Maven Central, the first time only)"):
+            with step("Kafka: jars (44 MB from Maven Central, the first time only)"):
                 class_path()
             with step("Kafka"):
                 require_free(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT")
@@ -126,7 +126,7 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
 
 
 def _chosen() -> dict[str, str]:
-    """What else decides on which topics a command finds, and how it reaches them."""
+    """The other variables that a command needs to find the same topics."""
     names = [f"{PREFIX}TOPIC_PREFIX", f"{PREFIX}KAFKA_PROPERTIES"]
     return {name: os.environ[name] for name in names if name in os.environ}
 
@@ -164,7 +164,7 @@ def _watch(children: list[Child]) -> None:
 
 def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console: Console) -> None:
     base_url = _base_url(settings)
-    token = DEMO_TOKEN if settings.kafka_bootstrap is None else "<token, from: orders partners add NAME>"
+    token = DEMO_TOKEN if settings.kafka_bootstrap is None else "<token from: orders partners add NAME>"
     console.print("[bold green]Up.[/] Orders posted to the ingress go through Kafka into Postgres.\n")
     for name, where in (
         ("ingress", f"{base_url}/api/integration/orders"),

@@ -1,4 +1,4 @@
-"""`make asyncapi`: writes the document, and the schemas of a version that is not there yet."""
+"""`make asyncapi`: writes the document, and the schemas if their version is not published yet."""
 
 import json
 import sys
@@ -11,14 +11,14 @@ from deploy.errors import PublishedSchemaError
 
 
 def files() -> dict[str, str]:
-    """Everything that is generated, by its path in the folder `contracts/published`."""
+    """The text of each generated file, by its path in the folder `contracts/published`."""
     dialect = {"$schema": "http://json-schema.org/draft-07/schema#"}
     by_name = {f"schemas/{VERSION}/{name}.json": {**dialect, **schema} for name, schema in schemas().items()}
     return {path: _text(content) for path, content in {**by_name, "asyncapi.json": document()}.items()}
 
 
 def write(folder: Path) -> None:
-    """Raises PublishedSchemaError, and then has written nothing, where the schemas of this version are others."""
+    """Raises PublishedSchemaError, and writes nothing, if a published schema of this version differs."""
     contents = files()
     if (folder / "schemas" / VERSION).exists():
         changed = [
@@ -27,7 +27,8 @@ def write(folder: Path) -> None:
         if changed:
             raise PublishedSchemaError(
                 f"Version {VERSION} of the schemas is published, and these differ from it: {', '.join(changed)}.\n"
-                f"Raise VERSION in deploy/asyncapi/schemas.py. Nobody has seen {VERSION} yet? Remove its folder."
+                "Raise VERSION in deploy/asyncapi/schemas.py. "
+                f"Or remove the folder of {VERSION}, if nobody has seen it yet."
             )
     for path, text in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document. It speaks from the side of a shop: `receive` is what a shop reads."""
+"""The AsyncAPI 3.0 document, from the point of view of a shop: `receive` is what a shop reads."""
 
 import json
 from datetime import UTC, datetime
@@ -30,9 +30,9 @@ def document() -> Document:
             "title": "order-upsert",
             "version": VERSION,
             "description": (
-                "For shops that read or write the topics themselves: `receive` is what a shop reads, `send` what it "
-                "writes. An installation with another ORDERS_TOPIC_PREFIX has it in place of `orders`. The topic of "
-                "partners' tokens is not for shops, and not described here."
+                "For shops that read or write the topics themselves. A shop reads what `receive` names and writes what "
+                "`send` names. An installation with another ORDERS_TOPIC_PREFIX uses that prefix instead of `orders`. "
+                "The topic of partners' tokens is not for shops and is not described here."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -41,26 +41,28 @@ def document() -> Document:
             "upserts": _channel(
                 specs[topics.upserts],
                 ["orderUpsert"],
-                "Every order event, for ever, in each partition in the order in which events count. The partition is "
-                f"murmur2(key) modulo {specs[topics.upserts].partitions}, as of Java's producer: librdkafka's "
-                "partitioner is `murmur2_random`. An event elsewhere is a dead letter, as is every record that is not "
-                "as described here: a reader meets those too, and skips them.",
+                "Every order event, kept for ever. Events count in offset order, except redriven ones. The "
+                f"partition is murmur2(key) modulo {specs[topics.upserts].partitions}, as in Java's producer; with "
+                "librdkafka, set the partitioner `murmur2_random`. An event in another partition becomes a dead "
+                "letter, and so does a record that does not match this description. A reader sees such records too "
+                "and skips them.",
             ),
             "results": _channel(
                 specs[topics.results],
                 ["outcome"],
-                "Outcomes of what came over HTTP. Other writers name their own topic.",
+                "Outcomes of orders that came over HTTP. Other writers name a topic of their own.",
             ),
             "replies": {
                 "address": None,
-                "description": "A topic of the writer's, named by the header kafka_replyTopic of its events. One that "
-                "does not take a record gets none for a minute.",
+                "description": "A topic of the writer. Its events name it in the header kafka_replyTopic. If the topic "
+                "does not accept a record, it gets no records for a minute.",
                 "messages": {"outcome": _ref("components", "messages", "outcome")},
             },
             "deadLetters": _channel(
                 specs[topics.dlq],
                 ["deadLetter", "settledLetter"],
-                "Events that could not be applied, as they were, with the reason; notes on what was done about them.",
+                "Events that could not be applied, unchanged, each with the reason. Notes say which were redriven or "
+                "discarded.",
             ),
         },
         "operations": {
@@ -73,10 +75,13 @@ def document() -> Document:
                     "messages": [_ref("channels", "replies", "messages", "outcome")],
                 },
             },
-            "receiveOutcome": _operation("receive", "replies", ["outcome"], "Learn what became of one's own events."),
-            "watchOutcomes": _operation("receive", "results", ["outcome"], "Watch what becomes of everybody's orders."),
+            "receiveOutcome": _operation("receive", "replies", ["outcome"], "Receive the outcomes of your own events."),
+            "watchOutcomes": _operation("receive", "results", ["outcome"], "Watch the outcomes of all HTTP orders."),
             "readDeadLetters": _operation(
-                "receive", "deadLetters", ["deadLetter", "settledLetter"], "Learn what could not be applied, and why."
+                "receive",
+                "deadLetters",
+                ["deadLetter", "settledLetter"],
+                "Read what could not be applied, and why.",
             ),
         },
         "components": {"messages": _messages(), "schemas": schemas()},
@@ -85,15 +90,15 @@ def document() -> Document:
 
 def _messages() -> Document:
     order_key = {"type": "string", "maxLength": limits.ORDER_ID_CHARS_MAX, "description": "The order_id, as UTF-8."}
-    any_key = {"description": "That of the event."}
+    any_key = {"description": "The key of the event."}
     return {
         "orderUpsert": {
             "title": "An order, new or changed",
             "summary": "CloudEvents 1.0, Kafka protocol binding, binary content mode.",
-            "description": "What the ingress writes is narrower: the schemas `canonical-order` and "
-            "`ingress-event-headers`. An event whose ce_source, ce_id and ce_requestdigest came before is a repeat, "
-            "and changes nothing. An event with the headers ce_origin… was redriven from the dead letters and stands "
-            "for the place that they name.",
+            "description": "The ingress writes a narrower form: the schemas `canonical-order` and "
+            "`ingress-event-headers`. An event is a repeat and changes nothing if an earlier event has the same "
+            "ce_source, ce_id and ce_requestdigest. An event with the headers ce_origin… was redriven from the dead "
+            "letters. It counts at the partition and offset that these headers name.",
             "headers": _schema("event-headers"),
             "payload": _schema("order"),
             "correlationId": {"location": "$message.header#/kafka_correlationId"},
@@ -102,8 +107,8 @@ def _messages() -> Document:
         },
         "outcome": {
             "title": "Outcomes of a request",
-            "description": "A request is complete when as many different indexes have come as ce_requestsize says, "
-            "less ce_requestinvalid.",
+            "description": "A request is complete when ce_requestsize less ce_requestinvalid different indexes have "
+            "arrived.",
             "headers": _schema("result-headers"),
             "payload": _schema("result"),
             "correlationId": {"location": "$message.header#/kafka_correlationId"},
@@ -112,14 +117,14 @@ def _messages() -> Document:
         },
         "deadLetter": {
             "title": "An event that could not be applied",
-            "description": "Key, value and other headers are those of the event, whatever they are.",
+            "description": "Key, value and all other headers are those of the event. They may be invalid.",
             "contentType": "application/octet-stream",
             "headers": _schema("dead-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
         "settledLetter": {
-            "title": "A letter was dealt with",
-            "description": "Has no value. Letters themselves stay for ever.",
+            "title": "A letter was redriven or discarded",
+            "description": "Has no value. The letter itself stays in the topic for ever.",
             "headers": _schema("settled-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
@@ -143,7 +148,7 @@ def _channel(spec: TopicSpec, messages: list[str], about: str) -> Document:
 
 
 def _config(name: str, value: str) -> object:
-    """As the Kafka binding has it: a list, a text, or else a number."""
+    """The value as the Kafka binding types it: a list, a string or a number."""
     if name in _LISTS:
         return value.split(",")
     return value if name in _TEXTS else int(value)
@@ -184,7 +189,7 @@ def _outcome_example() -> Document:
 
 
 def readable(headers: Headers) -> dict[str, str]:
-    """Headers of a record as the schemas speak of them: texts, and the reply partition in hex digits."""
+    """Headers of a record in the form that the schemas describe: strings, with the reply partition in hex digits."""
     return {
         name: value.hex() if name == REPLY_PARTITION.name else value.decode(errors="replace")
         for name, value in headers

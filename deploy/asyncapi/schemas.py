@@ -1,7 +1,8 @@
-"""The JSON Schemas of what stands in the topics, made from the models and from the rules that the code reads by.
+"""The JSON Schemas of the records in the topics, made from the models and from the rules that the reader applies.
 
-Draft 7, which AsyncAPI 3 takes without saying so, and without references, so that each stands by itself. The keywords
-are those that `tests/support/compatibility.py` can compare.
+They are draft 7, the default dialect of AsyncAPI 3. They have no references, so that each is complete by itself. They
+use only keywords that `tests/support/compatibility.py` can compare. Their descriptions are part of the published
+version, so an edit of a description needs a new VERSION too.
 """
 
 from typing import Any
@@ -17,11 +18,11 @@ from contracts.result import Outcome
 from contracts.strict_order import StrictOrder
 
 VERSION = "1.0"
-"""Of the schemas. Every published version stays in contracts/published/schemas; a change makes a new version."""
+"""Version of the schemas. Every published version stays in contracts/published/schemas; a change needs a new one."""
 
 
 def schemas() -> dict[str, JsonSchema]:
-    """By name. `order` and `event-headers`: what the consumer reads. All others: what this system writes."""
+    """All schemas by name. The consumer reads `order` and `event-headers`. This system writes all the others."""
     return {
         "order": _of_the_order(
             "validation",
@@ -60,7 +61,7 @@ def schemas() -> dict[str, JsonSchema]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Without references, titles and defaults; a field that may be absent is never null where we write it."""
+    """Writes no references, titles and defaults. In what we write, an optional field is absent and never null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         inner = schema["schema"]
@@ -71,7 +72,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _of_the_order(mode: JsonSchemaMode, about: str) -> JsonSchema:
-    """Of what is applied: StrictOrder knows what cannot be true. But unlike there, unknown fields are no fault."""
+    """The schema of an order that is applied. It is that of StrictOrder, but it allows unknown fields."""
     made = StrictOrder.model_json_schema(schema_generator=_Generator, mode=mode)
     definitions = made.pop("$defs")
 
@@ -96,7 +97,7 @@ def _object(properties: dict[str, JsonSchema], required: list[str], about: str) 
 
 
 def _of_an_event(required: list[Header], about: str, *, read_only: bool) -> JsonSchema:
-    """`read_only`: what the consumer does not read may be anything."""
+    """Headers of an event. With `read_only`, a header that the consumer does not read may have any value."""
     origin = [header.name for header in headers.ORIGIN]
     properties = {
         header.name: {"description": f"Should be {header.should}."}

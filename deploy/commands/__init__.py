@@ -1,1 +1,1 @@
-"""Commands that look into the topics and repair: history, dlq, replay."""
+"""What `orders partners`, `history`, `dlq` and `replay` do. Their options and help are in `deploy.signatures`."""

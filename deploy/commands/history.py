@@ -1,12 +1,11 @@
-"""`orders history`: every version of an order, from the topic."""
+"""`orders history`: reads every version of an order from the topic."""
 
 import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -17,23 +16,20 @@ from consumer.letters.letter import read_letter
 from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
-from deploy.admin import load_kafka
-from deploy.console import err, out, progress_bar, use_running_stack
+from deploy.console import err, out, progress_bar
 from deploy.errors import NothingFoundError
+from deploy.kafka_settings import load_kafka
+from deploy.stack_file import use_running_stack
 
 VERSIONS_MAX = 10_000
 
 
-def history(
-    order_id: str,
-    partner: Annotated[str | None, typer.Option(help="Only this partner's order of that id.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object for each version.")] = False,
-) -> None:
-    """Show every version of an order, oldest first, and what changed in each."""
+def history(order_id: str, partner: str | None = None, as_json: bool = False) -> None:
+    """Shows the versions, oldest first. Raises NothingFoundError if there is none, unless `as_json`."""
     use_running_stack()
     versions, left_out = find_versions(load_kafka(KafkaSettings), order_id, partner)
     if left_out:
-        err.print(f"Only the newest {VERSIONS_MAX} versions are shown; {left_out} are older.")
+        err.print(f"Only the newest {VERSIONS_MAX} versions are shown. {left_out} older ones are left out.")
     if as_json:
         for version in versions:
             print(json.dumps(as_object(version)))  # noqa: T201 - for a program
@@ -46,9 +42,9 @@ def history(
 
 
 def find_versions(settings: KafkaSettings, order_id: str, partner: str | None) -> tuple[list[Version], int]:
-    """The newest VERSIONS_MAX versions, oldest first, and how many older ones were left out.
+    """The newest VERSIONS_MAX versions, oldest first, and the number of older ones that are left out.
 
-    Reads the partition of the key in orders.upserts and in the dead-letter topic, no other. Raises ConsumerError.
+    Reads only the partition of the key, in orders.upserts and in the dead-letter topic. Raises ConsumerError.
     """
     key = order_id.encode()
     refused: dict[tuple[int, int], str] = {}

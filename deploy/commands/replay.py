@@ -1,9 +1,9 @@
-"""`orders replay`: the tables again, from the topic, beside the service."""
+"""`orders replay`: rebuilds the tables from the topic while the service runs."""
 
 import json
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.progress import Progress, ProgressColumn, Task
@@ -15,59 +15,50 @@ from consumer.replay.engine import OnProgress
 from consumer.replay.rebuild import Rebuild
 from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, drop_schema, schema_exists, until_schema
 from consumer.replay.source import ends_at, live_fence
-from consumer.replay.workers import WORKERS_MAX, workers_default
+from consumer.replay.workers import workers_default
 from consumer.settings import ConsumerSettings
-from deploy.admin import admin, load_kafka
-from deploy.console import confirm, err, out, progress_bar, use_running_stack
+from deploy.console import confirm, err, out, progress_bar
 from deploy.errors import NothingFoundError, SelectionError
-from deploy.times import HELP, moment
+from deploy.kafka_settings import admin, load_kafka
+from deploy.stack_file import use_running_stack
+from deploy.times import moment
 
 
 class EventsPerSecond(ProgressColumn):
-    """How fast the phase goes."""
+    """The speed of the phase."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.finished_speed or task.speed or 0:,.0f} events/s" if task.total else "")
 
 
 def replay(
-    swap: Annotated[bool, typer.Option("--swap", help="Put the new table into the place of the live one.")] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Only compare what an earlier replay made, and change nothing.")
-    ] = False,
-    until: Annotated[str | None, typer.Option(help="A table as it was at a moment: " + HELP)] = None,
-    rate: Annotated[
-        float | None, typer.Option(min=1, help="Events a second at the most.", show_default="no limit")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=WORKERS_MAX, help="Processes.", show_default="one for each core")
-    ] = None,
-    snapshot: Annotated[
-        str | None, typer.Option("--from", help="Begin at another replay's schema, not at the first event.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier replay has, and begin anew.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Only remove what an earlier replay has.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object at the end.")] = False,
+    *,
+    swap: bool,
+    verify: bool,
+    until: str | None,
+    rate: float | None,
+    workers: int | None,
+    snapshot: str | None,
+    fresh: bool,
+    drop: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Rebuild the tables from the topic in a schema of their own, compare them, and swap them if told so.
-
-    The service goes on meanwhile. After a crash or Ctrl-C the same command goes on where it was.
-    """
+    """The options are those of `deploy.signatures.replay`. Raises SelectionError, NothingFoundError, ConsumerError."""
     if (swap and (until or verify)) or (drop and (swap or verify or fresh)):
-        raise SelectionError("--swap, --verify, --until and --drop do not go together.")
+        raise SelectionError("--swap, --verify, --until and --drop cannot be combined.")
     use_running_stack()
     settings = load_kafka(ConsumerSettings)
-    moment_ = None if until is None else moment(until, datetime.now(UTC))
-    schema = REPLAY_SCHEMA if moment_ is None else until_schema(moment_)
+    until_time = None if until is None else moment(until, datetime.now(UTC))
+    schema = REPLAY_SCHEMA if until_time is None else until_schema(until_time)
     with progress_bar(EventsPerSecond()) as progress:
         phases = _Phases(progress)
         run = Rebuild(settings, schema, workers or workers_default(), rate, phases.begin)
         if drop or fresh:
             if schema_exists(settings.postgres_url, schema):
                 phases.end()
-                confirm(f"Remove the schema {schema} and all that a replay has in it?", yes or dry_run)
+                confirm(f"Remove the schema {schema} with everything in it?", yes or dry_run)
                 if not dry_run:
                     drop_schema(settings.postgres_url, schema)
             if drop:
@@ -80,7 +71,7 @@ def replay(
             _tell_plan(run, swap)
             return
         with run.alone():
-            _run(run, phases, snapshot, moment_, swap, yes, as_json)
+            _run(run, phases, snapshot, until_time, swap, yes, as_json)
 
 
 def _run(
@@ -99,7 +90,7 @@ def _run(
     if until is not None:
         run.to(ends_at(run.settings, until, live_fence(run.settings)))
         told = {"schema": run.schema, "events": run.events, "replayed_per_s": run.replayed_per_s}
-        _tell(as_json, told, f"The orders as they were: {run.schema}.orders")
+        _tell(as_json, told, f"The orders as they were at that time are in {run.schema}.orders.")
         return
     run.to_the_present()
     comparison = run.verify()
@@ -113,14 +104,14 @@ def _run(
     if swap:
         if comparison.differences and not as_json:
             _show(comparison)
-        confirm("Put the new table into the place of the live one?", yes)
+        confirm("Replace the live table with the new one?", yes)
         about["consumers_waited_s"] = round(run.swap(), 3)
         about["swapped"] = True
         _tell(
             as_json,
             {**about, **_as_object(run.schema, comparison)},
             f"Swapped; consumers waited {about['consumers_waited_s']} s. {comparison.differences} orders differed. The "
-            f"old table is {REPLACED_SCHEMA}.orders until the next swap; remove it with: "
+            f"old table is {REPLACED_SCHEMA}.orders until the next swap. To remove it: "
             f"DROP SCHEMA {REPLACED_SCHEMA} CASCADE",
         )
         return
@@ -135,20 +126,20 @@ def _require_replay(settings: ConsumerSettings, schema: str) -> None:
 def _tell_plan(run: Rebuild, swap: bool) -> None:
     there = schema_exists(run.settings.postgres_url, run.schema)
     events = sum(live_fence(run.settings).values())
-    where = "go on in" if there else "make and fill"
-    out.print(f"This would {where} the schema {run.schema}; the topic has {events:,} events that were applied.")
+    what = "continue in" if there else "make and fill"
+    out.print(f"This would {what} the schema {run.schema}. The topic has {events:,} applied events.")
     if swap:
         run.require_swappable()
-        out.print(f"Then it would compare, and put orders into its place; the old one would go to {REPLACED_SCHEMA}.")
+        out.print(f"It would then compare the tables and swap orders. The old table would move to {REPLACED_SCHEMA}.")
 
 
 def _tell_comparison(schema: str, comparison: Comparison, as_json: bool, about: dict[str, Any]) -> None:
-    """Exit code 1 where something differs."""
+    """Ends with exit code 1 if an order differs."""
     took = f" from {about['events']:,} events in {about['seconds']} s" if about else ""
-    left_out = f" {comparison.left_out} that changed since were left out." if comparison.left_out else ""
+    left_out = f" {comparison.left_out} orders that changed since are left out." if comparison.left_out else ""
     text = (
         f"{comparison.orders:,} orders{took}: {comparison.differences or 'none'} differ from the live table. Checksum "
-        f"{comparison.checksum}.{left_out} In its place: orders replay --swap"
+        f"{comparison.checksum}.{left_out} To swap the tables: orders replay --swap"
     )
     if not as_json:
         _show(comparison)
@@ -205,7 +196,7 @@ def _tell(as_json: bool, described: dict[str, Any], text: str) -> None:
 
 
 class _Phases:
-    """One bar, for the phase that is going on; away while a question is asked."""
+    """One bar, for the current phase. It is hidden while a question is asked."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

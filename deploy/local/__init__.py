@@ -1,1 +1,1 @@
-"""A real Kafka broker and a real Postgres as child processes, with nothing to install but Python packages."""
+"""A real Kafka broker and a real Postgres as child processes. Only Python packages need to be installed."""

@@ -1,4 +1,4 @@
-"""A child process that cannot outlive us, writes to a log file, and says why it died."""
+"""A child process that ends with its parent, writes to a log file, and reports why it died."""
 
 import ctypes
 import os
@@ -17,11 +17,11 @@ _PROBE_EVERY_S = 0.05
 
 
 class Child:
-    """One process, from its start to its end; make a new one to start it again.
+    """One process, from its start to its end. To start it again, create a new Child.
 
-    It is the leader of a session of its own, so that a Ctrl-C in the terminal reaches only us, and we stop the
-    processes in the right order. On Linux the kernel sends it `stop_signal` when we die, even of kill -9: start it from
-    the main thread, because the kernel counts the death of the starting thread.
+    It leads a session of its own, so Ctrl-C in the terminal reaches only the parent, which stops its children in the
+    right order. On Linux the kernel sends the child `stop_signal` when the parent dies, even by kill -9. Start it from
+    the main thread: the kernel sends the signal when the thread that started the child ends.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=None if env is None else {**os.environ, **env},
-                cwd="/" if user else None,  # another user may not be allowed to stand where we stand
+                cwd="/" if user else None,  # another user may not enter our current folder
                 user=user,
                 group=user,
                 extra_groups=[] if user else None,
@@ -60,21 +60,21 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative for a signal."""
+        """None while it runs. Minus the number of the signal that ended it, as `subprocess` has it."""
         return self._process.poll()
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Raises StackError when it dies first, or is not ready in time."""
+        """Raises StackError if it dies first or is not ready in time."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             if self.exit_code is not None:
                 raise self.death()
             if time.monotonic() > deadline:
-                raise StackError(f"{self.name} did not get ready within {timeout_s:.0f} s.\n{self.last_words()}")
+                raise StackError(f"{self.name} was not ready within {timeout_s:.0f} s.\n{self.last_words()}")
             time.sleep(_PROBE_EVERY_S)
 
     def death(self) -> StackError:
-        """How to tell that it ended by itself."""
+        """The error to raise after it ended without being stopped."""
         return StackError(f"{self.name} ended by itself ({_how(self.exit_code)}).\n{self.last_words()}")
 
     def last_words(self) -> str:
@@ -84,7 +84,7 @@ class Child:
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
 
     def stop(self, timeout_s: float = 15.0) -> None:
-        """Asks it to end, and ends it with kill -9 where it does not in time. Harmless when it is gone."""
+        """Sends the stop signal, and kill -9 if it does not end in time. Does nothing if it has ended."""
         if self.exit_code is None:
             self.signal(self._stop_signal)
             try:
@@ -93,7 +93,7 @@ class Child:
                 self.kill()
 
     def kill(self) -> None:
-        """kill -9, for it alone: what it started itself must notice by itself, as in a real crash."""
+        """kill -9 for this process only. Its own children must notice by themselves, as in a real crash."""
         self._process.kill()
         self._process.wait()
 
@@ -110,12 +110,12 @@ def _how(exit_code: int | None) -> str:
 def _follow_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
-    libc = ctypes.CDLL(None)  # loaded before the fork: after it, only the call itself is safe
+    libc = ctypes.CDLL(None)  # loaded before the fork, because after it only the call itself is safe
     parent = os.getpid()
 
     def follow() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, stop_signal)
-        if os.getppid() != parent:  # it died between the fork and the call
+        if os.getppid() != parent:  # the parent died between the fork and the call
             os._exit(1)
 
     return follow

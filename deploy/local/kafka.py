@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: a Java runtime from PyPI, the jars from Maven Central."""
+"""Apache Kafka as a child process, with a Java runtime from PyPI and jars from Maven Central."""
 
 import fcntl
 import functools
@@ -44,10 +44,10 @@ offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# After a kill -9 the node may come back only when its own session of before has ended (9 s by default).
+# After a kill -9 the node can rejoin only when its previous session has expired (9 s by default).
 broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=4000
-# KIP-848 groups: a silent member is missed after 6 s, as our classic groups ask for themselves.
+# KIP-848 groups: a silent member expires after 6 s. Members of our classic groups ask for the same themselves.
 group.consumer.min.heartbeat.interval.ms=500
 group.consumer.heartbeat.interval.ms=500
 group.consumer.min.session.timeout.ms=6000
@@ -56,10 +56,10 @@ group.consumer.session.timeout.ms=6000
 
 
 class KafkaBroker:
-    """One KRaft node on loopback, data in `folder`. Started again after a stop or a kill, it has what it had.
+    """One KRaft node on loopback with its data in `folder`. The data survives a stop and a kill.
 
-    `cluster_id` is for several nodes that form one cluster. `lives_long`: Java may compile for speed. It pays after a
-    minute of load, and costs more before.
+    Nodes that form one cluster share a `cluster_id`. With `lives_long`, Java compiles for speed: that costs more at
+    first and pays off after a minute of load.
     """
 
     def __init__(self, folder: Path, port: int, cluster_id: str | None = None, *, lives_long: bool = False) -> None:
@@ -80,16 +80,19 @@ class KafkaBroker:
         return self._child
 
     def properties(self, log: Path) -> str:
-        """`log`: the folder of its records."""
+        """The text of server.properties. `log` is the folder of the records."""
         return _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
 
     def start(self) -> None:
-        """Formats the folder where it is new; returns when the broker answers. Raises StackError."""
+        """Formats a new folder, starts the node and returns when the broker answers. Raises StackError."""
         self.launch()
         self.wait()
 
     def launch(self) -> None:
-        """Does not wait for it: a node of several answers only when enough of the others run."""
+        """Starts the node without waiting: in a cluster it answers only when enough other nodes run.
+
+        Raises StackError.
+        """
         jars = class_path()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"
@@ -97,8 +100,8 @@ class KafkaBroker:
             self._format(jars, log)
         if not (log / "meta.properties").exists():
             raise StackError(
-                f"{log} has no meta.properties: it was damaged, and nothing was touched. Put that file back, or move "
-                f"{self.folder} away and start again: Kafka then begins empty."
+                f"{log} has no meta.properties: the folder is damaged. Nothing was changed. Put that file back, or "
+                f"move {self.folder} away and start again: Kafka then begins empty."
             )
         properties = self._write_properties(log)
         java: list[str | Path] = [
@@ -120,13 +123,13 @@ class KafkaBroker:
         self._child = Child("Kafka", command, self.folder / "kafka.out")
 
     def wait(self) -> None:
-        """Raises StackError where it dies, or does not answer in time."""
+        """Returns when the broker answers. Raises StackError if it dies or does not answer in time."""
         try:
             self.child.wait_until(self._answers, _START_TIMEOUT_S)
         except StackError as error:
             self.child.stop()
             raise StackError(
-                f"{error}\nIf {self.folder} was damaged, move it away and start again: Kafka then begins empty."
+                f"{error}\nIf {self.folder} is damaged, move it away and start again: Kafka then begins empty."
             ) from None
 
     def stop(self) -> None:
@@ -142,9 +145,12 @@ class KafkaBroker:
         return properties
 
     def _format(self, jars: str, log: Path) -> None:
-        """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
+        """Formats under another name, then renames.
+
+        So a folder with the final name was complete once, and is never emptied, even if it is damaged now.
+        """
         half_done = log.with_name("log.new")
-        shutil.rmtree(half_done, ignore_errors=True)  # what a format left that was cut off
+        shutil.rmtree(half_done, ignore_errors=True)  # left by a format that was cut off
         # -t=: an id may begin with a dash
         tool: list[str | Path] = [
             _java(),
@@ -175,7 +181,7 @@ def new_cluster_id() -> str:
 
 @functools.cache
 def class_path() -> str:
-    """Of Kafka. Raises StackError."""
+    """The class path of Kafka. Raises StackError."""
     jars = maven_jars(_COORDINATES)
     if f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
         raise _wrong_jars(f"Kafka {KAFKA_VERSION}")
@@ -183,32 +189,32 @@ def class_path() -> str:
 
 
 def maven_jars(coordinates: str) -> list[Path]:
-    """The jars, downloaded where this machine has not got them yet. Raises StackError."""
+    """The jars. Downloads those that this machine does not have yet. Raises StackError."""
     import jgo
 
     try:
         with _alone():
             jars = [Path(jar) for jar in jgo.build(coordinates).all_jars]
-    except Exception as error:  # noqa: BLE001 - jgo lets any error of its HTTP client through
+    except Exception as error:  # noqa: BLE001 - jgo lets every error of its HTTP client through
         raise StackError(
             f"{coordinates} could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the "
-            "network and start again, or give a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
+            "network and start again, or name a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
         ) from None
-    if not all(map(zipfile.is_zipfile, jars)):  # a download that was cut off is left as it is
+    if not all(map(zipfile.is_zipfile, jars)):  # jgo keeps a download that was cut off
         raise _wrong_jars(coordinates)
     return jars
 
 
 def _wrong_jars(what: str) -> StackError:
     return StackError(
-        f"The jars of {what} are damaged, or of another version. Remove ~/.cache/jgo and ~/.m2/repository, and start "
+        f"The jars of {what} are damaged or have another version. Remove ~/.cache/jgo and ~/.m2/repository, and start "
         "again."
     )
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """jgo writes into its cache in place: a second process would find half a file there, and fail."""
+    """One process at a time: jgo writes its cache in place, so another process would find half a file and fail."""
     folder = Path.home() / ".cache"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "order-upsert.lock").open("w") as lock:

@@ -9,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
+    """A port that nothing listens on right now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -17,17 +17,18 @@ def free_port() -> int:
 
 
 def require_free(port: int, host: str, what: str, variable: str) -> None:
-    """Raises StackError that names the variable with which another port, or another host, is chosen."""
+    """Raises StackError if the port is taken or the host is wrong. Its text names the variable to change."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what just ended does not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a listener that just ended does not count
         try:
             probe.bind((host, port))
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise StackError(
-                    f"{host} for {what} is no address of this machine: {error.strerror}.\nChoose one with ORDERS_HOST."
+                    f"{host} for {what} is not an address of this machine: {error.strerror}.\n"
+                    "Choose one with ORDERS_HOST."
                 ) from None
             raise StackError(
                 f"Port {port} for {what} cannot be used: {error.strerror}.\n"
-                f"End what listens there, or choose another port with {variable}=<port>."
+                f"Stop what listens there, or choose another port with {variable}=<port>."
             ) from None

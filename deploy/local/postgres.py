@@ -20,7 +20,7 @@ _SYSTEM_USER = "embedded_postgres"
 
 
 class PostgresServer:
-    """A server on loopback, data in `folder`, with the durability of the defaults (fsync, synchronous_commit)."""
+    """A server on loopback with its data in `folder`. Durability is the default (fsync, synchronous_commit)."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder.resolve()
@@ -38,15 +38,15 @@ class PostgresServer:
         return self._child
 
     def start(self) -> None:
-        """Makes the data folder and the database `orders` where they are new. Raises StackError."""
+        """Creates the data folder and the database `orders` if they are missing. Raises StackError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         user = _system_user(self.folder)
         if not self._data.exists():
             self._initdb(user)
         if not (self._data / "PG_VERSION").exists():
             raise StackError(
-                f"{self._data} has no PG_VERSION: it was damaged, and nothing was touched. Put that file back, or move "
-                f"{self.folder} away and start again: the tables are then filled from the topic."
+                f"{self._data} has no PG_VERSION: the folder is damaged. Nothing was changed. Put that file back, or "
+                f"move {self.folder} away and start again: the tables are then filled from the topic."
             )
         self._clear_stale_pid()
         options = {
@@ -58,7 +58,7 @@ class PostgresServer:
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [binaries() / "postgres", "-D", self._data, *arguments]
-        # SIGINT is Postgres's fast shutdown; it does not wait for clients, as SIGTERM does.
+        # SIGINT is Postgres's fast shutdown. Unlike SIGTERM, it does not wait for clients.
         self._child = Child("Postgres", command, self.folder / "postgres.out", stop_signal=signal.SIGINT, user=user)
         try:
             self._child.wait_until(self._answers, _START_TIMEOUT_S)
@@ -66,7 +66,7 @@ class PostgresServer:
         except (StackError, psycopg.Error) as error:
             self._child.stop()
             raise StackError(
-                f"{error}\nIf {self.folder} was damaged, move it away and start again: the tables are then filled "
+                f"{error}\nIf {self.folder} is damaged, move it away and start again: the tables are then filled "
                 "from the topic."
             ) from None
 
@@ -75,13 +75,16 @@ class PostgresServer:
             self._child.stop()
 
     def kill(self) -> None:
-        """kill -9 of the postmaster; its children notice and leave."""
+        """kill -9 of the postmaster. Its children notice and end."""
         self.child.kill()
 
     def _initdb(self, user: str | None) -> None:
-        """Under another name first: a folder that has the right name is whole, or was damaged, and is never emptied."""
+        """Runs initdb under another name, then renames.
+
+        So a folder with the final name was complete once, and is never emptied, even if it is damaged now.
+        """
         half_done = self._data.with_name("data.new")
-        shutil.rmtree(half_done, ignore_errors=True)  # what an initdb left that was cut off
+        shutil.rmtree(half_done, ignore_errors=True)  # left by an initdb that was cut off
         half_done.mkdir(mode=0o700)
         if user is not None:
             shutil.chown(half_done, user, user)
@@ -115,27 +118,33 @@ class PostgresServer:
         return True
 
     def _clear_stale_pid(self) -> None:
-        """Postgres refuses to start when the pid in its file lives, even as another program (after a reboot, say)."""
+        """Removes postmaster.pid if another program has that pid now, for example after a reboot.
+
+        Postgres refuses to start if the pid in that file exists, whatever program has it.
+        """
         pid_file = self._data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split("\n", 1)[0])
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
-            return  # no file, no such process, or no /proc: Postgres decides
+            return  # no file, no such process or no /proc: Postgres decides
         if str(self._data).encode() not in command:
             pid_file.unlink()
 
 
 def binaries() -> Path:
-    """The folder of the programs of Postgres: initdb, postgres, pg_dump, …"""
+    """The folder of Postgres's programs: initdb, postgres, pg_dump, …"""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of an XDG_RUNTIME_DIR that we do not use
+        warnings.simplefilter("ignore")  # it warns about an XDG_RUNTIME_DIR that we do not use
         from embedded_postgres._commands import POSTGRES_BIN_PATH
     return Path(POSTGRES_BIN_PATH)
 
 
 def _system_user(folder: Path) -> str | None:
-    """Postgres refuses to run as root: there it gets a user of its own, who may pass through to its folders."""
+    """The system user that runs Postgres, None for the current user. Postgres refuses to run as root.
+
+    Under root it gets a user of its own, and the folders above its data and its programs let that user pass.
+    """
     if os.geteuid() != 0:
         return None
     with warnings.catch_warnings():

@@ -177,7 +177,7 @@ def test_what_differs_is_shown_and_a_swap_mends_it(applied: Installation) -> Non
     assert replay(applied, "--swap", answer="n\n").returncode == 1
     assert applied.rows("p") == rows
     plan = replay(applied, "--swap", "--dry-run").stdout
-    assert "go on in the schema orders_replay; the topic has 60 events" in plan
+    assert "continue in the schema orders_replay. The topic has 60 applied events." in plan
     assert replay(applied, "--swap", answer="y\n").returncode == 0
     mended = applied.rows("p")
     assert mended.keys() == {f"O-{n}" for n in range(30)}

@@ -182,7 +182,7 @@ def test_a_data_folder_without_its_first_file_is_told_and_never_emptied(stack: S
     before = missing.read_bytes()
     missing.unlink()
     files = sum(1 for _ in missing.parent.rglob("*"))
-    assert "it was damaged, and nothing was touched" in stack.fails()
+    assert "the folder is damaged. Nothing was changed." in stack.fails()
     assert sum(1 for _ in missing.parent.rglob("*")) == files
     missing.write_bytes(before)
 

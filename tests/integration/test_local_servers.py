@@ -32,7 +32,7 @@ def test_a_child_that_dies_says_its_last_words(tmp_path: Path) -> None:
 
 def test_a_child_that_does_not_get_ready_is_not_waited_for_endlessly(tmp_path: Path) -> None:
     child = python("import time; time.sleep(60)", tmp_path / "log")
-    with pytest.raises(StackError, match="did not get ready within 0 s"):
+    with pytest.raises(StackError, match="was not ready within 0 s"):
         child.wait_until(lambda: False, 0.1)
     child.stop()
     assert child.exit_code == -signal.SIGTERM
@@ -133,4 +133,4 @@ def test_a_download_that_was_cut_off_is_told(tmp_path: Path) -> None:
     environment = fake_jgo(tmp_path, AN_EMPTY_ZIP[:-1])
     child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
     eventually(lambda: child.exit_code == 1)
-    assert "are damaged, or of another version. Remove" in child.log.read_text()
+    assert "are damaged or have another version. Remove" in child.log.read_text()

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from consumer.settings import ConsumerSettings
 from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.settings import KafkaSettings
-from deploy.admin import asked
+from deploy.admin import call_broker
 from deploy.local.child import Child
 from deploy.local.ports import free_port
 from deploy.partners import PartnerRegistry
@@ -130,7 +130,7 @@ class Installation:
             return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
 
         with self.consumer() as consumer:
-            return asked(self.settings, ask)  # a broker that was just started leads no partition yet
+            return call_broker(self.settings, ask)  # a broker that was just started leads no partition yet
 
     def records(self, topic: str) -> list[Message]:
         """Every record of a topic, in each partition by offset. Many at a time: there may be some hundred thousand."""
