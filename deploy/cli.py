@@ -18,7 +18,7 @@ from deploy.signatures.replay import replay
 from deploy.stack_file import use_running_stack
 
 app = typer.Typer(
-    help="Order batches over HTTP, through Kafka, into Postgres. Settings are ORDERS_... variables: see docs/operating.md.",
+    help="Order batches over HTTP, through Kafka, into Postgres. Settings: the ORDERS_ variables of docs/operating.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
