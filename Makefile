@@ -3,58 +3,66 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
-.PHONY: help up setup check test asyncapi schema show-replay chaos chaos-breakages bench bench-quick lock clean
+.DEFAULT_GOAL := help
+.PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
+.PHONY: show-replay lock clean package
 
-help:
-	@echo "make up     start the whole system on this machine (Ctrl-C stops it)"
-	@echo "make test   lint, types and every test, on a real Kafka and a real Postgres"
-	@echo "make bench  against services that write to Postgres directly (20 minutes; make bench-quick: 5)"
-	@echo "make show-replay  a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)"
-	@echo "make check  lint and types only"
-	@echo "make asyncapi  write contracts/published/ from the models, and list new files that must be kept for ever"
-	@echo "make schema  write consumer/postgres/schema.sql from the migrations"
-	@echo "make chaos  load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)"
-	@echo "make setup  only make .venv, with what the tests need"
-	@echo "make lock   pin the newest versions that pyproject.toml allows"
-	@echo "make clean  remove .venv and caches (the data in .data stays)"
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(VENV)/.local
+up: $(VENV)/.local ## start the whole system on this machine (Ctrl-C stops it)
 	@exec $(VENV)/bin/orders up
 
-setup: $(VENV)/.dev
+setup: $(VENV)/.dev ## only make .venv, with what the tests need
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev ## lint, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-test: check
-	$(VENV)/bin/pytest -n 4 --dist loadfile
+fix: $(VENV)/.dev ## mend what ruff can mend, and format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
-asyncapi: $(VENV)/.dev
+# Tests of one file run in one process: they share what starts slowly.
+PYTEST := $(VENV)/bin/pytest -n 4 --dist loadfile
+T ?=
+test: $(if $(T),$(VENV)/.dev,check) ## all checks and tests, on real servers; T=tests/...::name runs just that
+	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
+
+unit: $(VENV)/.dev ## only the tests that need no server (seconds)
+	$(VENV)/bin/pytest -n 2 tests/unit
+
+integration: $(VENV)/.dev ## only the tests of single parts, on a real Kafka and Postgres
+	$(PYTEST) tests/integration
+
+e2e: $(VENV)/.dev ## only the tests of whole processes
+	$(PYTEST) tests/e2e
+
+asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept for ever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
-schema: $(VENV)/.dev
+schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations
 	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql
 
 SEED ?=
 DURATION_S ?= 60
 BROKERS ?= 1
 CHAOS := PYTHONPATH=tests $(VENV)/bin/python -W error -m
-chaos: $(VENV)/.dev
+chaos: $(VENV)/.dev ## load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in ARGS (tests/chaos/README.md)
 	$(CHAOS) chaos $(if $(SEED),--seed $(SEED)) --duration-s $(DURATION_S) --brokers $(BROKERS) $(ARGS)
 
-chaos-breakages: $(VENV)/.dev
+chaos-breakages: $(VENV)/.dev ## break one promise at a time, and see whether the checker finds it
 	$(CHAOS) chaos.hunt $(ARGS)
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench ## against services that write to Postgres directly (20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m bench
 
-bench-quick: $(VENV)/.bench
+bench-quick: $(VENV)/.bench ## the same in 5 minutes
 	PYTHONPATH=tests $(VENV)/bin/python -m bench --quick
 
-show-replay: $(VENV)/.dev
+show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
 
 $(VENV)/bin/python:
@@ -77,18 +85,17 @@ $(VENV)/.bench: requirements/bench.txt requirements/build.txt pyproject.toml | $
 	@$(MAKE) --no-print-directory package
 	@touch $@ $(VENV)/.dev $(VENV)/.local
 
-.PHONY: package
 package:
 	@$(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 
 UV := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-annotate --no-header --upgrade
-lock: $(VENV)/.dev
+lock: $(VENV)/.dev ## pin the newest versions that pyproject.toml allows
 	$(UV) requirements/build.in -o requirements/build.txt
 	$(UV) pyproject.toml -o requirements/run.txt
 	$(UV) pyproject.toml -c requirements/run.txt --extra local -o requirements/local.txt
 	$(UV) pyproject.toml -c requirements/run.txt --extra dev -o requirements/dev.txt
 	$(UV) pyproject.toml -c requirements/dev.txt --extra bench -o requirements/bench.txt
 
-clean:
+clean: ## remove .venv and caches (the data in .data stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

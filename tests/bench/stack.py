@@ -48,7 +48,7 @@ class Stack:
         migrate(self.installation.postgres_url)
         self.installation.set_up()
         self.start_consumer()
-        self.services["ours"] = self.installation.start_ingress()
+        self.services["ours"] = self.installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})  # the default
         self.token = self.installation.add_partner("bench")
         self.execute((TESTS / "bench" / "direct.sql").read_text())
         self.services.update({driver: self._start_direct(driver) for driver in DRIVERS})

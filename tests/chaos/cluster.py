@@ -23,11 +23,11 @@ from deploy.setup import set_up_topics
 from support.http import is_ready
 from support.installation import Installation
 from support.small_disk import small_disk
+from support.waiting import HANG_S
 
 TESTS = Path(__file__).parents[1]
 CONSUMERS = 2
 DISK_BYTES = 1 << 30
-_READY_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -84,9 +84,9 @@ class Cluster:
         for _ in range(CONSUMERS):
             self.add_consumer()
         for slot in self.ingresses:
-            slot.child.wait_until(lambda slot=slot: slot.is_ready, _READY_TIMEOUT_S)  # type: ignore[misc]
+            slot.child.wait_until(lambda slot=slot: slot.is_ready, HANG_S)  # type: ignore[misc]
         for consumer in self.consumers:
-            consumer.wait_until(lambda consumer=consumer: b"assigned:" in consumer.log.read_bytes(), _READY_TIMEOUT_S)  # type: ignore[misc]
+            consumer.wait_until(lambda consumer=consumer: b"assigned:" in consumer.log.read_bytes(), HANG_S)  # type: ignore[misc]
         return tokens
 
     def stop(self) -> None:

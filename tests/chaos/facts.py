@@ -84,6 +84,7 @@ class Facts:
 
     `rows` are those of `orders` as dicts; `row_texts` as Postgres prints them whole, in the order of the key, and
     `replayed_texts` those of a replay into an empty database. Times are seconds since the start of the run.
+    `not_served` are the clients that got no counts in time once healed; `lag_gone_s` is None if the lag stayed.
     """
 
     calls: list[Call] = field(default_factory=list)

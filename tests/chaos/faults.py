@@ -18,9 +18,8 @@ from contracts.topics import UPSERT_PARTITIONS
 from deploy.errors import StackError
 from deploy.local.child import Child
 from support.small_disk import fill
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
-POSTGRES_START_TIMEOUT_S = 30.0
 _SESSIONS_PAUSE_S = 0.005
 
 
@@ -79,7 +78,7 @@ def _broker(cluster: Cluster, choice: int) -> Begun:
 def _leader(cluster: Cluster, choice: int) -> Begun:
     topic, partition = cluster.installation.settings.topics.upserts, choice % UPSERT_PARTITIONS
     with cluster.installation.consumer() as client:
-        leader = client.list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+        leader = client.list_topics(topic, timeout=HANG_S).topics[topic].partitions[partition].leader
     begun = _kill_node(cluster.nodes[max(leader, 1) - 1])
     return Begun(f"{begun.detail}, leader of partition {partition}", begun.end)
 
@@ -186,7 +185,7 @@ def start_postgres(cluster: Cluster) -> None:
             return False
         return True
 
-    eventually(starts, POSTGRES_START_TIMEOUT_S)
+    eventually(starts)
 
 
 def _end_postgres(cluster: Cluster, number: signal.Signals) -> None:

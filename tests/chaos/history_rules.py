@@ -8,9 +8,6 @@ from chaos.history import Call, FaultSeen
 from chaos.model import Modelled
 from chaos.workload import INVALID, canonical_of
 
-RESTORE_SETTLES_S = 15.0
-"""So long after a restore an answer may still tell of a commit that the restore took away, and that is made again."""
-
 REFUSED = {400, 401, 404, 405, 408, 413, 422, 429, 503}
 
 
@@ -50,22 +47,34 @@ class Moments:
     """When each event was applied."""
 
     def __init__(self, facts: Facts) -> None:
-        self._restores = [fault for fault in facts.faults if fault.kind == "postgres restore"]
+        self._restores = [
+            (fault.begin_s, _settled_s(facts, fault)) for fault in facts.faults if fault.kind == "postgres restore"
+        ]
         self._moves: dict[int, list[tuple[int, float]]] = {}
         for move in sorted(facts.fence_moves, key=lambda move: (move.partition, move.before)):
             self._moves.setdefault(move.partition, []).append((move.before, move.at_s))
 
     def was_too_early(self, call: Call, event: Event) -> bool:
         assert call.answered_s is not None
-        if any(_touches(call, restore) for restore in self._restores):
+        if any(call.at_s < settled_s and call.answered_s > begin_s for begin_s, settled_s in self._restores):
             return False
         moves = self._moves.get(event.partition, [])
         position = bisect_right(moves, (event.offset, float("inf"))) - 1
         return position < 0 or moves[position][1] > call.answered_s
 
 
-def _touches(call: Call, restore: FaultSeen) -> bool:
-    return call.at_s < restore.end_s + RESTORE_SETTLES_S and (call.answered_s or 0) > restore.begin_s
+def _settled_s(facts: Facts, restore: FaultSeen) -> float:
+    """When all that was asked for before the end of a restore was applied, for the first time or again.
+
+    Until then an answer may tell of a commit that the restore took away and that is made again.
+    """
+    last: dict[int, int] = {}
+    for event in facts.events:
+        call = facts.call_by_trace.get(event.trace)
+        if call is not None and call.at_s < restore.end_s:
+            last[event.partition] = max(last.get(event.partition, -1), event.offset)
+    passed = [move.at_s for move in facts.fence_moves if move.before <= last.get(move.partition, -1) < move.after]
+    return max([restore.end_s, *passed])
 
 
 def everything_has_a_request(facts: Facts, model: Modelled) -> Iterator[str]:

@@ -11,10 +11,10 @@ from chaos.cluster import Cluster
 from chaos.faults import BEGIN, Begun, start_postgres
 from chaos.history import FaultSeen, History
 from chaos.plan import Fault, Plan, Scaling
+from support.waiting import HANG_S
 
 CONSUMERS_MAX = 4
 _TICK_S = 0.05
-_ENDING_TIMEOUT_S = 40.0
 _ASKED_FOR = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 Print = Callable[[str], None]
@@ -65,7 +65,7 @@ class Nemesis:
         self.cluster.proxy.heal()
         if self.cluster.postgres.child.exit_code is not None:
             start_postgres(self.cluster)
-        deadline = time.monotonic() + _ENDING_TIMEOUT_S
+        deadline = time.monotonic() + HANG_S
         while any(child.exit_code is None for child in self.cluster.ended):
             if time.monotonic() > deadline:
                 stuck = [child.name for child in self.cluster.ended if child.exit_code is None]

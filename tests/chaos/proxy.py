@@ -6,11 +6,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from deploy.local.ports import LOOPBACK
+from support.waiting import HANG_S
 
 OPEN, CUT, STALL, TRICKLE = "open", "cut", "stall", "trickle"
 CHUNK_BYTES = 64 * 1024
 TRICKLE_BYTES, TRICKLE_EVERY_S = 200, 0.05
-_CALL_TIMEOUT_S = 10.0
 
 
 class Link:
@@ -98,7 +98,7 @@ class Proxy:
     def close(self) -> None:
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_CALL_TIMEOUT_S)
+        self._thread.join(HANG_S)
         self._loop.close()
 
     async def _each(self, links: list[Link], do: Callable[[Link], None]) -> None:
@@ -115,4 +115,4 @@ class Proxy:
         await asyncio.gather(*others, return_exceptions=True)  # they end by themselves: their connections broke
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_TIMEOUT_S)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(HANG_S)

@@ -31,6 +31,8 @@ class Summary:
     scalings: int
     faults_by_kind: dict[str, int]
     answers: dict[str, int]
+    answers_by_sort: dict[str, int]
+    """How many calls of each sort were answered; `status` asks for the outcomes of an earlier call."""
     conflicts: int
     slowest_recovery_s: float | None
     slowest_recovery_of: str
@@ -62,6 +64,7 @@ def summarize(
         scalings=len(facts.faults) - len(lasting),
         faults_by_kind=dict(sorted(Counter(fault.kind for fault in facts.faults).items())),
         answers=dict(sorted(Counter(class_of(call) for call in asked).items())),
+        answers_by_sort=dict(Counter(call.sort for call in facts.calls if call.status is not None)),
         conflicts=sum(call.status == 422 for call in asked),
         slowest_recovery_s=slowest.after_s if slowest else None,
         slowest_recovery_of=slowest.fault.kind if slowest else "",

@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[1]
 @pytest.mark.parametrize("point", POINTS)
 def test_whoever_waits_gets_the_true_outcomes_after_a_crash(installation: Installation, point: str) -> None:
     """The stored outcomes, not 'skipped', although the events are read twice."""
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "40"})
+    ingress = installation.start_ingress()
     token = installation.add_partner("crash")
     program = [sys.executable, "-m", "support.dying_consumer", point]
     dying = installation.start_consumer({"PYTHONPATH": str(TESTS)}, program)
@@ -52,7 +52,7 @@ def test_an_ingress_killed_with_requests_in_flight_loses_nothing_that_was_publis
 
 def test_a_zombie_that_wakes_up_changes_nothing(installation: Installation) -> None:
     """SIGSTOP beyond the session time-out; another consumer takes over meanwhile."""
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    ingress = installation.start_ingress()
     token = installation.add_partner("zombie")
     zombie = installation.start_consumer()
     assert installation.post(ingress, token, [an_order("Z-0")]).counts == (1, 0, 0)

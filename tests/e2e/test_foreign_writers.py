@@ -13,7 +13,7 @@ from contracts.result import Outcome, decode_result
 from support import raw_headers
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def tiny(running: Installation) -> None:
     """A topic that takes no reply: it would be too large."""
     client = AdminClient({"bootstrap.servers": running.bootstrap})
     client.create_topics([NewTopic("tiny", 1, config={"max.message.bytes": "50"})])["tiny"].result()
-    eventually(lambda: "tiny" in client.list_topics(timeout=10).topics)
+    eventually(lambda: "tiny" in client.list_topics(timeout=HANG_S).topics)
 
 
 @pytest.mark.usefixtures("tiny")

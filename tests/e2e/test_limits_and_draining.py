@@ -30,7 +30,7 @@ def test_a_partner_over_its_rate_gets_429_and_is_let_in_again(installation: Inst
 
 
 def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: Installation) -> None:
-    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_ORDERS_MAX": "1000", "ORDERS_REQUEST_TIMEOUT_S": "60"})
+    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_ORDERS_MAX": "1000"})
     token = installation.add_partner()
     topic = installation.settings.topics.upserts
     with ThreadPoolExecutor() as pool:
@@ -47,7 +47,7 @@ def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: I
 
 
 def test_too_many_bytes_in_flight_are_503(installation: Installation) -> None:
-    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_BYTES_MAX": str(4 << 20), "ORDERS_REQUEST_TIMEOUT_S": "60"})
+    ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_BYTES_MAX": str(4 << 20)})
     token = installation.add_partner()
     topic = installation.settings.topics.upserts
     large = [an_order(f"L-{n}", address="x" * 250_000) for n in range(12)]
@@ -79,7 +79,7 @@ def test_a_bug_is_a_500_with_an_id_and_no_internals(installation: Installation) 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_answers_what_is_in_flight_and_refuses_what_is_new(installation: Installation, workers: int) -> None:
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60", "ORDERS_WORKERS": str(workers)})
+    ingress = installation.start_ingress({"ORDERS_WORKERS": str(workers)})
     token = installation.add_partner("drain")
     eventually(lambda: {installation.post(ingress, token, []).status for _ in range(16)} == {200})  # every worker
     topic = installation.settings.topics.upserts

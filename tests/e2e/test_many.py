@@ -15,7 +15,7 @@ from support.http import ORDERS_PATH, Answer, Connection
 from support.installation import Ingress, Installation, texts
 from support.model import replay
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 CONNECTIONS, REQUESTS, ORDERS = 8, 25, 50
 TOTAL = CONNECTIONS * REQUESTS * ORDERS
@@ -27,7 +27,7 @@ def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
     installation: Installation, protocol: str
 ) -> None:
     variables = {"ORDERS_GROUP_PROTOCOL": protocol}
-    ingresses = [installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"}) for _ in range(2)]
+    ingresses = [installation.start_ingress() for _ in range(2)]
     tokens = [installation.add_partner(f"many-{n}") for n in range(2)]
     consumers = [installation.start_consumer(variables) for _ in range(2)]
     topic = installation.settings.topics.upserts
@@ -36,17 +36,18 @@ def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
         return sum(installation.end_offsets(topic).values())
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        go_on = threading.Event()  # the last third is not posted before the third consumer has joined
+        joined, killed = threading.Event(), threading.Event()
+        gates = {REQUESTS * 2 // 3: joined, REQUESTS - 1: killed}  # what has to happen before this request is posted
         work = [
-            pool.submit(_post_many, ingresses[number % 2], tokens[number // 2 % 2], number, go_on)
+            pool.submit(_post_many, ingresses[number % 2], tokens[number // 2 % 2], number, gates)
             for number in range(CONNECTIONS)
         ]
         eventually(lambda: published() > TOTAL // 5)
         consumers.append(installation.start_consumer(variables))
-        go_on.set()
+        joined.set()
         eventually(lambda: published() > TOTAL * 2 // 3)
         consumers[0].kill()
-        assert not all(future.done() for future in work), "killed too late to show anything"
+        killed.set()
         answers = {request: answer for future in work for request, answer in future.result().items()}
     installation.wait_until_answered()
 
@@ -115,7 +116,7 @@ HEAVY: dict[str, tuple[bytes, int]] = {
 def test_memory_of_the_ingress_stays_bounded_whatever_is_posted(installation: Installation) -> None:
     """Errors, and orders of many products: what Python makes of them is many times as large as their bytes."""
     installation.start_consumer()
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    ingress = installation.start_ingress()
     token = installation.add_partner("dense")
 
     def post(body: bytes) -> int:
@@ -128,14 +129,14 @@ def test_memory_of_the_ingress_stays_bounded_whatever_is_posted(installation: In
     assert peak_mb(ingress.child) < INGRESS_MB
 
 
-def _post_many(ingress: Ingress, token: str, number: int, go_on: threading.Event) -> dict[str, Answer]:
+def _post_many(ingress: Ingress, token: str, number: int, gates: dict[int, threading.Event]) -> dict[str, Answer]:
     """Few hot keys and many cold ones, from several connections at once."""
     chosen = random.Random(number)
     answers = {}
-    with closing(Connection(ingress.port, timeout_s=100)) as connection:
+    with closing(Connection(ingress.port)) as connection:
         for request in range(REQUESTS):
-            if request == REQUESTS * 2 // 3:
-                assert go_on.wait(60)
+            if request in gates:
+                assert gates[request].wait(HANG_S)
             name = f"{number}/{request}"
             answers[name] = connection.post(token, [_order(chosen, name) for _ in range(ORDERS)])
     return answers

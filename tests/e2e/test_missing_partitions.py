@@ -17,7 +17,7 @@ from support.commands import Done, orders_here
 from support.installation import Installation
 from support.many_events import history, write
 from support.second_broker import SecondBroker
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 Install = Callable[[str, str], Installation]
 
@@ -85,5 +85,5 @@ def command(installation: Installation, *arguments: str) -> Done:
 
 def without_leader(installation: Installation, topic: str) -> set[int]:
     with installation.consumer() as client:
-        found = client.list_topics(topic, timeout=10).topics[topic].partitions
+        found = client.list_topics(topic, timeout=HANG_S).topics[topic].partitions
     return {number for number, partition in found.items() if partition.leader < 0}

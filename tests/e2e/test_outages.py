@@ -15,7 +15,7 @@ from deploy.local.postgres import PostgresServer
 from support.http import get
 from support.installation import Installation
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 OUTAGE_S = 10.0
 Install = Callable[[str, str], Installation]
@@ -24,8 +24,8 @@ Install = Callable[[str, str], Installation]
 def test_postgres_down_for_10_s(install: Install, bootstrap: str, own_postgres: PostgresServer) -> None:
     installation = install(bootstrap, own_postgres.url())
     consumer = installation.start_consumer()
-    patient = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
-    hasty = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "2"})
+    patient = installation.start_ingress()
+    hasty = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "5"})
     token = installation.add_partner("outage")
     assert installation.post(patient, token, [an_order("before")]).counts == (1, 0, 0)
 
@@ -110,7 +110,7 @@ def test_started_before_kafka_both_wait_for_it(install: Install, own_kafka: Kafk
     eventually(lambda: b"trying again" in consumer.log.read_bytes())
     eventually(lambda: b"waiting for Kafka" in ingress.log.read_bytes())
     own_kafka.start()
-    consumer.wait_until(lambda: b"assigned:" in consumer.log.read_bytes(), 30)
+    consumer.wait_until(lambda: b"assigned:" in consumer.log.read_bytes(), HANG_S)
     eventually(lambda: get(port, "/readyz").status == 200)
     assert token
 
@@ -121,7 +121,7 @@ def test_postgres_put_back_to_a_backup_catches_up(
     """Issue 3, shown 10: P8. Without a new order, and without a restart of the consumer."""
     installation = install(bootstrap, own_postgres.url())
     consumer = installation.start_consumer()
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "60"})
+    ingress = installation.start_ingress()
     token = installation.add_partner("restored")
     assert installation.post(ingress, token, [an_order(f"B-{n}") for n in range(50)]).counts == (50, 0, 0)
     data, backup = own_postgres.folder / "data", own_postgres.folder / "backup"

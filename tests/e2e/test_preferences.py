@@ -84,9 +84,9 @@ def test_a_request_of_which_nothing_is_published_is_answered_at_once(post: Calla
 
 
 def test_wait_gives_the_counts_where_they_come_in_time(post: Callable[..., Answer]) -> None:
-    answer = post([an_order("a")], "respond-async, wait=9")
+    answer = post([an_order("a")], "respond-async, wait=200")
     assert answer.counts == (1, 0, 0)
-    assert answer.headers["preference-applied"] == "respond-async, wait=9"
+    assert answer.headers["preference-applied"] == "respond-async, wait=200"
     assert list(answer.json) == ["message", "skipped", "inserted", "updated"]
 
 

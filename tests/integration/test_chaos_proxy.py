@@ -10,6 +10,7 @@ import pytest
 from chaos.cluster import stable_port
 from chaos.proxy import CUT, OPEN, STALL, TRICKLE, Proxy
 from deploy.local.ports import LOOPBACK
+from support.waiting import HANG_S
 
 PATIENCE_S = 0.3
 
@@ -43,7 +44,7 @@ def echo(server: socket.socket) -> None:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection((LOOPBACK, port), timeout=10)
+    return socket.create_connection((LOOPBACK, port), timeout=HANG_S)
 
 
 def is_broken(connection: socket.socket) -> bool:
@@ -87,13 +88,13 @@ def test_what_was_stalled_passes_later(link: tuple[Proxy, int]) -> None:
         with pytest.raises(TimeoutError):
             connection.recv(1)
         proxy.heal()
-        connection.settimeout(10)
+        connection.settimeout(HANG_S)
         assert connection.recv(4) == b"late"
 
 
 def test_a_trickle_is_slow_and_loses_nothing(link: tuple[Proxy, int]) -> None:
     proxy, port = link
-    sent = bytes(range(256)) * 8
+    sent = bytes(range(256)) * 16
     with connect(port) as connection:
         proxy.set_mode("link", TRICKLE)
         connection.sendall(sent)

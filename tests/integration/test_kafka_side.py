@@ -29,7 +29,7 @@ from deploy.setup import set_up_topics
 from support import raw_headers
 from support.installation import Installation, headers_of
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
     installation: Installation, admin: AdminClient
 ) -> None:
     topics = installation.settings.topics
-    known = admin.list_topics(timeout=10).topics
+    known = admin.list_topics(timeout=HANG_S).topics
     found = {
         name: len(known[name].partitions) for name in (topics.upserts, topics.results, topics.dlq, topics.partners)
     }
@@ -236,7 +236,7 @@ def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
     settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix="seven", postgres_url="postgresql://x")
     admin.create_topics([NewTopic("seven.upserts", 7, 1)])["seven.upserts"].result()
-    eventually(lambda: "seven.upserts" in admin.list_topics(timeout=10).topics)
+    eventually(lambda: "seven.upserts" in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(SetupError, match="7 partitions instead of 12"):
         set_up_topics(settings, None)
     with pytest.raises(ConsumerStoppedError, match="7 partitions instead of 12"):
@@ -248,7 +248,7 @@ def test_a_topic_without_the_brokers_time_is_refused_until_set_up_mends_it(
 ) -> None:
     installation.prefix = "by-hand"
     admin.create_topics([NewTopic("by-hand.upserts", 12, 1)])["by-hand.upserts"].result()
-    eventually(lambda: "by-hand.upserts" in admin.list_topics(timeout=10).topics)
+    eventually(lambda: "by-hand.upserts" in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(ConsumerStoppedError, match="LogAppendTime"):
         topic_id(admin, "by-hand.upserts")
     set_up_topics(installation.settings, None)
@@ -260,7 +260,7 @@ def test_a_topic_that_was_made_anew_is_refused(installation: Installation, admin
     consumer = installation.start_consumer()
     consumer.stop()
     admin.delete_topics([topic])[topic].result()
-    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
+    eventually(lambda: topic not in admin.list_topics(timeout=HANG_S).topics)
     installation.set_up()
     again = installation.start("consumer")
     eventually(lambda: again.exit_code is not None)
@@ -346,7 +346,12 @@ def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_t
         name = ("__connect.errors.exception.class.name", reason.encode())
         installation.produce([event("a", topic=topic, headers=[*headers, name])])
     raw_headers.produce(installation.bootstrap, topic, b"a", b"", [(b"not UTF-8 \xff", b"")])
-    started_s = time.monotonic()
-    lost = read_conflicts(settings)
-    assert time.monotonic() - started_s < ANSWER_TIMEOUT_S / 3
-    assert lost.times.keys() == {((request_id, "p"), digest)}
+
+    def is_fast() -> bool:
+        """The best of some tries: a machine that does much else may be slow, but to wait for more is never fast."""
+        started_s = time.monotonic()
+        lost = read_conflicts(settings)
+        assert lost.times.keys() == {((request_id, "p"), digest)}
+        return time.monotonic() - started_s < ANSWER_TIMEOUT_S / 3
+
+    eventually(is_fast, not_yet=())

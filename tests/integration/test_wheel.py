@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import HANG_S
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "ingress", "consumer", "deploy")
 
@@ -19,11 +21,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     checkout = _copy_of_the_checkout(folder)
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(checkout)]
-    subprocess.run([*pip, *build], check=True, timeout=100)
+    subprocess.run([*pip, *build], check=True, timeout=HANG_S)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     programs = folder / "venv" / "bin"
-    subprocess.run([*pip, "--python", programs / "python", "install", "--no-deps", wheel], check=True, timeout=100)
+    subprocess.run([*pip, "--python", programs / "python", "install", "--no-deps", wheel], check=True, timeout=HANG_S)
     (site_packages,) = (folder / "venv").glob("lib/python*/site-packages")
     # The libraries alone: the editable install of the checkout is in a .pth file, which is read in site folders only.
     (site_packages / "libraries.pth").write_text(next(path for path in sys.path if path.endswith("site-packages")))
@@ -54,7 +56,9 @@ def _copy_of_the_checkout(folder: Path) -> Path:
 
 def _run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORDERS_", "PYTHON"))}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
 
 
 def test_all_four_packages_are_there_with_their_data(installed: Path, tmp_path: Path) -> None:

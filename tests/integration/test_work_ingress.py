@@ -28,6 +28,7 @@ from ingress.app import create_app
 from ingress.orders import ORDERS_PATH
 from ingress.settings import IngressSettings
 from support.installation import Installation
+from support.waiting import HANG_S
 from support.work import Figures, calls, check, record_bytes
 
 # Calls: of our own code on the event loop (support/work.py), from the head of a request to the end of its answer, for
@@ -43,7 +44,6 @@ ORDERS = 1, 100, 500
 REQUESTS = 3
 """Of each size; the last one is measured."""
 FIRST_NUMBER = 1_000_000  # so that what is written of one has as many digits as of another
-TIMEOUT_S = 20.0
 Arguments = TypeVarTuple("Arguments")
 
 
@@ -105,7 +105,7 @@ class StandInConsumer:
 
     def answer(self, orders: int) -> list[Message]:
         """What it read."""
-        messages = self._consumer.consume(orders, TIMEOUT_S)
+        messages = self._consumer.consume(orders, HANG_S)
         read = [read_headers(record_of(message).headers) for message in messages]
         context, _ = read[0]
         assert context.reply_to is not None

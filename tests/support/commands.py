@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from contracts.errors import OrdersError
 from deploy import console
 from deploy.cli import app
+from support.waiting import HANG_S
 
 
 def orders(
@@ -19,7 +20,7 @@ def orders(
     environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
     command = [sys.executable, "-W", "error", "-m", "deploy", *arguments]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=60, input=answer
+        command, env=environment, capture_output=True, text=True, check=False, timeout=HANG_S, input=answer
     )
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.local.ports import LOOPBACK
+from support.waiting import HANG_S
 
 ORDERS_PATH = "/api/integration/orders"
-TIMEOUT_S = 40.0
+TIMEOUT_S = HANG_S + 20
+"""Longer than an ingress waits, so that its answer says what was missing."""
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from psycopg.rows import dict_row
 
 from consumer.settings import ConsumerSettings
 from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.settings import KafkaSettings
-from deploy.admin import call_broker
 from deploy.local.child import Child
 from deploy.local.ports import free_port
 from deploy.partners import PartnerRegistry
 from deploy.setup import set_up_topics
 from support.http import Answer, Connection, is_ready
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
-READY_TIMEOUT_S = 60.0
 FETCH_RECORDS_MAX = 1000
 
 
@@ -88,14 +86,15 @@ class Installation:
     def start_consumer(self, variables: Mapping[str, str] | None = None, program: list[str] | None = None) -> Child:
         """Returns when it has its first partitions."""
         child = self.start("consumer", variables, program)
-        child.wait_until(lambda: b"assigned:" in child.log.read_bytes(), READY_TIMEOUT_S)
+        child.wait_until(lambda: b"assigned:" in child.log.read_bytes(), HANG_S)
         return child
 
     def start_ingress(self, variables: Mapping[str, str] | None = None, program: list[str] | None = None) -> Ingress:
-        """Returns when it is ready."""
+        """Returns when it is ready. Its requests wait until something hangs, unless `variables` say otherwise."""
         port = free_port()
-        ingress = Ingress(self.start("ingress", {"ORDERS_PORT": str(port), **(variables or {})}, program), port)
-        ingress.child.wait_until(lambda: ingress.is_ready, READY_TIMEOUT_S)
+        patient = {"ORDERS_PORT": str(port), "ORDERS_REQUEST_TIMEOUT_S": str(HANG_S)}
+        ingress = Ingress(self.start("ingress", {**patient, **(variables or {})}, program), port)
+        ingress.child.wait_until(lambda: ingress.is_ready, HANG_S)
         self.ingresses.append(ingress)
         return ingress
 
@@ -126,11 +125,11 @@ class Installation:
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         def ask() -> dict[int, int]:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+            partitions = consumer.list_topics(topic, timeout=HANG_S).topics[topic].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=HANG_S)[1] for p in partitions}
 
         with self.consumer() as consumer:
-            return call_broker(self.settings, ask)  # a broker that was just started leads no partition yet
+            return eventually(ask, not_yet=(KafkaException,))  # a broker that just started leads no partition yet
 
     def records(self, topic: str) -> list[Message]:
         """Every record of a topic, in each partition by offset. Many at a time: there may be some hundred thousand."""
@@ -139,7 +138,7 @@ class Installation:
         with self.consumer() as consumer:
             consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
             while any(ends.values()):
-                first = consumer.poll(10)
+                first = consumer.poll(HANG_S)
                 assert first is not None, f"records are missing in {topic}: {ends}"
                 messages = [first, *consumer.consume(FETCH_RECORDS_MAX, 0)]
                 for message in messages:
@@ -157,7 +156,9 @@ class Installation:
         topic = self.settings.topics.upserts
         with self.consumer(self.settings.topics.consumer_group) as consumer:
             asked = [TopicPartition(topic, partition) for partition in range(12)]
-            return {item.partition: item.offset for item in consumer.committed(asked, timeout=10) if item.offset >= 0}
+            return {
+                item.partition: item.offset for item in consumer.committed(asked, timeout=HANG_S) if item.offset >= 0
+            }
 
     def is_answered(self) -> bool:
         """Whether both watermarks stand at the end of the topic."""
@@ -188,7 +189,7 @@ class Installation:
                 **{"topic": self.settings.topics.upserts, **record},
                 on_delivery=lambda error, _: failed.append(error) if error else None,
             )
-        assert producer.flush(20) == 0
+        assert producer.flush(HANG_S) == 0
         assert not failed
 
     # HTTP

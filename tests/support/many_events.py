@@ -13,6 +13,7 @@ from contracts.event import HeaderWriter, RequestContext
 from contracts.order import Order
 from support.installation import Installation
 from support.orders import an_order
+from support.waiting import HANG_S
 
 ORDERS_PER_REQUEST = 100
 PARTNERS = 3
@@ -92,7 +93,7 @@ def write(installation: Installation, events: Iterator[Event]) -> int:
                 producer.poll(0.1)
         count += 1
         producer.poll(0)
-    assert producer.flush(60) == 0
+    assert producer.flush(HANG_S) == 0
     return count
 
 

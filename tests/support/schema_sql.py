@@ -8,6 +8,7 @@ from pathlib import Path
 from consumer.postgres.migrate import migrate
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer, binaries
+from support.waiting import HANG_S
 
 FOLDER = Path(__file__).parents[2] / "consumer" / "postgres"
 SCHEMA = FOLDER / "schema.sql"
@@ -21,7 +22,7 @@ _COLUMN = re.compile(r"^ +(\w+) .*?-- (.*)$", re.MULTILINE)
 def schema_of(url: str) -> str:
     """The text for a migrated database, as pg_dump tells it."""
     command: list[str | Path] = [binaries() / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", url]
-    dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG_S).stdout
     bare = _NOISE.sub("", dump).replace("public.", "").replace("pg_catalog.", "")
     return _HEAD + re.sub(r"\n{2,}", "\n\n", _with_comments(bare))
 

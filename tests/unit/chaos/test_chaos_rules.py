@@ -319,3 +319,10 @@ def test_after_a_restore_what_was_answered_before_may_be_applied_again() -> None
     answer_too_early(facts)
     facts.faults.append(FaultSeen("postgres restore", "", 1.8, 2.2))
     assert check(facts) == []
+
+
+def test_after_a_restore_that_was_made_good_no_answer_comes_too_early() -> None:
+    facts = right()
+    facts.faults.append(FaultSeen("postgres restore", "", 0.2, 0.4))  # everything is asked for after it
+    answer_too_early(facts)
+    assert found(facts) == {"I1"}

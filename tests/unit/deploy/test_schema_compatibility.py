@@ -15,6 +15,7 @@ from support.compatibility import Schema, UnknownKeywordError, closed, narrowing
 from support.kept import ROOT
 
 PUBLISHED = ROOT / "contracts" / "published" / "schemas"
+TODAY = schemas()
 READ = {"order", "event-headers"}
 """By the consumer, from any writer; all others describe what this system writes."""
 
@@ -35,17 +36,17 @@ def broken_promises(name: str, published: Schema, now: Schema) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted(PUBLISHED.rglob("*.json")), ids=lambda file: str(file.relative_to(PUBLISHED)))
 def test_every_published_schema_is_kept_to(file: Path) -> None:
-    assert file.stem in schemas(), "a schema was withdrawn"
-    assert broken_promises(file.stem, json.loads(file.read_text()), schemas()[file.stem]) == []
+    assert file.stem in TODAY, "a schema was withdrawn"
+    assert broken_promises(file.stem, json.loads(file.read_text()), TODAY[file.stem]) == []
 
 
 def test_the_schemas_of_today_are_published_too() -> None:
-    assert {file.stem for file in (PUBLISHED / VERSION).glob("*.json")} == schemas().keys(), "run make asyncapi"
+    assert {file.stem for file in (PUBLISHED / VERSION).glob("*.json")} == TODAY.keys(), "run make asyncapi"
 
 
 def changed(name: str, *path: str | int, to: Any = None) -> Schema:
     """A schema of today with one thing in it another one; without `to` it is taken away."""
-    schema = deepcopy(schemas()[name])
+    schema = deepcopy(TODAY[name])
     node: Any = schema
     for step in path[:-1]:
         node = node[step]
@@ -56,7 +57,7 @@ def changed(name: str, *path: str | int, to: Any = None) -> Schema:
     return schema
 
 
-ORDER_REQUIRED, RESULT_REQUIRED = schemas()["order"]["required"], schemas()["result"]["required"]
+ORDER_REQUIRED, RESULT_REQUIRED = TODAY["order"]["required"], TODAY["result"]["required"]
 CAUGHT: dict[str, tuple[str, Schema, str]] = {
     "a new field that is required": (
         "order",
@@ -91,7 +92,7 @@ CAUGHT: dict[str, tuple[str, Schema, str]] = {
         changed("order", "properties", "products", "items", "required", to=["product_sku_id", "amount", "qty", "unit"]),
         "$.products[].unit: is required",
     ),
-    "unknown fields that are refused": ("order", {**schemas()["order"], "additionalProperties": False}, "$.*"),
+    "unknown fields that are refused": ("order", {**TODAY["order"], "additionalProperties": False}, "$.*"),
     "another pattern": (
         "event-headers",
         changed("event-headers", "properties", "ce_type", "pattern", to="^integration[.]orders[.]upsert[.]v2$"),
@@ -99,7 +100,7 @@ CAUGHT: dict[str, tuple[str, Schema, str]] = {
     ),
     "a header that must be there": (
         "event-headers",
-        changed("event-headers", "required", to=[*schemas()["event-headers"]["required"], "ce_time"]),
+        changed("event-headers", "required", to=[*TODAY["event-headers"]["required"], "ce_time"]),
         "$.ce_time: is required",
     ),
     "a header that needs another": (
@@ -140,7 +141,7 @@ CAUGHT: dict[str, tuple[str, Schema, str]] = {
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_change_that_breaks_somebody_is_caught(name: str) -> None:
     schema, now, text = CAUGHT[name]
-    found = broken_promises(schema, schemas()[schema], now)
+    found = broken_promises(schema, TODAY[schema], now)
     assert any(text in narrowing for narrowing in found), found
 
 
@@ -155,7 +156,7 @@ def test_a_change_that_breaks_somebody_is_caught(name: str) -> None:
     ],
 )
 def test_a_change_that_breaks_nobody_passes(name: str, now: Schema) -> None:
-    assert broken_promises(name, schemas()[name], now) == []
+    assert broken_promises(name, TODAY[name], now) == []
 
 
 @pytest.mark.parametrize(
@@ -257,22 +258,21 @@ PAIRS = st.one_of(
     neighbours(),
     neighbours(),
     st.tuples(said("integer", SIMPLE), said("number", SIMPLE)),
-    st.tuples(said("number", SIMPLE), said("integer", SIMPLE)),
     st.tuples(SCHEMAS, SCHEMAS),
     st.tuples(SIMPLE, SCHEMAS).map(lambda pair: (pair[0], {"anyOf": list(pair)})),
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)  # to draw a pair costs more than to compare it: so each one is compared both ways
 @given(PAIRS)
 def test_where_nothing_is_narrowed_every_instance_of_the_old_schema_is_one_of_the_new(
     pair: tuple[Schema, Schema],
 ) -> None:
-    old, new = pair
-    if narrowings(old, new):
-        return
-    before, after = Draft7Validator(old), Draft7Validator(new)
-    assert [instance for instance in INSTANCES if before.is_valid(instance) and not after.is_valid(instance)] == []
+    for old, new in (pair, pair[::-1]):
+        if not narrowings(old, new):
+            before, after = Draft7Validator(old), Draft7Validator(new)
+            lost = [value for value in INSTANCES if before.is_valid(value) and not after.is_valid(value)]
+            assert lost == []
 
 
 @given(SCHEMAS)
