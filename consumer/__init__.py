@@ -1,1 +1,1 @@
-"""Kafka to Postgres to reply. All SQL of the project is in here."""
+"""From Kafka to Postgres to the reply. All SQL of the project is here."""

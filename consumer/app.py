@@ -1,8 +1,9 @@
-"""The consumer process: everything is put together here."""
+"""The composition root of the consumer process."""
 
 import gc
 import logging
 import signal
+from collections.abc import Collection, Mapping
 from threading import Event as Flag
 
 from confluent_kafka.admin import AdminClient
@@ -10,18 +11,21 @@ from confluent_kafka.admin import AdminClient
 from consumer.applier import Applier
 from consumer.core.record import Rejected
 from consumer.errors import RetryLaterError
+from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
+from consumer.letters.conflicts import read_conflicts
 from consumer.letters.letter import dead_letter
 from consumer.postgres.fence import require_same_topic
 from consumer.postgres.migrate import require_migrated
-from consumer.postgres.session import Database
+from consumer.postgres.session import SessionHolder
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 from consumer.worker import Worker
 
 GC_EVERY_OBJECTS = 200_000
-"""A batch makes some 100,000 objects and no cycles. With Python's own 700, a fifth of all time is spent looking."""
+"""A batch makes about 100,000 objects and no cycles. With Python's default of 700, the collector takes a fifth of all
+time."""
 _log = logging.getLogger(__name__)
 
 
@@ -30,19 +34,20 @@ def run(settings: ConsumerSettings) -> None:
     stop = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    gc.freeze()  # modules and classes stay: there is no point in walking them
+    gc.freeze()  # modules and classes stay, so the collector need not walk them
     gc.set_threshold(GC_EVERY_OBJECTS)
-    database = Database(settings.postgres_url, settings.ledger_days)
+    holder = SessionHolder(settings.postgres_url, settings.ledger_days)
     try:
-        if _wait_for_source(settings, database, stop):
-            build(settings, database, stop).run()
+        if _wait_for_source(settings, holder, stop):
+            build(settings, holder, stop).run()
     except RetryLaterError as error:
-        _log.info("stopped during an outage; what was not done is done at the next start: %s", error)
+        _log.info("stopped during an outage; the next start does the remaining work: %s", error)
     finally:
-        database.close()
+        holder.close()
 
 
-def build(settings: ConsumerSettings, database: Database, stop: Flag) -> Worker:
+def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Worker:
+    """Connects the parts of a consumer."""
     producer = AcknowledgedProducer(settings)
 
     def bury(rejected: list[Rejected]) -> None:
@@ -51,11 +56,23 @@ def build(settings: ConsumerSettings, database: Database, stop: Flag) -> Worker:
             _log.warning("to the DLQ: partition %d, offset %d: %s", record.partition, record.offset, item.reason)
         producer.send(dead_letter(item, settings.topics) for item in rejected)
 
-    return Worker(settings, database, producer, Applier(database, bury), stop)
+    applier = Applier(holder, bury)
+
+    def read_applied(partitions: Collection[int]) -> Mapping[int, int]:
+        with holder.session() as session:
+            fence = session.fence.read()
+        return {partition: fence[partition] for partition in partitions}
+
+    def read_lost_claims() -> None:
+        """A restore loses key decisions; only the dead letters still hold them."""
+        applier.heed(read_conflicts(settings))
+
+    assignment = Assignment(settings, read_applied, stop, read_lost_claims)
+    return Worker(settings, assignment, applier, producer, read_applied, read_lost_claims, stop)
 
 
-def _wait_for_source(settings: ConsumerSettings, database: Database, stop: Flag) -> bool:
-    """False where we were told to stop before Kafka and Postgres answered."""
+def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> bool:
+    """Waits until Kafka and Postgres answer. False if `stop` is set first."""
     admin = AdminClient(settings.client_config(), logger=_log)
     topic = settings.topics.upserts
 
@@ -63,7 +80,7 @@ def _wait_for_source(settings: ConsumerSettings, database: Database, stop: Flag)
         stop.wait(duration_s)
 
     for attempt in attempts(stop, sleep):
-        with attempt, database.session() as session:
+        with attempt, holder.session() as session:
             require_migrated(session.connection)
             require_same_topic(session.connection, topic, topic_id(admin, topic))
     return not stop.is_set()

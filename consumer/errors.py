@@ -1,23 +1,23 @@
-"""What can happen to a batch: try it again, find the record that Postgres refuses, or call a person."""
+"""What to do after a failure: try the batch again, find the record that Postgres refuses, or ask a person."""
 
 from contracts.errors import OrdersError
 
 
 class ConsumerError(OrdersError):
-    """Root of this branch."""
+    """The base of all errors of the consumer."""
 
 
 class RetryLaterError(ConsumerError):
-    """Postgres or Kafka cannot at the moment. Happens in every outage; the same batch is tried again, for ever."""
+    """Postgres or Kafka does not work now. Happens in every outage. The same batch is tried again, for ever."""
 
 
 class DiskFullError(RetryLaterError):
-    """The disk of Postgres. A consumer waits until there is room; what fills the disk itself has to end."""
+    """The disk of Postgres is full. A consumer waits for room. A replay fills the disk itself, so it ends."""
 
 
 class RefusedByPostgresError(ConsumerError):
-    """Some record of the batch holds what the tables refuse. The batch is halved until the record is found."""
+    """The tables refuse some record of the batch. The batch is halved until that record is found."""
 
 
 class ConsumerStoppedError(ConsumerError):
-    """Going on would lose or falsify orders. Nothing was applied; the text says what a person must do."""
+    """To go on would lose or falsify orders. Nothing was applied. The text says what a person must do."""

@@ -1,4 +1,4 @@
-"""Every version of one order, decided from the log as the consumer decides it. Pure: no client library, no clock."""
+"""Every version of one order, decided from the topic as the consumer decides it. No client library, no clock."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from contracts.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field that differs from the version before; None where there is no such field."""
+    """One field that differs from the version before. None if a version does not have the field."""
 
     field: str
     before: Any
@@ -23,7 +23,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One event of an order. `order` is None where the record is no order; `reason` says why it was not applied."""
+    """One event of an order. `order` is None if the record is not an order. `reason` says why it was not applied."""
 
     record: Record
     decoded: Decoded
@@ -41,15 +41,15 @@ class Version:
 
     @property
     def time(self) -> datetime:
-        """When the broker appended it."""
+        """When the broker appended the record."""
         return self.record.time
 
 
 class History:
-    """Takes the events of one order_id, of any partners, in offset order, and gives the version that each one made."""
+    """Takes the events of one order_id, of all partners, in offset order. Gives the version that each event made."""
 
     def __init__(self, refused: Mapping[tuple[int, int], str]) -> None:
-        """`refused`: (partition, offset) of events that a consumer put into the dead-letter topic, and why."""
+        """`refused`: why a consumer wrote an event to the dead-letter topic, by the event's (partition, offset)."""
         self._refused = refused
         self._states: dict[OrderKey, RowState] = {}
         self._orders: dict[OrderKey, Order] = {}
@@ -73,7 +73,7 @@ class History:
         outcome = folded.outcomes[0][1] if folded.outcomes else None
         if folded.rejected:
             return Version(record, folded.rejected[0], outcome, [], folded.rejected[0].reason)
-        assert isinstance(decoded, Event)  # what is no event was rejected
+        assert isinstance(decoded, Event)  # the fold rejects all other records
         changes: list[Change] = []
         if decoded.key in folded.changed:
             changes = differences(self._orders.get(decoded.key), decoded.order)
@@ -83,7 +83,7 @@ class History:
 
 
 def differences(before: Order | None, after: Order) -> list[Change]:
-    """Field by field, in the order of the model. A product is known by its place in the list."""
+    """The fields that differ, in the order of the model. A product is identified by its index in the list."""
     old, new = _flat(before), _flat(after)
     return [Change(name, old.get(name), new.get(name)) for name in {**new, **old} if old.get(name) != new.get(name)]
 

@@ -1,15 +1,15 @@
-"""Records that were taken and are being decoded, a few at a time."""
+"""Records that were taken before their turn, and are decoded a few at a time."""
 
 from collections.abc import Callable, Collection, Sequence
 
 from consumer.core.record import Batch, Decoded, Record
 
 RECORDS_AT_ONCE = 32
-"""Decoding these takes some tenths of a millisecond."""
+"""To decode so many takes a few tenths of a millisecond."""
 
 
 class Prefetched:
-    """What one `Assignment.take` gave."""
+    """The result of one `Assignment.take`."""
 
     def __init__(self, records: Sequence[Record], starts: dict[int, int], decode: Callable[[Record], Decoded]) -> None:
         self._records = records
@@ -19,17 +19,17 @@ class Prefetched:
         self._dropped: set[int] = set()
 
     def drop(self, partitions: Collection[int]) -> None:
-        """Leaves them out of the batch."""
+        """Removes these partitions from the batch."""
         self._dropped.update(partitions)
 
     def decode_some(self) -> bool:
-        """Whether any are left."""
+        """Decodes the next RECORDS_AT_ONCE. True if more are left."""
         done = len(self._decoded)
         self._decoded += map(self._decode, self._records[done : done + RECORDS_AT_ONCE])
         return len(self._decoded) < len(self._records)
 
     def batch(self) -> Batch:
-        """All of them, but for what was dropped."""
+        """All records, without the dropped partitions. Decodes the rest first."""
         while self.decode_some():
             pass
         return Batch(self._decoded, self._starts).without(self._dropped)

@@ -1,4 +1,4 @@
-"""Trying again for as long as it takes: outages end, and nothing may be lost over them."""
+"""Tries again for as long as an outage lasts: outages end, and no order may be lost in one."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def attempts(stop: Flag, sleep: Callable[[float], None]) -> Retrying:
-    """Attempts until one raises no RetryLaterError; that of the last one is raised when `stop` is set."""
+    """Repeats until an attempt raises no RetryLaterError. Raises the last one if `stop` is set."""
     return Retrying(
         retry=retry_if_exception_type(RetryLaterError),
         wait=wait_random_exponential(multiplier=0.1, max=BACKOFF_MAX_S),

@@ -13,10 +13,10 @@ _URL_IS = "postgresql://user:password@host:port/database"
 
 
 def _readable(url: str) -> str:
-    """libpq looks at the port only when it connects, and then nobody could tell a mistake from an outage."""
+    """Checks what libpq checks only when it connects. There a wrong port looks like an outage."""
     try:
         ports = str(conninfo_to_dict(url).get("port", "")).split(",")
-    except ProgrammingError:  # whose text has the password in it
+    except ProgrammingError:  # its text contains the password
         raise ValueError("libpq cannot read it") from None
     if not all(not port or (port.isdecimal() and 0 < int(port) < 65536) for port in ports):
         raise ValueError("the port should be a number from 1 to 65535")
@@ -32,7 +32,7 @@ class PostgresSettings(OrdersSettings):
 
 
 class OptionalPostgresSettings(OrdersSettings):
-    """Where the tables are, for an ingress: it takes orders without them."""
+    """Where the tables are, for an ingress. It takes orders without them too."""
 
     postgres_url: Annotated[
         Annotated[str, AfterValidator(_readable)] | None,
@@ -45,7 +45,7 @@ class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
 
     group_protocol: Annotated[
         Literal["classic", "consumer"],
-        Field(description="classic, or consumer (KIP-848) where the broker's session time-out is set to some seconds"),
+        Field(description="classic, or consumer (KIP-848) if the broker's session time-out is set to a few seconds"),
     ] = "classic"
     batch_records_max: Annotated[
         int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")

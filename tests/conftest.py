@@ -20,6 +20,8 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
 from support.installation import Installation
 
+pytest.register_assert_rewrite("support.contract_of_the_assignment", "support.contract_of_the_applier")
+
 GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)
 GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
 for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:

@@ -1,4 +1,4 @@
-"""The fields of an order as texts, as COPY wants them."""
+"""The fields of an order as texts in the format of COPY."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,20 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 _NULL = "\\N"
-
-
 _PRODUCTS = TypeAdapter(list[Product])
 
 
 def canonical_columns(value: bytes) -> Sequence[str] | None:
-    """What `columns_of` gives for the order whose canonical JSON `value` is; None where that is not seen at a glance.
+    """The same as `columns_of` for the order whose canonical JSON is `value`. None if `value` does not match the
+    regular expression for canonical orders.
 
-    What COPY wants escaped, JSON wants escaped too: so there is nothing to escape in it.
+    JSON escapes every character that COPY escapes, so nothing is left to escape.
     """
     match = match_canonical(value)
     return None if match is None else match.groups(_NULL)
 
 
 def columns_of(order: Order) -> Sequence[str]:
-    """The order's fields, as COPY wants them."""
+    """The fields of the order as texts in the format of COPY."""
     fields = {**dict(order), "products": _PRODUCTS.dump_json(order.products).decode()}
     return [_NULL if value is None else str(value).translate(_ESCAPES) for value in fields.values()]

@@ -1,7 +1,7 @@
-"""Records to events. Shops may write to orders.upserts themselves, so every record is held to the whole contract.
+"""Decodes records to events. Shops may write to orders.upserts themselves, so every record must fulfil the contract.
 
-In two steps, because the second is the dear one: `identify` reads the headers, `read_order` the value. The fold takes
-the second for every event whose value is not the very one that stands in the table.
+There are two steps, because the second is expensive: `identify` reads the headers, `read_order` reads the value. The
+fold skips the second for an event whose value is the one that is already in the table.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,18 @@ from contracts.order import Order, invalid_reason
 from contracts.strict_json import Violation, parse
 
 CONTENT_HASH_BYTES = 16
-_WRONG_KEY = "the key should be the order_id: it decides on the partition, and so on the order of events"
-
-
+_WRONG_KEY = "the key should be the order_id: it selects the partition, and so the order of events"
 REQUESTS_MAX = 1024
-"""Requests that are remembered. When there are more all are forgotten: a request's events come close together."""
+"""How many requests are remembered. One more clears them all: the events of a request come close together."""
 
 _INDEXES = {str(index).encode(): index for index in range(limits.ORDERS_PER_REQUEST_MAX)}
 
 
 class HeaderReader:
-    """As `read_headers`, for events whose first header is ce_id and which otherwise repeat those of their request."""
+    """Does the same as `read_headers`, faster for events that differ from others of their request only in ce_id.
+
+    This needs ce_id to be the first header.
+    """
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[Headers, EventContext]] = {}
@@ -50,18 +51,18 @@ class HeaderReader:
 
 
 def decode(record: Record) -> Event | Rejected:
-    """Both steps, for a record by itself. Raises nothing: a bad record never stops a partition."""
+    """Does both steps for a single record. Raises nothing: a bad record never stops a partition."""
     identified = identify(record, HeaderReader())
     return read_order(identified) if isinstance(identified, Unread) else identified
 
 
 def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
-    """Whose event it is, or why it is none. Raises nothing."""
+    """Reads which order the event belongs to, or why the record is not an event. Raises nothing."""
     try:
         context, index = headers.read(record.headers)
-        # Else an event could claim a place after events that are still to come, and make all of them stale.
+        # Otherwise an event could claim a place after later events, and make all of those stale.
         if (place := place_of(record, context)) > record.offset:
-            raise RecordError("the headers say that this event was redriven from a place behind its own")
+            raise RecordError("the headers name an origin with a higher offset than this event has")
     except RecordError as error:
         return Rejected(record, None, 0, Stage.HEADER_CONVERTER, type(error).__name__, str(error))
     try:
@@ -72,7 +73,7 @@ def identify(record: Record, headers: HeaderReader) -> Unread | Rejected:
 
 
 def read_order(unread: Unread) -> Event | Rejected:
-    """The event with its order, or why it has none. Raises nothing."""
+    """Reads the order of the event, or why the value is not an order. Raises nothing."""
     columns = canonical_columns(unread.value)
     if columns is not None and columns[ORDER_ID_FIELD] == unread.key[1]:
         return _event(unread, unread.value, unread.value_hash, columns)
@@ -94,7 +95,7 @@ def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, columns: Sequenc
 
 
 def content_hash(order: Order) -> bytes:
-    """Two orders have the same hash when they are the same value: it is taken over the canonical JSON."""
+    """16 bytes over the canonical JSON: two orders with the same value have the same hash."""
     return _hash(order.canonical())
 
 
@@ -108,7 +109,7 @@ def _key_and_value(record: Record) -> tuple[str, bytes]:
     if len(record.value) > limits.ORDER_BYTES_MAX:
         raise RecordError(f"the value has more than {limits.ORDER_BYTES_MAX} bytes")
     key = record.key or b""
-    if b"\0" in key:  # Postgres cannot be asked for such a row
+    if b"\0" in key:  # a text in Postgres cannot contain it
         raise RecordError(_WRONG_KEY)
     try:
         return key.decode(), record.value

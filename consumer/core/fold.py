@@ -1,7 +1,7 @@
-"""What each event of a batch does to the orders. Pure: no client library, no clock.
+"""Decides what each event of a batch does to the orders. Pure: no client library, no clock.
 
-This is the rule of the whole system: an event's outcome depends on the event and on the row of its key before it, and
-on nothing else. So a replay decides the same.
+This is the rule of the whole system: the outcome of an event depends only on the event and on the row of its key before
+it. So a replay decides the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _CHANGES = Outcome.INSERTED, Outcome.UPDATED
 
 @dataclass(slots=True)
 class RowState:
-    """What the fold needs to know of a row."""
+    """The columns of a row that the fold needs."""
 
     partition: int
     place: int
@@ -27,9 +27,12 @@ class RowState:
 
 @dataclass(slots=True)
 class Folded:
-    """`outcomes` of the records that belong to a request, in order; `changed`: the last state of each changed key.
+    """The result of a fold.
 
-    `letters`: keys of which the newest dead letter is another one now, None where it does not count any more.
+    `outcomes`: those of the records that belong to a request, in order.
+    `changed`: for each key whose row changes, the event that becomes the row.
+    `rejected`: the records that become dead letters.
+    `letters`: for each key whose newest dead letter changes, its offset; None if the letter no longer counts.
     """
 
     outcomes: list[tuple[Decoded, Outcome]] = field(default_factory=list)
@@ -41,11 +44,11 @@ class Folded:
 def fold(
     records: Sequence[Decoded], rows: Mapping[OrderKey, RowState], letters: Mapping[OrderKey, int] | None = None
 ) -> Folded:
-    """Applies `records`, in offset order in each partition, over `rows`, the rows of their keys that exist.
+    """Applies `records`, ordered by offset within each partition, to `rows`, the existing rows of their keys.
 
-    `letters`: the offset of the newest dead letter of a key, where it is newer than the row. An event with the row's
-    own value then moves the row's offset, which it need not do else: without that, the letter could not be told to be
-    the older one when it is redriven.
+    `letters`: the offset of the newest dead letter of a key, if it is newer than the row. For such a key, an event with
+    the value of the row also moves the offset of the row. Otherwise the letter would look newer than the row when it is
+    redriven, although the event came after it.
     """
     folded = Folded()
     states = dict(rows)
@@ -54,7 +57,7 @@ def fold(
     for decoded in records:
         row = None if isinstance(decoded, Rejected) else states.get(decoded.key)
         letter = _letter(decoded.key, folded.letters, letters) if letters or folded.letters else None
-        checked = _checked(decoded, row, letter, homes)
+        checked = _check(decoded, row, letter, homes)
         if isinstance(checked, Rejected):
             folded.rejected.append(checked)
             _note_letter(folded.letters, checked, letters, states)
@@ -73,7 +76,7 @@ def fold(
 
 
 def _letter(key: OrderKey | None, noted: Mapping[OrderKey, int | None], letters: Mapping[OrderKey, int]) -> int | None:
-    """Where the newest open letter of a key stands."""
+    """The offset of the newest open letter of a key."""
     return None if key is None else noted.get(key, letters.get(key))
 
 
@@ -83,7 +86,7 @@ def _note_letter(
     letters: Mapping[OrderKey, int],
     states: Mapping[OrderKey, RowState],
 ) -> None:
-    """Remembers where an event stands that may be redriven; not one whose place says nothing in its key's partition."""
+    """Notes the place of an event that may be redriven, unless it is in another partition than that of its key."""
     key, partition = rejected.key, rejected.record.partition
     if key is None or partition != partition_of(rejected.record.key or b"", UPSERT_PARTITIONS):
         return
@@ -93,19 +96,19 @@ def _note_letter(
 
 
 def _homes(records: Iterable[Decoded], rows: Mapping[OrderKey, RowState]) -> dict[bytes, int]:
-    """The partition of each Kafka key that has no row: where there is a row, `_unless_misplaced` asks that."""
+    """The partition of each Kafka key without a row. For a key with a row, `_reject_misplaced` looks at the row."""
     new = (item for item in records if not isinstance(item, Rejected) and item.key not in rows)
     return partitions_of({item.record.key or b"" for item in new}, UPSERT_PARTITIONS)
 
 
-def _checked(decoded: Decoded, row: RowState | None, letter: int | None, homes: Mapping[bytes, int]) -> Decoded:
-    """Held to everything that makes a record an event. Only the row's own value, in its partition, may stay unread."""
+def _check(decoded: Decoded, row: RowState | None, letter: int | None, homes: Mapping[bytes, int]) -> Decoded:
+    """Checks that the record is an event. Only a value equal to that of the row, in its partition, may stay unread."""
     if isinstance(decoded, Unread):
         is_the_rows = row and decoded.value_hash == row.content_hash and decoded.record.partition == row.partition
         if is_the_rows and letter is None:
             return decoded
         decoded = read_order(decoded)
-    return _unless_misplaced(decoded, row, homes) if isinstance(decoded, Event) else decoded
+    return _reject_misplaced(decoded, row, homes) if isinstance(decoded, Event) else decoded
 
 
 def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
@@ -118,16 +121,17 @@ def _outcome(event: Event | Unread, row: RowState | None) -> Outcome:
     return Outcome.UPDATED
 
 
-def _unless_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, int]) -> Decoded:
-    """Offsets of two partitions cannot be compared: a writer with another partitioner would break the order (P4).
+def _reject_misplaced(event: Event, row: RowState | None, homes: Mapping[bytes, int]) -> Decoded:
+    """Rejects an event in the wrong partition. Offsets of two partitions cannot be compared, so a writer with another
+    partitioner would break the order of events (P4).
 
-    Where there is a row, its events passed this check, so that the key need not be hashed again.
+    If the key has a row, the events of the row passed this check, and the key need not be hashed again.
     """
     home = row.partition if row else homes[event.record.key or b""]
     if event.record.partition == home:
         return event
     reason = (
-        f"this key belongs into partition {home}, not {event.record.partition}: "
+        f"this key belongs in partition {home}, not {event.record.partition}: "
         "write with the partitioner murmur2_random (the default of Java's producer)"
     )
     return event.rejected(Stage.TRANSFORMATION, "MisplacedKey", reason)

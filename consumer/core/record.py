@@ -1,7 +1,7 @@
-"""A record of orders.upserts, free of the client library, and the batches in which records are taken.
+"""A record of orders.upserts, independent of the client library, and the batches in which records are applied.
 
-What is made for every record is a dataclass that is not frozen: a frozen one takes three times as long to make. Nobody
-changes one all the same.
+The dataclasses of which every record needs one are not frozen: a frozen one takes three times as long to make. Treat
+them as frozen.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -23,7 +23,7 @@ OrderKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Record:
-    """What Kafka gave. `time_ms` is when the broker appended it, in ms since 1970."""
+    """A record as Kafka has it. `time_ms`: when the broker appended it, in ms since 1970."""
 
     partition: int
     offset: int
@@ -39,12 +39,12 @@ class Record:
 
 @lru_cache(maxsize=64)
 def utc_day(days: int) -> date:
-    """The date that is so many days after 1970-01-01."""
+    """The date `days` days after 1970-01-01."""
     return date.fromordinal(_FIRST_DAY + days)
 
 
 class Stage(StrEnum):
-    """Where a record was refused, in the words of Kafka Connect."""
+    """Where a record was refused, in the terms of Kafka Connect."""
 
     HEADER_CONVERTER = "HEADER_CONVERTER"
     VALUE_CONVERTER = "VALUE_CONVERTER"
@@ -53,7 +53,7 @@ class Stage(StrEnum):
 
 
 class _Placed:
-    """What is read and what is not read yet alike know of their place."""
+    """What Unread and Event have in common."""
 
     __slots__ = ()
     record: Record
@@ -62,13 +62,13 @@ class _Placed:
 
     @property
     def time(self) -> datetime:
-        """When the broker appended it, at its `place`."""
+        """When the broker appended the record at `place`."""
         origin = self.context.origin
         return self.record.time if origin is None or self.is_foreign else origin.time
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it was redriven from another partition than that of its key, so that it has no place in this one."""
+        """Whether it was redriven from another partition. Then its origin has no place in this partition."""
         origin = self.context.origin
         return origin is not None and origin.partition != self.record.partition
 
@@ -78,10 +78,10 @@ class _Placed:
 
 @dataclass(slots=True)
 class Unread(_Placed):
-    """A record whose headers were read, and whose `value` was not. `value_hash` is 16 bytes over it.
+    """A record whose headers are read, but not its `value`. `value_hash`: 16 bytes over the value.
 
-    Where that is the content_hash of the row, the value is the canonical order that stands there: nobody need read it.
-    `index` is that of the item in its request; `place`, where it stands among the events of its key: see `place_of`.
+    If that is the content_hash of the row, the value is the canonical order of the row and need not be read.
+    `index`: that of the order in its request. `place`: the position among the events of its key, see `place_of`.
     """
 
     record: Record
@@ -95,9 +95,9 @@ class Unread(_Placed):
 
 @dataclass(slots=True)
 class Event(_Placed):
-    """A record that can be applied. `canonical` is the JSON of its order, `content_hash` 16 bytes over it.
+    """A record that can be applied. `canonical`: the JSON of its order. `content_hash`: 16 bytes over that JSON.
 
-    `columns` are the texts of the order's fields, as COPY wants them: most orders need not become objects.
+    `columns`: the fields of the order as texts in the format of COPY, so most orders need not become objects.
     """
 
     record: Record
@@ -116,9 +116,9 @@ class Event(_Placed):
 
 @dataclass(slots=True)
 class Rejected:
-    """A record that cannot be applied: it goes to the dead-letter topic. `stage` and `error` are Kafka Connect's terms.
+    """A record that cannot be applied and becomes a dead letter. `stage` and `error` are terms of Kafka Connect.
 
-    With a context it belongs to a request, and counts as invalid there; without one, its index says nothing.
+    With a context, it belongs to a request and counts as invalid there. Without one, `index` has no meaning.
     """
 
     record: Record
@@ -130,7 +130,7 @@ class Rejected:
 
     @property
     def key(self) -> OrderKey | None:
-        """Of the order that it would be; None where that cannot be told."""
+        """The key of the order in the record; None if the record has no usable key."""
         if self.context is None or self.record.key is None or len(self.record.key) > 4 * ORDER_ID_CHARS_MAX:
             return None
         try:
@@ -141,19 +141,19 @@ class Rejected:
 
     @property
     def place(self) -> int:
-        """As of an event."""
+        """The same as that of an event."""
         return place_of(self.record, self.context)
 
     @property
     def time_ms(self) -> int:
-        """When the broker appended it first, in ms since 1970; never later than this record, as a broker demands."""
+        """When the broker first appended it, in ms since 1970; never later than this record: brokers refuse that."""
         if self.context is None or self.context.origin is None:
             return self.record.time_ms
         return max(0, min(self.record.time_ms, round(self.context.origin.time.timestamp() * 1000)))
 
 
 def place_of(record: Record, context: EventContext | None) -> int:
-    """The offset of a record in its partition; of a redriven one, where it stood first, if that was this partition."""
+    """The offset of a record; for a redriven one the offset of its origin, if that was in the same partition."""
     origin = None if context is None else context.origin
     return record.offset if origin is None or origin.partition != record.partition else origin.offset
 
@@ -163,7 +163,7 @@ Decoded = Event | Unread | Rejected
 
 @dataclass(slots=True)
 class Run:
-    """Records that came one after the other, of one request (or of none) and one partition."""
+    """Consecutive records of one partition that belong to one request, or to none."""
 
     context: EventContext | None
     partition: int
@@ -171,7 +171,7 @@ class Run:
 
 
 def runs(records: Iterable[Decoded]) -> list[Run]:
-    """The records in their order. The events of a request come together, so what can be said of all is said once."""
+    """Groups records, in their order. The events of a request come together, so work for all of them is done once."""
     found: list[Run] = []
     context, partition, of_run = None, -1, list[Decoded]()
     for decoded in records:
@@ -184,10 +184,10 @@ def runs(records: Iterable[Decoded]) -> list[Run]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Records in the order in which they came: in each partition by offset.
+    """Records in the order in which they arrived: ordered by offset within each partition.
 
-    `starts` has, for each partition of the batch, the offset from which on nothing was left out: everything from there
-    to the last record is in the batch, or is no record (a transaction's marker).
+    `starts`: for each partition of the batch, the offset from which on no record is missing. Every offset from there to
+    the last record is in the batch, or is not a record (the marker of a transaction).
     """
 
     records: Sequence[Decoded]
@@ -200,7 +200,7 @@ class Batch:
 
     @cached_property
     def days(self) -> list[date]:
-        """Those, in UTC, on which its records were appended."""
+        """The days, in UTC, on which the records were appended."""
         return [utc_day(day) for day in {decoded.record.time_ms // DAY_MS for decoded in self.records}]
 
     def halves(self) -> tuple["Batch", "Batch"]:
@@ -209,7 +209,7 @@ class Batch:
         return first, Batch(self.records[middle:], {**self.starts, **first.ends})
 
     def without(self, partitions: Collection[int]) -> "Batch":
-        """The records of all other partitions."""
+        """The batch without the records of these partitions."""
         if not partitions:
             return self
         kept = [decoded for decoded in self.records if decoded.record.partition not in partitions]
@@ -220,7 +220,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be sent; without a partition its key decides. `time_ms`: since 1970, None for that of the sending."""
+    """A record to send. Without a `partition`, the key selects one. `time_ms`: ms since 1970; None for the time of
+    sending."""
 
     topic: str
     key: bytes | None
@@ -231,4 +232,4 @@ class Outgoing:
 
 
 Work = Callable[[], bool]
-"""Does a little of something, some tenths of a millisecond; False where there is no more to do. Raises nothing."""
+"""Does a little work, for a few tenths of a millisecond. False if no work is left. Raises nothing."""

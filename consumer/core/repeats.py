@@ -1,10 +1,12 @@
-"""Events that stand on the topic more than once: which of them are to be applied. Pure: no client library, no clock.
+"""Decides which events to apply of those that are in the topic more than once. Pure: no client library, no clock.
 
-Whoever asks again with an Idempotency-Key publishes the same events again: same id, same digest, same order, same
-partition. And a producer that cannot know whether a record arrived may send it again: the idempotent one too, when
-another record of its own timed out. So the first of them by offset is applied, and every later one is a repeat; a
-replay finds the same. Two bodies under one key may stand in different partitions, whose offsets say nothing about each
-other: the key belongs to the first committed one, and the dead letters of the other keep that decision for ever
+A client that repeats a request with its Idempotency-Key publishes the same events again: same id, digest, order and
+partition. A producer that cannot know whether a record arrived may send it again. Even an idempotent one does so, if
+another of its records timed out. So the first of these events by offset is applied, and every later one is a repeat. A
+replay decides the same.
+
+Two bodies under one key may be in different partitions, and offsets of different partitions cannot be compared. The key
+belongs to the body that is committed first. The dead letters of the other body keep that decision for ever
 (`LostClaims`).
 """
 
@@ -20,9 +22,9 @@ CONFLICT = "IdempotencyConflict"
 
 @dataclass(slots=True)
 class LostClaims:
-    """Requests that lost their key to another body, as their dead letters tell, with the times of the letters.
+    """Requests that lost their key to another body according to their dead letters, with the times of those letters.
 
-    A key may be used again when the ledger has forgotten it, so a letter speaks only for the events around its time.
+    A key may be used again after the ledger has forgotten it. So a letter counts only for events within `kept` of it.
     """
 
     kept: timedelta = timedelta()
@@ -33,7 +35,7 @@ class LostClaims:
             self.times.setdefault(context.body_key, []).append(time)
 
     def without(self, records: Iterable[Decoded]) -> Iterable[Decoded]:
-        """Those that may own their key."""
+        """The records that may own their key."""
         return (decoded for decoded in records if not self._includes(decoded)) if self.times else records
 
     def _includes(self, decoded: Decoded) -> bool:
@@ -46,7 +48,7 @@ class LostClaims:
 
 @dataclass(slots=True)
 class Classified:
-    """`conflicts` were not applied and never will be; `repeats` were applied before, or are in `fresh` already."""
+    """`fresh`: events to apply. `repeats`: applied before, or already in `fresh`. `conflicts`: never applied."""
 
     fresh: list[Decoded] = field(default_factory=list)
     repeats: list[Decoded] = field(default_factory=list)
@@ -54,7 +56,7 @@ class Classified:
 
 
 def digests(records: Iterable[Decoded]) -> dict[RequestKey, tuple[str, datetime]]:
-    """For each request with a key, what would own it if nobody does: the first digest, and the time of its event."""
+    """For each request with a key, its first digest and the time of that event: it owns the key if no other does."""
     found: dict[RequestKey, tuple[str, datetime]] = {}
     for run in runs(records):
         if run.context is not None and run.context.digest is not None:
@@ -65,7 +67,7 @@ def digests(records: Iterable[Decoded]) -> dict[RequestKey, tuple[str, datetime]
 def classify(
     records: Iterable[Decoded], owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, Set[int]]
 ) -> Classified:
-    """`owners`: the digest that each key belongs to; `applied`: the indexes that have an outcome in the ledger."""
+    """`owners`: the digest that owns each key. `applied`: the indexes that have an outcome in the ledger."""
     found = Classified()
     seen = {body_key: set(indexes) for body_key, indexes in applied.items()}
     for run in runs(records):

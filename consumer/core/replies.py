@@ -1,4 +1,4 @@
-"""Outcomes on their way back to whoever asked."""
+"""Outcomes on their way back to the ingress or shop that asked."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_o
 
 @dataclass(frozen=True, slots=True)
 class RequestPart:
-    """The outcomes of one request in one batch, named after the first event of the request in it."""
+    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch."""
 
     context: EventContext
     partition: int
@@ -23,30 +23,31 @@ class RequestPart:
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """What the ledger has of one request and one batch."""
+    """What the ledger has about one request in one batch."""
 
     body_key: BodyKey
     outcomes_json: str
 
 
 def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPart]:
-    """The outcomes of a batch, request by request. A request is known by its id and its partner."""
+    """Groups the outcomes of a batch by request. A request is identified by its id and its partner."""
     grouped: dict[RequestKey, list[tuple[Decoded, Outcome]]] = {}
     last, items = None, list[tuple[Decoded, Outcome]]()
     for decoded, outcome in outcomes:
         context = decoded.context
-        assert context is not None  # the fold gives outcomes for such records only
-        if context is not last:  # the events of a request come together, and share it
+        assert context is not None  # the fold gives outcomes only for records with a context
+        if context is not last:  # the events of a request come together and share one context
             last = context
             items = grouped.setdefault(context.body_key.request_key, [])
         items.append((decoded, outcome))
     parts = []
     for items in grouped.values():
         first, _ = items[0]
+        assert first.context is not None
         indexes = ((decoded.index, outcome) for decoded, outcome in items)
         parts.append(
             RequestPart(
-                first.context,  # type: ignore[arg-type]
+                first.context,
                 first.record.partition,
                 first.record.offset,
                 utc_day(first.record.time_ms // DAY_MS),
@@ -58,7 +59,7 @@ def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPa
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Outcomes of one request, for one place; a duplicate is harmless, the ingress keeps a bit for each index."""
+    """Outcomes of a request for one reply address. A duplicate does no harm: the ingress keeps a bit for each index."""
 
     request_id: UUID
     reply_to: ReplyTo
@@ -69,7 +70,7 @@ class Reply:
 
 
 def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
-    """For what was applied just now."""
+    """The replies for events that were applied in this batch."""
     return [
         Reply(part.context.request_id, part.context.reply_to, part.outcomes_json, part.context.digest)
         for part in parts
@@ -78,10 +79,11 @@ def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
 
 
 def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
-    """For events that were applied before: everything that the ledger has of their requests, to everyone who asks.
+    """The replies for events that were applied before: all that the ledger has about their requests, to every asker.
 
-    `repeated`: they were published again, which is told only to who has a key, and so asked again; else they are read
-    again, because whoever applied them may have died before it answered.
+    `repeated`: the events were published again. Only replies to requests with a key say so, because only those were
+    repeated by a client. Otherwise the same events are read again, because the consumer that applied them may have died
+    before it replied.
     """
     askers: dict[BodyKey, set[ReplyTo]] = {}
     for decoded in events:
@@ -102,7 +104,7 @@ def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, re
 
 
 def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:
-    """For events whose key belongs to another body."""
+    """The replies for events whose key belongs to another body."""
     grouped: dict[tuple[UUID, str | None, ReplyTo], list[int]] = {}
     for rejected in conflicts:
         context = rejected.context

@@ -1,1 +1,1 @@
-"""The only place that knows the client library of Kafka."""
+"""Adapters to Kafka: reading and sending records. Only the composition roots also touch the client library."""

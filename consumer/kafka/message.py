@@ -1,8 +1,8 @@
-"""A message of the client library as a record of ours."""
+"""Messages of the client library: taken from a consumer, and read as records of ours."""
 
 from operator import methodcaller
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message
 
 from consumer.core.record import Record
 from contracts.event import UNREADABLE, Headers
@@ -10,8 +10,17 @@ from contracts.event import UNREADABLE, Headers
 _read_headers = methodcaller("headers")
 
 
+def take_messages(consumer: Consumer, messages_max: int, timeout_s: float) -> list[Message]:
+    """What has arrived, at most `messages_max`. Waits up to `timeout_s` for the first message, and for no other.
+
+    `consume` alone would wait until it has as many messages as it may return.
+    """
+    first = consumer.poll(timeout_s)
+    return [] if first is None else [first, *consumer.consume(messages_max - 1, 0)]
+
+
 def record_of(message: Message) -> Record:
-    """A message without an error."""
+    """The record in a message that is not an error."""
     partition, offset = message.partition(), message.offset()
     assert partition is not None
     assert offset is not None
@@ -20,11 +29,12 @@ def record_of(message: Message) -> Record:
 
 
 def _headers(message: Message) -> Headers:
-    """For a name that is not UTF-8 the client library gives a broken list, and leaves an exception set behind.
+    """The headers of a message; only UNREADABLE if a name is not UTF-8.
 
-    CPython looks for that after a call, but not in code that it has specialised: a methodcaller always looks.
+    For such a name the client library returns a broken list and leaves an exception set. CPython checks for that after
+    an ordinary call, but not in code that it has specialised. A methodcaller always checks.
     """
     try:
         return _read_headers(message) or ()
     except (SystemError, UnicodeDecodeError):
-        return ((UNREADABLE, None),)  # the record is one for the dead letters
+        return ((UNREADABLE, None),)  # decoding rejects it, so the record becomes a dead letter

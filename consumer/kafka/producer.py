@@ -1,4 +1,4 @@
-"""Sending records and knowing that they arrived: for results and for dead letters."""
+"""Sends records and waits until the brokers acknowledge them. For results and dead letters."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ class AcknowledgedProducer:
                 partitioner="murmur2_random",
                 linger_ms=0,
                 message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
-                # How long a topic that the broker does not know may still be on its way (30 s by default).
+                # How long the client waits for a topic that the broker does not know yet. Its default is 30 s.
                 topic_metadata_propagation_max_ms=1000,
                 message_max_bytes=2 * 1024 * 1024,
             ),
@@ -38,27 +38,28 @@ class AcknowledgedProducer:
         )
 
     def send(self, records: Iterable[Outgoing], foreign: Collection[str] = (), meanwhile: Work | None = None) -> None:
-        """Raises RetryLaterError where the broker did not acknowledge all. `meanwhile` is done while it has not.
+        """Sends the records. Calls `meanwhile` until all are acknowledged or it has no more work.
 
-        `foreign`: topics that were named by whoever wrote the events. Where one of them does not take a record, this
-        is logged, and for a minute it gets nothing: waiting for it again and again would hold up everybody else.
+        Raises RetryLaterError if a record for one of our own topics was not acknowledged.
+        `foreign`: topics that the writers of events named. If one of them does not take a record, this is logged, and
+        for a minute nothing is sent to it: waiting for it again and again would hold up all other replies.
         """
         failed: list[tuple[KafkaError, Outgoing]] = []
         for record in records:
             if record.topic in foreign and self._clock_s() < self._given_up_until_s.get(record.topic, 0):
-                _log.warning("reply topic %s does not work; a reply for it was given up", record.topic)
+                _log.warning("dropped a reply for topic %s: the topic failed less than a minute ago", record.topic)
             else:
                 self._produce(record, failed)
         while len(self._producer) and meanwhile is not None and meanwhile():
             self._producer.poll(0)
-        # One second more than a record can take, so that the client is the one to give up.
+        # One second longer than a record may take, so that the client gives up first.
         left = self._producer.flush(DELIVERY_TIMEOUT_S + 1)
         if left:
             raise RetryLaterError(f"Kafka has not acknowledged {left} records yet")
         for error, record in failed:
             if record.topic not in foreign:
                 raise RetryLaterError(f"Kafka did not take a record for {record.topic}: {error}")
-            _log.warning("reply topic %s, partition %s: %s; reply given up", record.topic, record.partition, error)
+            _log.warning("dropped a reply for topic %s, partition %s: %s", record.topic, record.partition, error)
             if len(self._given_up_until_s) >= GIVEN_UP_TOPICS_MAX:
                 self._given_up_until_s.clear()
             self._given_up_until_s[record.topic] = self._clock_s() + GIVEN_UP_S
@@ -80,7 +81,7 @@ class AcknowledgedProducer:
                     partition=partition,
                     timestamp=record.time_ms or 0,
                 )
-            except BufferError:  # the client's queue is full; it empties while we poll, or the records time out
+            except BufferError:  # the client's queue is full; polling empties it, or the records time out
                 self._producer.poll(0.1)
             except KafkaException as error:
                 failed.append((error.args[0], record))

@@ -1,10 +1,11 @@
-"""Reading a part of a topic without a group: nothing is committed, and nobody is disturbed."""
+"""Reads part of a topic without a consumer group: it commits nothing and disturbs no consumer."""
 
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -13,38 +14,39 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from consumer.core.record import Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
-from consumer.kafka.message import record_of
+from consumer.kafka.message import record_of, take_messages
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 
 RECORDS_MAX = 2_000
-"""Records in one chunk. As Python objects each takes some kilobytes."""
+"""Records in one chunk. As a Python object, each takes a few kilobytes."""
 FETCHED_AHEAD_BYTES = 4 << 20
-"""What the client keeps while a chunk is worked on: some 10,000 orders. More (its default is 64 MB) makes no replay
-faster, and each process of a replay keeps as much."""
+"""What the client fetches ahead while a chunk is processed: about 10,000 orders. Its default of 64 MB makes no replay
+faster, and each process of a replay keeps that much."""
 ANSWER_TIMEOUT_S = 15.0
 LEADER_WAIT_MAX_S = 15.0
-"""While topics are made, and while brokers change, a partition has no leader for a moment."""
+"""A partition has no leader for a moment while its topic is made or its broker changes."""
 SILENCE_MAX_S = 30.0
-"""How long a broker may give nothing although there is something to read."""
+"""How long a broker may send nothing although there are records to read."""
 _POLL_S = 0.2
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Ends = Mapping[int, int]
-"""By partition, the offset after the last record."""
+"""For each partition, the offset after its last record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Records, in each partition by offset, and the offset up to which each partition was read by now."""
+    """Records, ordered by offset within each partition, and the offset up to which each partition is read now."""
 
     records: list[Record]
     positions: dict[int, int]
 
 
 class TopicReader:
-    """Raises ConsumerStoppedError where the topic is not what it should be, RetryLaterError where no broker answers."""
+    """Reads one topic. Its methods raise ConsumerStoppedError if the topic is not as `orders setup` makes it, and
+    RetryLaterError if no broker answers."""
 
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self.topic = topic
@@ -52,7 +54,7 @@ class TopicReader:
         self._consumer = Consumer(
             settings.client_config(
                 client_id="order-upsert-reader",
-                group_id="order-upsert-no-group",  # the client wants a name; nothing is ever committed under it
+                group_id="order-upsert-no-group",  # the client demands a name; nothing is ever committed under it
                 enable_auto_commit=False,
                 enable_auto_offset_store=False,
                 enable_partition_eof=True,
@@ -70,45 +72,45 @@ class TopicReader:
         self._consumer.close()
 
     def bounds(self, partitions: Collection[int]) -> tuple[dict[int, int], dict[int, int]]:
-        """The first offset that is there, and the one after the last, of each partition at this moment."""
+        """For each partition now: its first offset, and the offset after its last record."""
         self._require_partitions()
         first, ends = {}, {}
         for partition in partitions:
-            where = TopicPartition(self.topic, partition)
-            first[partition], ends[partition] = self._asked(
-                lambda where=where: self._consumer.get_watermark_offsets(where, ANSWER_TIMEOUT_S, cached=False)  # type: ignore[misc]
+            item = TopicPartition(self.topic, partition)
+            first[partition], ends[partition] = self._ask(
+                partial(self._consumer.get_watermark_offsets, item, ANSWER_TIMEOUT_S, cached=False)
             )
         return first, ends
 
     def offsets_at(self, time: datetime, partitions: Collection[int]) -> dict[int, int]:
-        """The first offset at `time` or later, of each partition that has one."""
+        """The first offset at `time` or later, for each partition that has one."""
         self._require_partitions()
         time_ms = round(time.timestamp() * 1000)
 
-        def ask() -> dict[int, int]:
-            asked = [TopicPartition(self.topic, partition, time_ms) for partition in partitions]
-            found = self._consumer.offsets_for_times(asked, timeout=ANSWER_TIMEOUT_S)
+        def read_offsets() -> dict[int, int]:
+            query = [TopicPartition(self.topic, partition, time_ms) for partition in partitions]
+            found = self._consumer.offsets_for_times(query, timeout=ANSWER_TIMEOUT_S)
             for item in found:
-                if item.error is not None:  # its offset is the time that was asked for
+                if item.error is not None:  # then its offset is the time in the query
                     raise KafkaException(item.error)
             return {item.partition: item.offset for item in found if item.offset >= 0}
 
-        return self._asked(ask)
+        return self._ask(read_offsets)
 
     def read(
         self, starts: Mapping[int, int], ends: Ends, wanted: Callable[[Message], bool] | None = None
     ) -> Iterator[Chunk]:
-        """Everything from `starts` up to `ends`, in chunks; only records that are `wanted`.
+        """All records from `starts` up to `ends` for which `wanted` is true, in chunks.
 
-        An offset without a record (a transaction's marker) is passed over. Raises ConsumerStoppedError where the
-        broker no longer has a record: the topic was truncated.
+        Skips an offset without a record (the marker of a transaction). Raises ConsumerStoppedError if the broker no
+        longer has a record, because the topic was truncated.
         """
         positions = dict(starts)
         left = {partition for partition, end in ends.items() if positions[partition] < end}
         self._consumer.assign([TopicPartition(self.topic, partition, positions[partition]) for partition in left])
         heard_s = time.monotonic()
         while left:
-            messages = self._messages()
+            messages = take_messages(self._consumer, RECORDS_MAX, _POLL_S)
             records = []
             for message in messages:
                 partition, offset = message.partition(), message.offset()
@@ -130,25 +132,23 @@ class TopicReader:
                     self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
             if messages:
                 yield Chunk(records, dict(positions))
-                heard_s = time.monotonic()  # what was done with the chunk was not the broker's silence
+                heard_s = time.monotonic()  # the time that the caller spent on the chunk does not count as silence
             elif time.monotonic() - heard_s > SILENCE_MAX_S:
                 raise RetryLaterError(
-                    f"Kafka at {self._bootstrap} gave nothing of {self.topic} for {SILENCE_MAX_S:.0f} s, although "
-                    f"partitions {sorted(left)} are not at their end. {self._advice()}"
+                    f"Kafka at {self._bootstrap} sent no records of {self.topic} for {SILENCE_MAX_S:.0f} s, although "
+                    f"the partitions {sorted(left)} are not read to their ends. {self._advice()}"
                 )
-
-    def _messages(self) -> list[Message]:
-        """What has arrived; waits only where nothing has."""
-        first = self._consumer.poll(_POLL_S)
-        return [] if first is None else [first, *self._consumer.consume(RECORDS_MAX - 1, 0)]
 
     def _raise_unless_passing(self, error: KafkaError, partition: int | None) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.UNKNOWN_TOPIC_OR_PART) or error.fatal():
-            raise self._explained(error, partition)
-        _log.warning("Kafka: %s", error.str())  # the client mends it, or stays silent for too long
+            raise self._explain(error, partition)
+        _log.warning("Kafka: %s", error.str())  # the client recovers by itself, or SILENCE_MAX_S runs out
 
-    def _asked(self, call: Callable[[], Answer]) -> Answer:
-        """About partitions that are there: then one that the client does not know has no leader."""
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        """Calls `call` again while a partition has no leader, for up to LEADER_WAIT_MAX_S.
+
+        The client says that a partition without a leader is unknown. So check first that the partitions exist.
+        """
         passing = {KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
         try:
             return Retrying(
@@ -158,40 +158,41 @@ class TopicReader:
                 reraise=True,
             )(call)
         except KafkaException as error:
-            raise self._explained(error.args[0], None) from None
+            raise self._explain(error.args[0], None) from None
 
     def _require_partitions(self) -> None:
         try:
             found = self._consumer.list_topics(self.topic, ANSWER_TIMEOUT_S).topics[self.topic]
         except KafkaException as error:
-            raise self._explained(error.args[0], None) from None
+            raise self._explain(error.args[0], None) from None
         if found.error is not None and found.error.code() != KafkaError.LEADER_NOT_AVAILABLE:
-            raise self._explained(found.error, None)
+            raise self._explain(found.error, None)
         if len(found.partitions) != UPSERT_PARTITIONS:
             raise ConsumerStoppedError(
-                f"The topic {self.topic} has {len(found.partitions)} partitions instead of {UPSERT_PARTITIONS}: what "
-                "belongs to one order may stand in two of them. Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_TOPIC_PREFIX; "
-                "if they are right, make a new topic with `orders setup` and copy the records into it in order."
+                f"The topic {self.topic} has {len(found.partitions)} partitions instead of {UPSERT_PARTITIONS}. "
+                "The records of one order may be in two partitions. Check ORDERS_KAFKA_BOOTSTRAP and "
+                "ORDERS_TOPIC_PREFIX. If they are right, make a new topic with `orders setup` and copy the records "
+                "into it in order."
             )
 
-    def _explained(self, error: KafkaError, partition: int | None) -> ConsumerStoppedError | RetryLaterError:
+    def _explain(self, error: KafkaError, partition: int | None) -> ConsumerStoppedError | RetryLaterError:
         code = error.code()
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return ConsumerStoppedError(
-                f"The topic {self.topic} does not exist. Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_TOPIC_PREFIX; topics "
-                "are made by: orders setup"
+                f"The topic {self.topic} does not exist. Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_TOPIC_PREFIX. To "
+                "make the topics, run: orders setup"
             )
         if code == KafkaError._AUTO_OFFSET_RESET:
             return ConsumerStoppedError(
-                f"The topic {self.topic} no longer has what was to be read from its partition {partition}: records "
+                f"The topic {self.topic} no longer has the next record to read in its partition {partition}: records "
                 "were removed meanwhile. Find out what removed them (retention.ms should be -1)."
             )
         if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return ConsumerStoppedError(f"Kafka does not let this user read {self.topic}.")
+            return ConsumerStoppedError(f"Kafka does not allow this user to read {self.topic}.")
         return RetryLaterError(f"Kafka at {self._bootstrap}: {error.str()}\n{self._advice()}")
 
     def _advice(self) -> str:
-        """What to do where Kafka does not give what it should have."""
+        """What a person should do if Kafka does not send records that it should have."""
         try:
             partitions = self._consumer.list_topics(self.topic, ANSWER_TIMEOUT_S).topics[self.topic].partitions
         except KafkaException:
@@ -199,11 +200,12 @@ class TopicReader:
         without_leader = {number: found.replicas for number, found in partitions.items() if found.leader < 0}
         if not without_leader:
             return (
-                "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that every broker runs; then run this "
+                "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES. Check that every broker runs. Then run this "
                 "again."
             )
+        node_ids = sorted(set(chain.from_iterable(without_leader.values())))
         return (
-            f"The partitions {sorted(without_leader)} of {self.topic} have no leader: the brokers that keep them are "
-            f"away (node ids {sorted(set(chain.from_iterable(without_leader.values())))}). Start those, then run this "
-            "again. Do not make the topic anew: its records are on them."
+            f"The partitions {sorted(without_leader)} of {self.topic} have no leader, because the brokers that keep "
+            f"them are down (node ids {node_ids}). Start those brokers, then run this again. Do not recreate the "
+            "topic: its records are on those brokers."
         )

@@ -1,1 +1,1 @@
-"""Dead letters: written, read, settled and redriven."""
+"""Dead letters: how they are written, read, settled and redriven."""

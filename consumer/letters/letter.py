@@ -1,7 +1,7 @@
-"""What stands in the dead-letter topic: letters, and notes that a letter was dealt with.
+"""The records of the dead-letter topic: letters, and notes that a letter is settled.
 
-A letter stays for ever: it is the record of the decision not to apply an event, and a replay needs it. That it was
-redriven or discarded is a record of its own behind it, in the same partition.
+A letter stays for ever. It records the decision not to apply an event, and a replay needs it. A note says that a letter
+was redriven or discarded: a later record in the same partition.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ _REASON_CHARS_MAX = 2000
 
 
 def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
-    """Its time is that of the event, so that a letter can be redriven with it."""
+    """The letter for a rejected record. It has the time of the event, so that a redriven event can have it too."""
     record = rejected.record
     reason = {
         "topic": topics.upserts,
@@ -30,7 +30,7 @@ def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
         "exception.class.name": rejected.error,
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
-    # A letter that was redriven and came back has reasons of before: the newest one counts.
+    # An event that was redriven and rejected again has the headers of its first letter. The newest reason counts.
     original = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     headers = [*original, *((PREFIX + name, text.encode()) for name, text in reason.items())]
     return Outgoing(topics.dlq, record.key, record.value, headers, time_ms=rejected.time_ms)
@@ -41,7 +41,7 @@ OFFSET_HEADER = "orders_letter_offset"
 
 
 class Settled(StrEnum):
-    """What was done about a letter."""
+    """How a letter was settled."""
 
     REDRIVEN = "redriven"
     DISCARDED = "discarded"
@@ -60,12 +60,12 @@ class Letter:
 
     @property
     def id(self) -> str:
-        """How it is named on the command line: partition and offset in the dead-letter topic."""
+        """The letter's name on the command line: its partition and offset in the dead-letter topic."""
         return f"{self.record.partition}:{self.record.offset}"
 
     @property
     def partner_id(self) -> str | None:
-        """None where the event does not say it in a way that can be read."""
+        """None if the event does not name a valid partner."""
         source = dict(self.record.headers).get(SOURCE.name) or b""
         partner = source.decode(errors="replace").removeprefix("/partners/")
         return partner if PARTNER_ID.fullmatch(partner) else None
@@ -77,7 +77,7 @@ class Letter:
 
 
 def read_letter(record: Record) -> Letter | None:
-    """None where the record is no letter of ours: a note, or something foreign."""
+    """None if the record is not a letter of ours: a note, or a foreign record."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     partition, offset = headers.get(PREFIX + "partition", ""), headers.get(PREFIX + "offset", "")
     if not (partition.isdecimal() and offset.isdecimal()):
@@ -93,13 +93,13 @@ def read_letter(record: Record) -> Letter | None:
 
 
 def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
-    """The record that says what was done about a letter."""
+    """The note that says how a letter was settled."""
     headers = [(SETTLED_HEADER, settled.value.encode()), (OFFSET_HEADER, str(letter.record.offset).encode())]
     return Outgoing(topics.dlq, letter.record.key, None, headers, letter.record.partition)
 
 
 class LetterBox:
-    """Collects letters that pass a filter, and forgets those that were settled, unless they are wanted too."""
+    """Collects the letters that pass a filter. Drops settled letters, unless `settled_too`."""
 
     def __init__(self, let_through: Callable[[Letter], bool], *, settled_too: bool) -> None:
         self._let_through = let_through
@@ -110,7 +110,7 @@ class LetterBox:
         return len(self._letters)
 
     def add(self, records: Iterable[Record]) -> None:
-        """Records of the dead-letter topic, in each partition by offset."""
+        """Takes records of the dead-letter topic, ordered by offset within each partition."""
         for record in records:
             letter = read_letter(record)
             if letter is None:
@@ -119,7 +119,7 @@ class LetterBox:
                 self._letters[record.partition, record.offset] = letter, None
 
     def letters(self) -> list[tuple[Letter, Settled | None]]:
-        """In the order of their events. An event has two where a consumer died before it committed the first."""
+        """The letters, ordered by event. An event has two if a consumer died before it committed the first."""
         return sorted(self._letters.values(), key=lambda found: (found[0].partition, found[0].offset))
 
     def _settle(self, record: Record) -> None:

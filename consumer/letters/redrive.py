@@ -1,4 +1,4 @@
-"""A dead letter on its way back to orders.upserts. Pure: no client library, no clock."""
+"""Builds the event that brings a dead letter back to orders.upserts. Pure: no client library, no clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,10 +25,10 @@ _OF_THE_REQUEST = {
 
 
 def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID]) -> Outgoing:
-    """The event again, byte for byte, as a request of its own: its first one was answered, and that answer stands.
+    """The same event, byte for byte, as a request of its own: the answer to its first request stands.
 
-    Its headers name where it stood first, so that it takes its place among the events of its order, now and in a
-    replay. One that was redriven before keeps the place that it had at the very first.
+    Its headers name its origin, the partition and offset where it was first. So it takes that place among the events of
+    its order, now and in a replay. An event that is redriven a second time keeps its first origin.
     """
     request_id = new_request_id()
     kept = [
@@ -49,7 +49,7 @@ def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID])
 def _origin(letter: Letter) -> Origin:
     try:
         known = read_headers(letter.record.headers)[0].origin
-    except RecordError:  # it comes back as a letter
+    except RecordError:  # the consumer will reject it again
         known = None
     time = datetime.fromtimestamp(letter.record.time_ms / 1000, UTC)
     return known or Origin(letter.partition, letter.offset, time)

@@ -1,6 +1,7 @@
-"""What the consumers decided and no offset tells again: the events that they put into the dead-letter topic.
+"""The decisions of the consumers that only the dead letters hold.
 
-Which of two bodies has an Idempotency-Key, what the tables refused at the time: a replay takes it from the letters.
+Which of two bodies owns an Idempotency-Key, and which events the tables refused at the time: a replay cannot decide
+this again from the events, so it reads it from the letters.
 """
 
 from collections.abc import Collection
@@ -15,10 +16,10 @@ LETTERS_MAX = 1_000_000
 
 
 class Verdicts:
-    """The error class of every letter, by the partition and offset of its event. About 130 bytes for each."""
+    """The error class of every letter, by partition and offset of its event. Takes about 130 bytes for each letter."""
 
     def __init__(self, settings: KafkaSettings, partitions: Collection[int]) -> None:
-        """Of events in `partitions` only."""
+        """Keeps only letters of events in `partitions`."""
         self._reader = TopicReader(settings, settings.topics.dlq)
         self._partitions = frozenset(partitions)
         self._positions: dict[int, int] = {}
@@ -28,21 +29,21 @@ class Verdicts:
         self._reader.close()
 
     def read_on(self) -> None:
-        """To the end of this moment. A consumer's letter is there before it moves its fence. Raises ConsumerError."""
+        """Reads up to the present end. A consumer writes a letter before it moves its fence. Raises ConsumerError."""
         starts, ends = self._reader.bounds(range(UPSERT_PARTITIONS))
         if not self._positions and any(starts.values()):
             raise ConsumerStoppedError(
-                f"Letters were removed from {self._reader.topic}: it begins at {starts}. They are the record of what "
-                "was not applied; without them a replay cannot give the same rows. Nothing was changed."
+                f"Letters were removed from {self._reader.topic}: its partitions begin at {starts}. Letters record "
+                "which events were not applied. Without them a replay cannot give the same rows. Nothing was changed."
             )
         for chunk in self._reader.read({**starts, **self._positions}, ends):
             for letter in map(read_letter, chunk.records):
                 if letter is not None and letter.partition in self._partitions:
                     self._errors[letter.partition, letter.offset] = letter.error
             if len(self._errors) > LETTERS_MAX:
-                raise ConsumerStoppedError(f"More than {LETTERS_MAX} dead letters are too many to keep in memory.")
+                raise ConsumerStoppedError(f"A replay cannot keep more than {LETTERS_MAX} dead letters in memory.")
         self._positions = ends
 
     def about(self, partition: int, offset: int) -> str | None:
-        """The error class of the event's letter, None where it has none."""
+        """The error class of the event's letter; None if it has no letter."""
         return self._errors.get((partition, offset))

@@ -1,1 +1,1 @@
-"""All SQL, but that of a replay."""
+"""All SQL except that of a replay."""

@@ -1,7 +1,7 @@
-"""A connection whose thread does something else while the server works, and transactions in one round trip.
+"""A connection whose thread does other work while the server works, and transactions in one round trip.
 
-A second thread would not do: two threads take turns in Python, and a thread that comes back from the server waits up to
-5 ms for its turn, several times a batch. Here nobody waits, and there is nothing to lock.
+A second thread would not help: two threads take turns in Python, and a thread that returns from the server waits up to
+5 ms for its turn, several times a batch. With one thread nothing waits, and nothing needs a lock.
 """
 
 import select
@@ -17,7 +17,8 @@ from psycopg.waiting import READY_R, READY_RW, READY_W, WAIT_R, WAIT_RW, WAIT_W
 from consumer.core.record import Work
 
 JSON_ROWS_MAX = 100
-"""Up to here, one statement with all rows in one JSON text beats a COPY: it can share a round trip with others."""
+"""Up to this number of rows, one statement with all rows in one JSON text is faster than COPY, because it can share a
+round trip with other statements."""
 
 Connection = psycopg.Connection[TupleRow]
 Value = TypeVar("Value")
@@ -25,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Pending(Generic[Value]):
-    """The answer to a statement that was sent. In a pipeline, nobody waits for it before `result()` is called."""
+    """The answer to a statement that was sent. In a pipeline, only `result()` waits for it."""
 
     __slots__ = ("result",)
 
@@ -38,16 +39,25 @@ _READY = {select.POLLIN: READY_R, select.POLLOUT: READY_W, select.POLLIN | selec
 
 
 class BusyConnection(psycopg.Connection[TupleRow]):
-    """`meanwhile` is called again and again while the server has not answered."""
+    """A connection that does work of ours while it waits for the server."""
 
-    meanwhile: Work | None = None
+    _work: Work | None = None
+
+    @contextmanager
+    def working(self, work: Work | None) -> Iterator[None]:
+        """Inside, `work` is called again and again while the server has not answered, until it has no more to do."""
+        before, self._work = self._work, work
+        try:
+            yield
+        finally:
+            self._work = before
 
     def wait(self, gen: Generator[Any, Any, Result], *args: Any, **options: Any) -> Result:
-        """As psycopg's own, through which it waits for everything after it is connected."""
-        return super().wait(gen if self.meanwhile is None else self._busily(gen, self.meanwhile), *args, **options)
+        """Overrides psycopg's own. Once connected, psycopg waits for the server only here."""
+        return super().wait(gen if self._work is None else self._busily(gen, self._work), *args, **options)
 
     def _busily(self, gen: Generator[Any, Any, Result], work: Work) -> Generator[Any, Any, Result]:
-        """`gen`, which asks to be called again when the socket is ready; the work is done until it is."""
+        """Wraps `gen`, which yields until the socket is ready. Does `work` until then."""
         poll = select.poll()
         try:
             wanted = next(gen)
@@ -55,7 +65,7 @@ class BusyConnection(psycopg.Connection[TupleRow]):
                 poll.register(self.pgconn.socket, _EVENTS[wanted])
                 while not (found := poll.poll(0)) and work():
                     pass
-                # Where the server has left: what it said at last can be read, and psycopg then knows that it left.
+                # If the server has closed the connection, its last message can still be read. Then psycopg notices.
                 ready = _READY.get(found[0][1], READY_R) if found else (yield wanted)
                 wanted = gen.send(ready)
         except StopIteration as end:
@@ -65,9 +75,10 @@ class BusyConnection(psycopg.Connection[TupleRow]):
 
 @contextmanager
 def pipelined_transaction(connection: Connection) -> Iterator[ExitStack]:
-    """Commits at the end, or rolls back. What it gives can be closed on the way: then the pipeline ends, as COPY wants.
+    """A transaction in a pipeline. Commits at the end, or rolls back after an error.
 
-    Not `connection.transaction()`: inside of a pipeline that waits at its begin and at its end, three round trips more.
+    Close the stack that it yields to end the pipeline early: COPY is not possible in one. `connection.transaction()`
+    inside of a pipeline waits at its begin and at its end, which is three more round trips.
     """
     try:
         with ExitStack() as pipeline:

@@ -1,4 +1,4 @@
-"""The ledger `request_part`: what was answered, so that it can be answered again after any crash."""
+"""The ledger `request_part`: the outcomes of requests, so that they can be sent again after any crash."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,14 +19,14 @@ _COLUMNS = (
 _COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
 _INSERT = "INSERT INTO request_part SELECT * FROM json_populate_recordset(NULL::request_part, %b::json)"
 _NOTHING: Pending[list[StoredPart]] = Pending(list)
-_DAYS_LOCK = 7_041_001  # of pg_advisory_xact_lock: any number that nobody else uses
+_DAYS_LOCK = 7_041_001  # for pg_advisory_xact_lock: any number that nothing else uses
 
 
 class Ledger:
-    """Statements over one connection; the caller holds the transaction.
+    """Statements on one connection. The caller holds the transaction.
 
-    Days are made when their first event comes, and dropped relative to the newest day in the ledger, never to a clock:
-    so a replay of old events files them as it did the first time.
+    A day is created when its first event arrives. It is dropped relative to the newest day in the ledger, never to a
+    clock, so a replay of old events files them as the first run did.
     """
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
@@ -35,7 +35,7 @@ class Ledger:
         self._days: set[date] = set()
 
     def ensure_days(self, days: Collection[date]) -> None:
-        """Makes what is missing, in a transaction of its own: a table can only be attached under a heavy lock."""
+        """Creates the missing days in a transaction of its own, because attaching a table needs a heavy lock."""
         if self._days.issuperset(day for day in days if not self._is_past(day)):
             return
         with self._connection.transaction():
@@ -65,31 +65,31 @@ class Ledger:
 
     @contextmanager
     def noticing_dropped_days(self) -> Iterator[None]:
-        """Around a transaction that writes. Raises RetryLaterError where another consumer dropped a day meanwhile:
-        `ensure_days` then looks again."""
+        """Wraps a transaction that writes. Raises RetryLaterError if another consumer dropped a day meanwhile. Then
+        `ensure_days` reads the days again."""
         try:
             yield
         except psycopg.errors.CheckViolation as error:
             if error.diag.constraint_name is not None:
                 raise
             self._days.clear()
-            raise RetryLaterError("a day of the ledger was dropped by another consumer") from error
+            raise RetryLaterError("another consumer dropped a day of the ledger") from error
 
     def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
-        """Every part of these requests that is in the ledger, of `since` or a later day."""
+        """Every part of these requests in the ledger, of the day `since` or later."""
         if not requests:
             return _NOTHING
-        asked = set(requests)
+        wanted = set(requests)
         rows = self._connection.execute(
             "SELECT request_id, partner_id, digest, outcomes FROM request_part "
             "WHERE request_id = ANY(%b::uuid[]) AND day >= %b",
-            [f"{{{','.join(str(request_id) for request_id, _ in asked)}}}", since],
+            [f"{{{','.join(str(request_id) for request_id, _ in wanted)}}}", since],
         )
         parts = (
             StoredPart(BodyKey(RequestKey(request_id, partner_id), digest), outcomes_json)
             for request_id, partner_id, digest, outcomes_json in rows
         )
-        return Pending(lambda: [part for part in parts if part.body_key.request_key in asked])
+        return Pending(lambda: [part for part in parts if part.body_key.request_key in wanted])
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= max(self._days) - self._kept
@@ -115,17 +115,16 @@ def _row(part: RequestPart) -> tuple[object, ...]:
 
 
 class IdempotencyKeys:
-    """Statements over one connection; the caller holds the transaction."""
+    """Statements on one connection. The caller holds the transaction."""
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
         self._connection = connection
         self._days_kept = days_kept
 
     def claim(self, claims: Mapping[RequestKey, tuple[str, datetime]]) -> dict[RequestKey, str]:
-        """The digest that each key belongs to, now and for as long as the ledger is kept: the given one if it was free.
+        """The digest that owns each key, from now on for as long as the ledger is kept: the given one if it was free.
 
-        Waits for another transaction that claims the same key. In one order by everybody, so that two cannot wait for
-        each other.
+        Waits for other transactions that claim the same keys. All claim in the same order, so there is no deadlock.
         """
         if not claims:
             return {}
@@ -146,15 +145,15 @@ class IdempotencyKeys:
         return self.owners(claims.keys())
 
     def owners(self, requests: Collection[RequestKey]) -> dict[RequestKey, str]:
-        """The digest that each key belongs to; nothing for a key that nobody has."""
+        """The digest that owns each key. A key without an owner is left out."""
         if not requests:
             return {}
-        asked = set(requests)
+        wanted = set(requests)
         rows = self._connection.execute(
             "SELECT request_id, partner_id, digest FROM request_key WHERE request_id = ANY(%b::uuid[])",
-            [[request_id for request_id, _ in asked]],
+            [[request_id for request_id, _ in wanted]],
         )
         owners: dict[RequestKey, str] = {
             RequestKey(request_id, partner_id): digest for request_id, partner_id, digest in rows
         }
-        return {request: digest for request, digest in owners.items() if request in asked}
+        return {request: digest for request, digest in owners.items() if request in wanted}

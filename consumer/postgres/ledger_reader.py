@@ -1,4 +1,4 @@
-"""Reading the ledger for an ingress: one statement for each question, on a small pool."""
+"""Reads the ledger for an ingress: one statement for each request, on a small pool of connections."""
 
 import logging
 
@@ -12,7 +12,7 @@ from contracts.result import StoredRequest, decode_outcomes
 CONNECTIONS_MAX = 4
 WAITING_MAX = 256
 WAIT_S = 0.5
-"""Who asks again waits this long at the most; then the events are published again, and the consumer decides."""
+"""A repeated request waits at most this long. Then its events are published again, and the consumer decides."""
 STATEMENT_TIMEOUT_MS = 1000
 
 _STATEMENT = """
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresLedgerReader:
-    """`contracts.ledger_reader.Ledger` on the tables of the consumer."""
+    """Implements `contracts.ledger_reader` on the tables of the consumer."""
 
     def __init__(self, url: str) -> None:
         self._pool = AsyncConnectionPool(
@@ -35,7 +35,7 @@ class PostgresLedgerReader:
             kwargs={
                 "autocommit": True,
                 "application_name": "order-upsert ingress",
-                # Prepared while a table may be small, and asked when it is large: see Store.
+                # The statement may be prepared while a table is small, and used when it is large: see Orders.
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
                 "connect_timeout": 5,
                 "keepalives_idle": 5,
@@ -53,7 +53,7 @@ class PostgresLedgerReader:
         )
 
     async def open(self) -> None:
-        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # each attempt to connect is told by our caller
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # our caller logs each failure
         await self._pool.open(wait=False)
 
     async def close(self) -> None:

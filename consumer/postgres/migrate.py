@@ -1,4 +1,4 @@
-"""The tables, version by version: each file in migrations/ is applied once, in the order of their numbers."""
+"""Migrates the tables: applies each file in migrations/ once, in the order of their numbers."""
 
 from importlib.resources import files
 
@@ -8,11 +8,11 @@ from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
 from consumer.postgres.sqlstate import translate
 
-_LOCK = 7_041_000  # of pg_advisory_lock: two set-ups at once do not meet
+_LOCK = 7_041_000  # for pg_advisory_lock: only one set-up runs at a time
 
 
 def migrate(url: str) -> list[str]:
-    """Applies what is missing, each file in one transaction, and gives their names. Raises ConsumerError."""
+    """Applies the missing migrations, each in one transaction, and returns their names. Raises ConsumerError."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             return migrate_schema(connection)
@@ -21,7 +21,7 @@ def migrate(url: str) -> list[str]:
 
 
 def migrate_schema(connection: Connection) -> list[str]:
-    """The same in the first schema of the connection's search_path; holds a lock until the connection is closed."""
+    """Does the same in the first schema of the search_path. Holds a lock until the connection is closed."""
     applied = []
     connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
     connection.execute(
@@ -37,11 +37,11 @@ def migrate_schema(connection: Connection) -> list[str]:
 
 
 def require_migrated(connection: Connection) -> None:
-    """Raises ConsumerStoppedError unless every migration of this version was applied."""
+    """Raises ConsumerStoppedError unless every migration of this version is applied."""
     missing = _missing(connection)
     if missing:
         raise ConsumerStoppedError(
-            f"The tables are not of this version; missing: {', '.join(missing)}. Run: orders setup"
+            f"The tables do not fit this version. Missing migrations: {', '.join(missing)}. Run: orders setup"
         )
 
 

@@ -1,7 +1,7 @@
-"""The tables `orders`, one row an order, and `order_letter`, where the newest dead letter of an order stands.
+"""The tables `orders`, one row for each order, and `order_letter`, the offset of the newest dead letter of an order.
 
-Rows are written as text: for COPY, one line each, columns apart by tabs; or as JSON, for a few. psycopg can format rows
-too, value by value; that takes more than twice as long as putting the texts into one.
+Rows are written as text. COPY takes one line for each row, its columns separated by tabs; a few rows are one JSON text.
+psycopg can format rows too, value by value, but that takes more than twice as long as joining the texts.
 """
 
 import json
@@ -16,7 +16,7 @@ from contracts.canonical import FIELDS
 
 KEY_COLUMNS = ("partner_id", "order_id")
 COLUMNS = (*FIELDS, "partner_id", "content_hash", "event_partition", "event_offset", "event_time")
-"""In the order of `copy_line`."""
+"""In the order in which `copy_line` writes them."""
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 _VALUE_COLUMNS = [column for column in COLUMNS if column not in KEY_COLUMNS]
@@ -32,20 +32,20 @@ _UPDATE = (
 
 
 class Orders:
-    """Statements over one connection; the caller holds the transaction.
+    """Statements on one connection. The caller holds the transaction.
 
-    A plan is kept while a table grows from nothing to a million rows, until autovacuum comes by. So look-ups leave the
-    planner no other than one probe of an index for each key: they say `= ANY`, or LATERAL with OFFSET 0, which is never
-    turned into another join, and `Session` forbids to read a table as a whole.
+    Postgres keeps a plan while a table grows from nothing to a million rows, until autovacuum runs. So look-ups leave
+    the planner only one way: to probe an index for each key. They use `= ANY`, or LATERAL with OFFSET 0, which the
+    planner never turns into another join, and `Session` turns off sequential scans.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # Kept for the life of the connection; emptied at the end of every transaction.
+        # It lives as long as the connection, and is emptied at the end of every transaction.
         connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
 
     def read(self, keys: Collection[OrderKey]) -> Pending[dict[OrderKey, RowState]]:
-        """What the fold needs of the rows that exist."""
+        """The state of each key that has a row."""
         if not keys:
             return Pending(dict)
         partner_ids, order_ids = zip(*keys, strict=True)
@@ -65,12 +65,12 @@ class Orders:
         if len(events) <= JSON_ROWS_MAX:
             self._connection.execute(_UPSERT, [f"[{','.join(map(json_row, events))}]"])
             return
-        # New rows go straight in: nobody else can add them, because who writes into a partition holds its fence.
+        # New rows need no ON CONFLICT: only the holder of the fence writes to a partition, so nobody else adds them.
         self._copy("orders", [event for event in events if event.key not in existing])
         changed = [event for event in events if event.key in existing]
         if changed:
             self._copy("changed", changed)
-            self._connection.execute(_UPDATE, prepare=False)  # planned for the tables as large as they are now
+            self._connection.execute(_UPDATE, prepare=False)  # the plan must fit the present size of the tables
 
     def _copy(self, table: str, events: Iterable[Event]) -> None:
         text = "".join(map(copy_line, events))
@@ -80,7 +80,7 @@ class Orders:
 
 
 def copy_line(event: Event) -> str:
-    """The row of which this event is the newest, with the end of its line."""
+    """The row that the event becomes, as a line for COPY with its line end."""
     return "\t".join(event.columns) + (
         f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.place}\t"
         f"{_time(event)}\n"
@@ -88,7 +88,7 @@ def copy_line(event: Event) -> str:
 
 
 def json_row(event: Event) -> str:
-    """The same row as a JSON object, its columns as fields: the canonical order, and what the table has besides."""
+    """The same row as a JSON object: the fields of the canonical order, and the other columns of the table."""
     record = event.record
     others = {
         "partner_id": event.context.partner_id,
@@ -101,7 +101,7 @@ def json_row(event: Event) -> str:
 
 
 def _time(event: Event) -> str:
-    """Of most events that of their record, and many records have the same."""
+    """The time of an event. Most have that of their record, and many records have the same."""
     return _timestamp(event.record.time_ms) if event.context.origin is None else event.time.isoformat()
 
 
@@ -111,7 +111,7 @@ def _timestamp(time_ms: int) -> str:
 
 
 class OpenLetters:
-    """Statements over one connection; the caller holds the transaction. Nearly always the table is empty."""
+    """Statements on one connection. The caller holds the transaction. The table is nearly always empty."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -120,8 +120,8 @@ class OpenLetters:
         """The offset of the newest letter of each key that has one."""
         if not keys:
             return Pending(dict)
-        some = self._connection.execute("SELECT FROM order_letter LIMIT 1")
-        return Pending(lambda: {} if some.fetchone() is None else self._read(keys))
+        any_row = self._connection.execute("SELECT FROM order_letter LIMIT 1")
+        return Pending(lambda: {} if any_row.fetchone() is None else self._read(keys))
 
     def _read(self, keys: Collection[OrderKey]) -> dict[OrderKey, int]:
         partner_ids, order_ids = zip(*keys, strict=True)
@@ -135,7 +135,7 @@ class OpenLetters:
         return {(partner_id, order_id): offset for partner_id, order_id, offset in rows}
 
     def write(self, changes: Mapping[OrderKey, int | None]) -> None:
-        """The newest letter of each key; None where it does not count any more."""
+        """`changes`: the offset of the newest letter of each key; None if it no longer counts."""
         noted = [(*key, offset) for key, offset in changes.items() if offset is not None]
         settled = [key for key, offset in changes.items() if offset is None]
         if noted:

@@ -1,4 +1,4 @@
-"""The one connection of a consumer process: made when it is needed, made anew when it broke."""
+"""The one connection of a consumer process: opened when it is needed, and opened again after it broke."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ from consumer.postgres.orders import OpenLetters, Orders
 from consumer.postgres.sqlstate import translate
 
 CONNECT_TIMEOUT_S = 5
-# A frozen consumer keeps its locks for no longer than this, and its successor waits no longer for them.
+# A frozen consumer keeps its locks no longer than this, and the next owner of its partitions waits no longer for them.
 STATEMENT_TIMEOUT_MS = 10_000
-# A server that fell off the network is noticed after about 10 s, in the middle of a wait too.
+# The client notices within about 10 s that the server is unreachable, also in the middle of a wait.
 _KEEPALIVE: dict[str, Any] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -26,14 +26,14 @@ _KEEPALIVE: dict[str, Any] = {
 
 
 class Session:
-    """One live connection and what is prepared on it."""
+    """One live connection and the statements that are prepared on it."""
 
     def __init__(self, connection: BusyConnection, ledger_days: int) -> None:
         self.connection = connection
         connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
         connection.execute(f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}")
-        # Every statement is about keys: one plan is right for all of its life (see Orders), and planning for each batch
-        # would take longer than the reading.
+        # Every statement looks up keys, so one plan is right for its whole life (see Orders). Planning each batch would
+        # take longer than reading it.
         connection.execute("SET plan_cache_mode = force_generic_plan")
         for plan in ("seqscan", "hashjoin", "mergejoin"):
             connection.execute(f"SET enable_{plan} = off")
@@ -44,10 +44,10 @@ class Session:
         self.idempotency_keys = IdempotencyKeys(connection, ledger_days)
 
 
-class Database:
-    """Hands out the session, to the one thread that uses it.
+class SessionHolder:
+    """Holds the session of the one thread that uses it, and opens a new one after the connection broke.
 
-    Errors of psycopg leave it as errors of ours, with the connection closed if it broke.
+    Translates errors of psycopg into ours.
     """
 
     def __init__(
@@ -60,22 +60,17 @@ class Database:
 
     @contextmanager
     def session(self, meanwhile: Work | None = None) -> Iterator[Session]:
-        """`meanwhile` is done while the server works.
+        """The live session. Inside, `meanwhile` is called while the server works.
 
         Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError.
         """
-        with self._translated():
+        try:
             if self._session is None:
                 self._session = self._connect()
-            self._session.connection.meanwhile = meanwhile
-            yield self._session
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
+            with self._session.connection.working(meanwhile):
+                yield self._session
         except psycopg.Error as error:
-            # What the client says itself has no SQLSTATE, and may leave a connection that waits for an answer for ever.
+            # An error of the client itself has no SQLSTATE, and its connection may wait for an answer for ever.
             if self._session is not None and (self._session.connection.broken or error.sqlstate is None):
                 self.close()
             raise translate(error) from error
@@ -88,7 +83,7 @@ class Database:
     def _connect(self) -> Session:
         connection = BusyConnection.connect(
             self._url,
-            autocommit=True,  # transactions are opened where they are meant
+            autocommit=True,  # transactions begin only with an explicit BEGIN
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name="order-upsert consumer",
             **_KEEPALIVE,

@@ -1,4 +1,4 @@
-"""Errors of Postgres, translated once, at the edge (design 6). https://www.postgresql.org/docs/18/errcodes-appendix.html"""
+"""Translates errors of Postgres once, at the edge (design 6). https://www.postgresql.org/docs/18/errcodes-appendix.html"""
 
 import re
 
@@ -21,20 +21,20 @@ RETRY_CLASSES = {
     "58": "system error: an input or output error of the server's disk",
 }
 DISK_FULL = "53100"
-RETRY_CODES = {"25006": "read-only transaction: a standby that was not promoted yet"}
+RETRY_CODES = {"25006": "read-only transaction: a standby that is not promoted yet"}
 REFUSED_CLASSES = {
     "22": "data exception",
     "23": "integrity constraint violation",
     "54": "program limit exceeded",
 }
 ADVICE = {
-    "28": "Check user and password in ORDERS_POSTGRES_URL, and pg_hba.conf.",
+    "28": "Check the user and password in ORDERS_POSTGRES_URL, and pg_hba.conf.",
     "3D": "Create the database that ORDERS_POSTGRES_URL names, then run: orders setup",
     "3F": "Run: orders setup",
-    "42": "The tables or the rights are not those of this version. Run: orders setup",
+    "42": "The tables or the privileges do not fit this version. Run: orders setup",
 }
 
-# A refused log-in has no SQLSTATE in libpq, only its text.
+# libpq gives a refused log-in no SQLSTATE, only a text.
 _LOGIN_REFUSED = re.compile(
     r"password authentication failed|no pg_hba\.conf entry|no password supplied|"
     r'role "[^"]*" (?:does not exist|is not permitted to log in)|permission denied for database'
@@ -43,7 +43,7 @@ _DATABASE_MISSING = re.compile(r'database "[^"]*" does not exist')
 
 
 def translate(error: psycopg.Error) -> ConsumerError:
-    """What to do about `error`. Without a SQLSTATE the connection is gone: that is worth another try."""
+    """The error of ours that says what to do about `error`. Without a SQLSTATE the connection is lost: try again."""
     code, text = error.sqlstate, str(error).strip()
     if code is None:
         if _LOGIN_REFUSED.search(text):
@@ -53,12 +53,12 @@ def translate(error: psycopg.Error) -> ConsumerError:
         elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return RetryLaterError(text)
         else:
-            return ConsumerStoppedError(f"Postgres answered something that this program does not understand: {text}")
+            return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {text}")
     if code == DISK_FULL:
         return DiskFullError(f"{code} {text}")
     if code[:2] in RETRY_CLASSES or code in RETRY_CODES:
         return RetryLaterError(f"{code} {text}")
     if code[:2] in REFUSED_CLASSES:
         return RefusedByPostgresError(f"{code} {text}")
-    advice = ADVICE.get(code[:2], "This needs a look at the server's log.")
-    return ConsumerStoppedError(f"Postgres refuses to work ({code}): {text}\n{advice}")
+    advice = ADVICE.get(code[:2], "Look at the log of the Postgres server.")
+    return ConsumerStoppedError(f"Postgres refuses a statement ({code}): {text}\n{advice}")

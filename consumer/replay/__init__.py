@@ -1,1 +1,1 @@
-"""The tables again, from the topic, in a schema of their own: the same decode, fold and applier as the consumer."""
+"""Builds the tables again from the topic, in a schema of its own, with the decode, fold and applier of a consumer."""

@@ -1,4 +1,4 @@
-"""Whether two tables of orders are the same, byte for byte: checksums first, rows only where those differ."""
+"""Compares two tables of orders byte for byte: first checksums, then rows, but only those whose checksums differ."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from consumer.core.record import OrderKey
 from consumer.postgres.connection import Connection
 
 BUCKETS = 1024
-"""Orders are compared in so many parts; only the rows of parts that differ are looked at, one part at a time."""
+"""The number of parts in which orders are compared. Rows are read only of parts that differ, one part at a time."""
 
 Bucket = tuple[int, Any, Any]
-"""Number of rows, and two sums of 64-bit hashes of their texts: that two tables have both by chance is one in 2^128."""
+"""The number of rows, and two sums of 64-bit hashes of their texts. Both sums agree by chance once in 2^128."""
 
 Row = tuple[str | None, dict[str, Any] | None]
-"""Its text, on which everything depends, and the same as JSON, to be shown."""
+"""A row as text, which is compared, and as JSON, which is shown."""
 
 _NONE: Row = (None, None)
 _BUCKET = sql.SQL("hashtextextended(partner_id || ' ' || order_id, 0) & {}").format(BUCKETS - 1)
@@ -32,7 +32,7 @@ _ALL = sql.SQL("true")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An order that is not the same: its row as it is and as the topic says; None where there is none."""
+    """An order that differs: its live row, and its row according to the topic. None if it has no row."""
 
     partner_id: str
     order_id: str
@@ -41,14 +41,14 @@ class Difference:
 
     @property
     def columns(self) -> list[str]:
-        """Those that differ, in the order of the table."""
+        """The columns that differ, in the order of the table."""
         live, replayed = self.live or {}, self.replayed or {}
         return [name for name in {**live, **replayed} if live.get(name) != replayed.get(name)]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`orders`: how many were compared; `left_out`: how many changed since, and so say nothing."""
+    """`orders`: how many were compared. `left_out`: how many were not, because they changed since the replay."""
 
     orders: int
     left_out: int
@@ -58,12 +58,12 @@ class Comparison:
 
 
 def compare(live: Connection, replayed: Connection, schema: str, shown_max: int) -> Comparison:
-    """Two connections, each in a transaction with one snapshot, on tables with equal fences."""
+    """Compares tables with equal fences. Each connection is in a transaction with one snapshot."""
     return _compare(live, replayed, schema, _ALL, _ALL, 0, shown_max)
 
 
 def compare_older(connection: Connection, schema: str, shown_max: int) -> Comparison:
-    """In one snapshot, with a replay that stands behind the live tables: without the orders that changed since."""
+    """Compares the live tables with a replay behind them, in one snapshot, without the orders that changed since."""
     names = {"schema": sql.Identifier(schema)}
     unchanged = sql.SQL(
         "o.event_offset < (SELECT next_offset FROM {schema}.consumer_partition WHERE partition = o.event_partition)"
@@ -104,7 +104,7 @@ def _compare(
 
 
 def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -> dict[int, Bucket]:
-    # There are BUCKETS groups at the most, which Postgres does not know: it would sort all rows, on its disk.
+    # There are at most BUCKETS groups. Postgres does not know that, and would sort all rows on its disk.
     connection.execute("SET LOCAL enable_sort = off")
     rows = connection.execute(_SUMS.format(bucket=_BUCKET, table=table, only=only))
     return {number: (count, first, second) for number, count, first, second in rows}

@@ -1,7 +1,7 @@
-"""What hangs on the live table `orders`, and how the table that takes its place gets the same.
+"""What depends on the live table `orders`, and the statements that give the same to the table that replaces it.
 
-Views are bound to a table, not to its name, so they are made again over the new one; they keep their own identity, and
-with it their rights and whatever depends on them. What cannot be carried over is named before anything is done.
+A view is bound to a table, not to its name, so it is made again on the new table. It keeps its identity, and with it
+its privileges and everything that depends on it. What cannot move to the new table is reported before anything changes.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
+from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 
 _SCHEMA: LiteralString = (
     "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid WHERE c.oid = %(live)s"
@@ -87,36 +88,37 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Dependents:
-    """`live_schema` is where the live table is; the statements are complete, for when the new table is there."""
+    """`live_schema`: the schema of the live table. `statements`: to run after the new table is in its place."""
 
     live_schema: str
     statements: list[str]
 
 
 def dependents(connection: Connection) -> Dependents:
-    """In a transaction. Raises ConsumerStoppedError where something hangs on `orders` that a swap would lose."""
+    """Reads them inside a transaction. Raises ConsumerStoppedError if a swap would lose something that depends on
+    `orders`."""
     live = connection.execute("SELECT 'orders'::regclass::oid").fetchone()
     assert live is not None
     about = {"live": live[0]}
-    # Every name that Postgres writes from here on has its schema.
+    # From here on, Postgres writes every name with its schema.
     connection.execute("SET LOCAL search_path = pg_catalog")
     ((schema,),) = connection.execute(_SCHEMA, about)
     lost = [str(name) for (name,) in connection.execute(_LOST, about)]
     if lost:
         raise ConsumerStoppedError(
-            "The table orders cannot be swapped, because these would stay with the old one:\n  "
+            "The table orders cannot be swapped, because these would stay with the old table:\n  "
             + "\n  ".join(lost)
-            + "\nRemove them, swap, and make them again. The live tables are as they were."
+            + f"\nRemove them, swap, and create them again. {LIVE_TABLES_UNCHANGED}"
         )
     queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS
     return Dependents(str(schema), [str(text) for query in queries for (text,) in connection.execute(query, about)])
 
 
 def complete(connection: Connection, schema: str) -> None:
-    """Gives the table of a replay the constraints and indexes of the live one, under their names.
+    """Gives the table of a replay the constraints and indexes of the live one, under the same names.
 
-    Not before its rows are there: what a shop forbids by a constraint of its own was decided when the events were
-    applied. Raises ConsumerStoppedError where the columns are not those of the live table.
+    Call it after the rows are written: a constraint of a shop took effect when the consumers applied the events, and
+    must not decide again. Raises ConsumerStoppedError if the columns differ from those of the live table.
     """
     ((live_oid,),) = connection.execute("SELECT 'orders'::regclass::oid")
     ((live_schema,),) = connection.execute(_SCHEMA, {"live": live_oid})
@@ -124,16 +126,16 @@ def complete(connection: Connection, schema: str) -> None:
     ours, theirs = [_rows(connection, _COLUMNS, table) for table in (live, new)]
     if ours != theirs:
         raise ConsumerStoppedError(
-            f"The live table orders has other columns than this version makes: {ours} instead of {theirs}. They cannot "
-            "be compared or swapped. The live tables are as they were."
+            f"The live table orders has other columns than this version makes: {ours} instead of {theirs}. The two "
+            f"cannot be compared or swapped. {LIVE_TABLES_UNCHANGED}"
         )
-    there = {name for name, _ in _rows(connection, _CONSTRAINTS, new)}
+    existing = {name for name, _ in _rows(connection, _CONSTRAINTS, new)}
     for name, definition in _rows(connection, _CONSTRAINTS, live):
-        if name not in there:
+        if name not in existing:
             connection.execute(sql.SQL("ALTER TABLE {} {}").format(new, sql.SQL(definition)))
-    there = {name for name, _ in _rows(connection, _INDEXES, new)}
+    existing = {name for name, _ in _rows(connection, _INDEXES, new)}
     for name, definition in _rows(connection, _INDEXES, live):
-        if name not in there:
+        if name not in existing:
             connection.execute(sql.SQL(definition).format(new=new))
     connection.execute(sql.SQL("ANALYZE {}").format(new))
 

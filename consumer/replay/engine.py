@@ -1,8 +1,9 @@
-"""Events of some partitions into the tables of a replay, up to given offsets: decode and applier of the consumer."""
+"""Applies the events of some partitions to the tables of a replay, up to given offsets, as the consumer does."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
+from functools import partial
 from typing import TypeVar
 
 from tenacity import (
@@ -20,15 +21,15 @@ from consumer.core.repeats import CONFLICT
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.letters.verdicts import Verdicts
-from consumer.postgres.session import Database
-from consumer.replay.outage import given_up
+from consumer.postgres.session import SessionHolder
+from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
 from consumer.replay.replay_session import ReplaySession
 from consumer.replay.schema import url_for
 from consumer.settings import ConsumerSettings
 
 OUTAGE_MAX_S = 60.0
-"""How long a replay waits for Postgres to come back. After that it ends, and goes on when it is started again."""
+"""How long a replay waits for Postgres. After that it ends, and goes on when it is started again."""
 BACKOFF_MAX_S = 2.0
 _log = logging.getLogger(__name__)
 
@@ -38,35 +39,35 @@ OnProgress = Callable[[int], None]
 
 
 class Engine:
-    """Where it was is in the tables themselves, so that it can be ended at any moment in any way."""
+    """Its progress is in the tables themselves, so it can be ended at any moment in any way."""
 
     def __init__(self, settings: ConsumerSettings, schema: str, partitions: Collection[int], pace: Pace) -> None:
         self._schema = schema
         self._partitions = partitions
         self._pace = pace
         self._records_max = pace.batch_max(settings.batch_records_max)
-        self._database = Database(url_for(settings.postgres_url, schema), settings.ledger_days, ReplaySession)
+        self._holder = SessionHolder(url_for(settings.postgres_url, schema), settings.ledger_days, ReplaySession)
         self._reader = TopicReader(settings, settings.topics.upserts)
         self._verdicts = Verdicts(settings, partitions)
-        self._applier = Applier(self._database, self._bury)
+        self._applier = Applier(self._holder, self._bury)
         self._headers = HeaderReader()
         self._days: dict[int, date] = {}
 
     def close(self) -> None:
         self._reader.close()
         self._verdicts.close()
-        self._database.close()
+        self._holder.close()
 
     def catch_up(self, ends: Ends, on_progress: OnProgress) -> None:
-        """Returns when everything below `ends`, and nothing else, is in the tables. Raises ConsumerError.
+        """Applies all events below `ends`, and no others. Raises ConsumerError.
 
-        `ends` must be below the fence of the live tables: what no consumer decided yet cannot be replayed.
+        `ends` must not be above the fence of the live tables: an event that no consumer decided cannot be replayed.
         """
         self._verdicts.read_on()
         while True:
             try:
                 return self._read_to(ends, on_progress)
-            except FenceBehindError as error:  # Postgres crashed, and lost commits that were not on its disk yet
+            except FenceBehindError as error:  # Postgres crashed and lost commits that were not on its disk yet
                 _log.warning("%s", error)
 
     def _read_to(self, ends: Ends, on_progress: OnProgress) -> None:
@@ -75,22 +76,22 @@ class Engine:
         for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
             for batch in self._batches(chunk.records, done):
                 self._pace.take(len(batch.records))
-                self._patiently(lambda batch=batch: self._applier.apply(batch))  # type: ignore[misc]
+                self._patiently(partial(self._applier.apply, batch))
                 on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
                 done.update(batch.ends)
         self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))
         on_progress(sum(ends[partition] - offset for partition, offset in done.items()))
 
     def _batches(self, records: Iterable[Record], done: Mapping[int, int]) -> Iterator[Batch]:
-        """Each of one day: what the ledger has forgotten by then is a matter of days."""
+        """Batches of one day each, because the ledger forgets by day."""
         days: dict[date, list[Decoded]] = {}
         for record in records:
             error = self._verdicts.about(record.partition, record.offset)
             if error == CONFLICT:
-                continue  # the consumers decided so across partitions; nothing of it was applied or filed
+                continue  # the consumers decided this across partitions; nothing of it is in orders or ledger
             decoded = identify(record, self._headers)
             if error is not None and isinstance(decoded, Unread):
-                decoded = decoded.rejected(Stage.TASK_PUT, error, "its letter says so")
+                decoded = decoded.rejected(Stage.TASK_PUT, error, "it has a dead letter")
             day = max(record.time.date(), self._days.get(record.partition, date.min))
             self._days[record.partition] = day
             days.setdefault(day, []).append(decoded)
@@ -100,24 +101,27 @@ class Engine:
                 yield Batch(part, {item.record.partition: done[item.record.partition] for item in part})
 
     def _bury(self, rejected: list[Rejected]) -> None:
-        """What a consumer refused has a letter already. Raises ConsumerStoppedError where none did."""
+        """Writes nothing: what a consumer rejected has a letter already. Raises ConsumerStoppedError if it has none."""
         for item in rejected:
             place = item.record.partition, item.record.offset
             if self._verdicts.about(*place) is None:
                 raise ConsumerStoppedError(
-                    f"The event {place[0]}:{place[1]} was applied by the consumers, but a replay cannot apply it "
+                    f"The consumers applied the event {place[0]}:{place[1]}, but a replay cannot apply it "
                     f"({item.reason}). Either letters were removed from the dead-letter topic, or this version of the "
-                    "program decides otherwise than the one that applied it. The live tables are as they were."
+                    f"program decides differently from the one that applied it. {LIVE_TABLES_UNCHANGED}"
                 )
 
     def _read_fence(self) -> dict[int, int]:
-        with self._database.session() as session:
+        with self._holder.session() as session:
             return session.fence.read()
 
     def _set_fence(self, ends: Ends) -> None:
-        """Over offsets without a record, and over what is left out; never back, for one that outlived its parent."""
+        """Moves the fence past offsets that have no record or are left out.
+
+        Never moves it back: a process that outlived its parent may call this late.
+        """
         if ends:
-            with self._database.session() as session, session.connection.transaction():
+            with self._holder.session() as session, session.connection.transaction():
                 fence = session.fence.lock(ends).result()
                 session.fence.set({partition: max(end, fence[partition]) for partition, end in ends.items()})
 
@@ -130,4 +134,4 @@ class Engine:
                 reraise=True,
             )(call)
         except RetryLaterError as error:
-            raise given_up(error, self._schema) from error
+            raise outage_error(error, self._schema) from error

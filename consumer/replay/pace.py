@@ -1,11 +1,11 @@
-"""How fast a replay may go, so that it leaves room for what it runs beside."""
+"""Limits the rate of a replay, so that it leaves room for the live system."""
 
 import time
 from collections.abc import Callable
 
 
 class Pace:
-    """Lets `events_per_s` through; None for no limit. Short pauses, so that nobody thinks it hangs."""
+    """Lets `events_per_s` through; None for no limit. Its pauses are short, so that a replay does not seem to hang."""
 
     PAUSES_PER_S = 4
 
@@ -21,13 +21,13 @@ class Pace:
         self._free_s = clock_s()
 
     def batch_max(self, records_max: int) -> int:
-        """How many events to take in one batch."""
+        """The largest batch, in events, that keeps the pauses short."""
         if self._events_per_s is None:
             return records_max
         return max(1, min(records_max, int(self._events_per_s / self.PAUSES_PER_S)))
 
     def take(self, events: int) -> None:
-        """Waits until so many may go on. What was not used in a pause is not saved up."""
+        """Waits until the next `events` may pass. Unused time is not saved up."""
         if self._events_per_s is None:
             return
         now_s = self._clock_s()

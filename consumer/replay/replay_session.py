@@ -1,7 +1,7 @@
-"""What is other in a replay's session: the ledger and the keys, because partitions of a replay do not go on equally.
+"""The session of a replay. Its ledger and keys differ, because the partitions of a replay do not advance together.
 
-The consumers forget days by the newest day of all partitions. Here another partition may be weeks ahead, so nothing is
-dropped; what would have been forgotten is told by the day of the batch.
+The consumers drop days relative to the newest day of all partitions. In a replay another partition may be weeks ahead,
+so nothing is dropped. The day of the batch tells what the consumers had forgotten then.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,24 +15,24 @@ from contracts.event import RequestKey
 
 
 class ReplayLedger(Ledger):
-    """By it an event is known to be a repeat, or a copy that a producer sent again."""
+    """The ledger that shows whether an event is a repeat, or a copy that a producer sent again."""
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
         super().__init__(connection, days_kept)
         self._today = date.min
 
     def ensure_days(self, days: Collection[date]) -> None:
-        """Every batch of a replay is of one day."""
+        """Creates nothing. Notes the day of the batch: every batch of a replay has one day."""
         self._today = max(days)
 
     def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
-        """What a consumer still had on the day of the batch."""
+        """The parts that a consumer still had on the day of the batch."""
         first_kept = self._today - self._kept + timedelta(days=1)
         return super().read(requests, max(since, first_kept))
 
 
 class ReplayIdempotencyKeys(IdempotencyKeys):
-    """Whose a key is was decided by the consumers: what lost it has a letter, and is not in a replay's batch at all."""
+    """Every claim wins: the consumers decided who owns a key, and events that lost one are not in the batch at all."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, timedelta.max.days)
@@ -42,7 +42,7 @@ class ReplayIdempotencyKeys(IdempotencyKeys):
 
 
 class ReplaySession(Session):
-    """A consumer's session on the tables of a replay."""
+    """The session of a consumer on the tables of a replay."""
 
     def __init__(self, connection: BusyConnection, ledger_days: int) -> None:
         super().__init__(connection, ledger_days)

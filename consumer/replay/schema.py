@@ -1,4 +1,4 @@
-"""The schema that a replay fills: tables of its own, with their own fence, so that it goes on after any crash."""
+"""The schema that a replay fills. It has tables and a fence of its own, so a replay goes on after any crash."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
+from consumer.postgres.fence import read_fence
 from consumer.postgres.migrate import migrate_schema, require_migrated
 from consumer.postgres.sqlstate import translate
 
@@ -18,24 +19,24 @@ REPLAY_SCHEMA = "orders_replay"
 REPLACED_SCHEMA = "orders_replaced"
 CONNECT_TIMEOUT_S = 5
 TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_part")
-"""What a replay that begins at a snapshot takes from it."""
+"""The tables that a replay copies from the snapshot at which it begins."""
 
 
 def until_schema(until: datetime) -> str:
-    """The schema of the table as it was at a moment."""
+    """The name of the schema for the tables as they were at `until`."""
     return f"orders_until_{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
 
 
 def url_for(url: str, schema: str) -> str:
-    """`url` with nothing but `schema` in its search_path: what is not there cannot be written by mistake."""
+    """`url` with only `schema` in its search_path, so that no other schema is written by mistake."""
     options = conninfo_to_dict(url).get("options") or ""
-    # Replayed again after a crash of Postgres, what an asynchronous commit lost costs nothing but time.
+    # If a crash of Postgres loses an asynchronous commit, its events are replayed again. That only costs time.
     return make_conninfo(url, options=f"{options} -c search_path={schema} -c synchronous_commit=off".strip())
 
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection of one's own, in autocommit mode. Raises ConsumerError."""
+    """A new connection in autocommit mode. Raises ConsumerError."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off")
@@ -45,16 +46,16 @@ def connected(url: str) -> Iterator[Connection]:
 
 
 def live_source(connection: Connection) -> tuple[str, str]:
-    """(topic, topic id) that the live tables were filled from. Raises ConsumerStoppedError."""
+    """The (topic, topic id) from which the live tables were filled. Raises ConsumerStoppedError."""
     if not exists(connection, "schema_migration"):
         raise ConsumerStoppedError(
-            "This database has no order tables. Check the database in ORDERS_POSTGRES_URL; a new one is made ready by: "
+            "This database has no order tables. Check the database in ORDERS_POSTGRES_URL. To prepare a new one, run: "
             "orders setup"
         )
     require_migrated(connection)
     source = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
     if source is None:
-        raise ConsumerStoppedError("No consumer ever wrote to these tables: there is nothing to replay yet.")
+        raise ConsumerStoppedError("No consumer has written to these tables yet, so there is nothing to replay.")
     return source
 
 
@@ -62,16 +63,11 @@ def exists(connection: Connection, table: str) -> bool:
     return connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone() == (True,)
 
 
-def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
-    """next_offset by partition, in `schema` or in the live tables."""
-    table = sql.Identifier(schema, "consumer_partition") if schema else sql.Identifier("consumer_partition")
-    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))
-
-
 def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int, int]:
-    """Makes the schema where it is missing, and gives its fence: where a replay goes on.
+    """Creates the schema if it is missing. Returns its fence, from which the replay goes on.
 
-    `snapshot`: another schema of this kind, at whose rows and fence a new one begins. Raises ConsumerStoppedError.
+    `snapshot`: the schema of another replay, whose rows and fence are copied to a new schema. Raises
+    ConsumerStoppedError.
     """
     with connected(url) as connection:
         source = live_source(connection)
@@ -86,7 +82,7 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
         if known != source:
             raise ConsumerStoppedError(
                 f"The schema {schema} was filled from another topic ({known}) than the live tables ({source}). Nothing "
-                "was changed. Begin anew with: orders replay --fresh"
+                "was changed. Start from the beginning with: orders replay --fresh"
             )
         return read_fence(connection)
 
@@ -102,19 +98,21 @@ def schema_exists(url: str, schema: str) -> bool:
 
 
 def _fill_new(connection: Connection, schema: str, source: tuple[str, str], snapshot: str | None) -> None:
-    # The whole ledger of a replay in one table: its days are not dropped, because partitions do not go on equally.
+    # One table for the whole ledger of a replay: no day is dropped, because partitions do not advance together.
     connection.execute("CREATE TABLE request_part_all PARTITION OF request_part DEFAULT")
     connection.execute("INSERT INTO source_topic (topic, topic_id) VALUES (%s, %s)", source)
     if snapshot is None:
         return
     _run(connection, "SET LOCAL search_path = {}, {}", schema, snapshot)
     if not all(exists(connection, f"{snapshot}.{table}") for table in (*TABLES_WITH_ROWS, "source_topic")):
-        raise ConsumerStoppedError(f"The schema {snapshot} is no snapshot: it has not all tables of a replay.")
+        raise ConsumerStoppedError(f"The schema {snapshot} is not a snapshot: it lacks tables of a replay.")
     known = connection.execute(
         sql.SQL("SELECT topic, topic_id FROM {}").format(sql.Identifier(snapshot, "source_topic"))
     ).fetchone()
     if known != source:
-        raise ConsumerStoppedError(f"The snapshot {snapshot} is of another topic ({known}) than the live tables.")
+        raise ConsumerStoppedError(
+            f"The snapshot {snapshot} is of another topic ({known}) than the live tables ({source})."
+        )
     connection.execute("DELETE FROM consumer_partition")
     for table in TABLES_WITH_ROWS:
         _run(connection, "INSERT INTO {}.{} SELECT * FROM {}.{}", schema, table, snapshot, table)

@@ -1,4 +1,4 @@
-"""The table of a replay in the place of the live one, in one transaction, while consumers go on."""
+"""Puts the tables of a replay in the place of the live ones, in one transaction, while the consumers run."""
 
 import time
 from collections.abc import Callable
@@ -8,42 +8,43 @@ from psycopg import sql
 from consumer.errors import ConsumerError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.connection import Connection
+from consumer.postgres.fence import Fence, read_fence
 from consumer.replay.dependents import dependents
-from consumer.replay.schema import REPLACED_SCHEMA, connected, read_fence
+from consumer.replay.schema import REPLACED_SCHEMA, connected
+from contracts.topics import UPSERT_PARTITIONS
 
 LOCK_TIMEOUT_MS = 3_000
-"""Consumers wait behind a swap, and partners behind them: so long at the most for each lock."""
+"""A swap waits at most this long for each lock, because consumers wait for the swap, and partners for them."""
 UNDER_LOCK_EVENTS_MAX = 20_000
-"""What may be missing when the fence is locked; it is applied while the consumers wait."""
+"""How many events may be missing when the fence is locked. They are applied while the consumers wait."""
 SWAPPED = "orders", "order_letter"
-"""The rows, and what belongs to them. The ledger stays: what a partner was answered is not decided anew. So does the
-fence: it is locked, and the replay stands at it."""
+"""The tables that are swapped: the rows, and the letters that belong to them. The ledger stays, because answers that
+were sent are not decided again. The fence stays, because it is locked and equal to that of the replay."""
 
 CatchUp = Callable[[Ends], None]
 
 
 class NotCaughtUpError(ConsumerError):
-    """Too much came in since the replay caught up last. Nothing was changed; catch up, and try again."""
+    """Too many events arrived since the replay last caught up. Nothing was changed. Catch up and try again."""
 
 
 def swap(live_url: str, schema: str, catch_up: CatchUp) -> float:
-    """Gives the seconds for which consumers had to wait.
+    """Swaps, and returns the seconds for which consumers had to wait.
 
-    The old tables are in the schema `orders_replaced` afterwards. Consumers that are in a batch are waited for; those
-    that begin one wait at the fence, and find the new table behind it. Raises NotCaughtUpError, and RetryLaterError
-    where somebody else holds a lock on the table for too long: then nothing was changed.
+    Afterwards the old tables are in the schema `orders_replaced`. The swap waits for consumers that are in a batch.
+    Those that begin one wait for the fence, and then use the new table. Raises NotCaughtUpError, or RetryLaterError if
+    another session holds a lock on the table for too long. Then nothing was changed.
     """
     with connected(live_url) as connection, connection.transaction():
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT_MS))
-        rows = connection.execute("SELECT partition, next_offset FROM consumer_partition ORDER BY partition FOR UPDATE")
-        fence: dict[int, int] = dict(rows)
+        fence = Fence(connection).lock(range(UPSERT_PARTITIONS)).result()
         locked_s = time.monotonic()
         missing = _missing(connection, fence, schema)
         if missing > UNDER_LOCK_EVENTS_MAX:
-            raise NotCaughtUpError(f"{missing} events came in since the replay caught up.")
+            raise NotCaughtUpError(f"{missing} events arrived since the replay caught up.")
         catch_up(fence)
         if read_fence(connection, schema) != fence:
-            raise RetryLaterError("The replay does not stand where the live tables stand.")
+            raise RetryLaterError("The replay is not at the same offsets as the live tables.")
         _exchange(connection, schema)
     return time.monotonic() - locked_s
 
@@ -62,4 +63,6 @@ def _exchange(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("ALTER TABLE {}.{} SET SCHEMA {}").format(new, table, live))
     for statement in found.statements:
         connection.execute(statement.encode())
-    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(new))  # half a replay would be no use to anybody
+    connection.execute(
+        sql.SQL("DROP SCHEMA {} CASCADE").format(new)
+    )  # the rest of a replay is of no use without these tables

@@ -47,12 +47,12 @@ def fence_moved_after_the_commit() -> None:
     move, in_one_transaction = fence.Fence.set, applier.Applier._in_one_transaction
 
     def in_two_transactions(self: Any, batch: Any, meanwhile: Any) -> Any:
-        with self._database.session() as session:
+        with self._holder.session() as session:
             moves: dict[int, int] = {}
             session.fence.set = moves.update
-            replies = in_one_transaction(self, batch, meanwhile)
+            applied = in_one_transaction(self, batch, meanwhile)
             move(session.fence, moves)
-        return replies
+        return applied
 
     put(applier.Applier, "_in_one_transaction", in_two_transactions)
 
@@ -111,9 +111,9 @@ def reply_before_commit() -> None:
         producers.append(self)
 
     def replying(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
-        replies = apply(self, session, batch, pipeline)
-        producers[0].send(map(result_record, replies))
-        return replies
+        applied = apply(self, session, batch, pipeline)
+        producers[0].send(map(result_record, applied.replies))
+        return applied
 
     put(AcknowledgedProducer, "__init__", noted)
     put(applier.Applier, "_apply", replying)
@@ -214,4 +214,4 @@ def key_not_claimed() -> None:
 
 def conflicts_forgotten() -> None:
     """After a restore, the dead letters are not asked who lost a key."""
-    put(Worker, "_read_lost_claims", lambda self: None)
+    put(applier.Applier, "heed", lambda self, lost_claims: None)

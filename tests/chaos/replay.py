@@ -10,14 +10,14 @@ from consumer.applier import Applier
 from consumer.core.decode import decode
 from consumer.core.record import Batch, Decoded
 from consumer.kafka.message import record_of
-from consumer.postgres.session import Database
+from consumer.postgres.session import SessionHolder
 
 RECORDS_MAX = 1000
 
 
 def replay(messages: list[Message], without: Collection[Position], url: str, seed: int, ledger_days: int = 7) -> None:
     """`messages`: in each partition by offset; those at `without` were decided not to count."""
-    database = Database(url, ledger_days)
+    database = SessionHolder(url, ledger_days)
     applier = Applier(database, lambda _: None)
     positions: dict[int, int] = {}
     try:

@@ -85,7 +85,7 @@ def test_a_full_disk_ends_a_replay_which_gives_room_or_goes_on_when_there_is_som
 
 def assert_told(returncode: int, stderr: str) -> None:
     assert returncode == 1
-    for text in ("No space left on device", "Make room", "orders replay --drop", "The live tables are as they were"):
+    for text in ("No space left on device", "Make room", "orders replay --drop", "The live tables are unchanged"):
         assert text in stderr
     assert "Traceback" not in stderr
 

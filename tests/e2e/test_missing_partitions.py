@@ -47,7 +47,9 @@ def test_partitions_without_leader_are_named_and_nothing_is_changed(
             (command(installation, "dlq", "list"), lost_letters),
         ):
             assert done.returncode == 1
-            assert "have no leader: the brokers that keep them are away (node ids [2]). Start those" in done.stderr
+            assert (
+                "have no leader, because the brokers that keep them are down (node ids [2]). Start those" in done.stderr
+            )
             assert partitions is None or f"The partitions {sorted(partitions)} of" in done.stderr
         monkeypatch.setattr(reading, "SILENCE_MAX_S", 0.5)
         with closing(TopicReader(installation.settings, upserts)) as reader:

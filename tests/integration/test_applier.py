@@ -26,7 +26,7 @@ from consumer.errors import (
 )
 from consumer.postgres.connection import JSON_ROWS_MAX
 from consumer.postgres.ledger_reader import PostgresLedgerReader
-from consumer.postgres.session import Database
+from consumer.postgres.session import SessionHolder
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
@@ -52,8 +52,8 @@ def sql(database: str) -> Iterator[Sql]:
 
 
 @pytest.fixture
-def opened(database: str) -> Iterator[Database]:
-    opened = Database(database, LEDGER_DAYS)
+def opened(database: str) -> Iterator[SessionHolder]:
+    opened = SessionHolder(database, LEDGER_DAYS)
     yield opened
     opened.close()
 
@@ -64,7 +64,7 @@ def buried() -> list[Rejected]:
 
 
 @pytest.fixture
-def applier(opened: Database, buried: list[Rejected]) -> Applier:
+def applier(opened: SessionHolder, buried: list[Rejected]) -> Applier:
     return Applier(opened, buried.extend)
 
 
@@ -79,10 +79,10 @@ def fence(sql: Sql) -> dict[int, int]:
 
 def test_a_batch_is_applied_and_answered_and_again_it_is_only_answered(applier: Applier, sql: Sql) -> None:
     events = [event(0, "A", reply_to=REPLY_TO, index=0), event(1, "B", reply_to=REPLY_TO, index=1)]
-    first = applier.apply(batch(events))
+    first = applier.apply(batch(events)).replies
     assert first == [Reply(events[0].context.request_id, REPLY_TO, outcomes((0, INSERTED), (1, UPDATED)))]
     tables = sql("SELECT * FROM orders"), sql("SELECT * FROM request_part"), fence(sql)
-    assert applier.apply(batch(events)) == first  # the stored outcomes, not 'unchanged'
+    assert applier.apply(batch(events)).replies == first  # the stored outcomes, not 'unchanged'
     assert (sql("SELECT * FROM orders"), sql("SELECT * FROM request_part"), fence(sql)) == tables
     assert tables[2] == {events[0].record.partition: 2}
 
@@ -115,7 +115,7 @@ def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Appli
     about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}
     first, newer, copy = event(0, "old", **about), event(1, "new", request=2), event(2, "old", **about)
     applier.apply(batch([first, newer]))
-    assert applier.apply(batch([copy])) == [Reply(first.context.request_id, REPLY_TO, outcomes((0, INSERTED)))]
+    assert applier.apply(batch([copy])).replies == [Reply(first.context.request_id, REPLY_TO, outcomes((0, INSERTED)))]
     assert [row["name"] for row in sql("SELECT name FROM orders")] == ["new"]
     assert len(sql("SELECT * FROM request_part")) == 2
     assert fence(sql) == {first.record.partition: 3}
@@ -128,7 +128,7 @@ def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Appli
 def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
     events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(6)]
     applier.apply(batch(events[:3]))
-    replies = applier.apply(batch(events))
+    replies = applier.apply(batch(events)).replies
     assert [reply.outcomes_json for reply in replies] == [
         outcomes((3, UPDATED), (4, UPDATED), (5, UPDATED)),
         outcomes((0, INSERTED), (1, UPDATED), (2, UPDATED)),
@@ -160,7 +160,7 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
         in_transaction.set()
         assert go_on.wait(10)
 
-    slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
+    slow, fast = SessionHolder(database, LEDGER_DAYS), SessionHolder(database, LEDGER_DAYS)
     bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(Applier(slow, bury_slowly).apply, Batch([*events, bad], batch(events).starts))
@@ -171,14 +171,14 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
         )
         eventually(lambda: sql(waiting)[0]["n"] == 1)
         go_on.set()
-        assert first.result() == second.result()
+        assert first.result().replies == second.result().replies
     slow.close()
     fast.close()
     assert [row["name"] for row in sql("SELECT name FROM orders")] == ["2"]
     assert len(sql("SELECT * FROM request_part")) == 1
 
 
-def test_a_frozen_consumer_loses_its_locks(opened: Database, database: str) -> None:
+def test_a_frozen_consumer_loses_its_locks(opened: SessionHolder, database: str) -> None:
     """The server ends its session; else a process that was stopped in mid-transaction would hold its successor up."""
     with opened.session() as session:
         limits = [
@@ -188,7 +188,7 @@ def test_a_frozen_consumer_loses_its_locks(opened: Database, database: str) -> N
     assert limits == [("10s",), ("10s",)]
 
 
-def test_what_is_rejected_is_buried_before_the_commit(opened: Database, sql: Sql) -> None:
+def test_what_is_rejected_is_buried_before_the_commit(opened: SessionHolder, sql: Sql) -> None:
     good, bad = event(0, index=0, reply_to=REPLY_TO), record(an_order(discount=-1), 1, index=1, reply_to=REPLY_TO)
     seen: list[int] = []
 
@@ -196,12 +196,12 @@ def test_what_is_rejected_is_buried_before_the_commit(opened: Database, sql: Sql
         seen.append(len(sql("SELECT * FROM orders")))
         assert [item.reason for item in rejected] == ["discount is negative"]
 
-    replies = Applier(opened, bury).apply(Batch([good, decode(bad)], {bad.partition: 0}))
+    replies = Applier(opened, bury).apply(Batch([good, decode(bad)], {bad.partition: 0})).replies
     assert seen == [0]
     assert [reply.outcomes_json for reply in replies] == [outcomes((0, INSERTED), (1, INVALID))]
 
 
-def test_when_the_dlq_is_down_nothing_is_committed(opened: Database, sql: Sql) -> None:
+def test_when_the_dlq_is_down_nothing_is_committed(opened: SessionHolder, sql: Sql) -> None:
     def bury(_: list[Rejected]) -> None:
         raise RetryLaterError("the DLQ is down")
 
@@ -220,7 +220,7 @@ def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
     events = [
         event(n, "refused" if n in (3, 4) else "fine", key, index=n, reply_to=REPLY_TO) for n, key in enumerate(keys)
     ]
-    replies = applier.apply(batch(events))
+    replies = applier.apply(batch(events)).replies
     assert sorted(item.record.offset for item in buried) == [3, 4]
     assert all(item.stage == "TASK_PUT" and "23514" in item.reason for item in buried)
     assert sql("SELECT name FROM orders") == [{"name": "fine"}] * 8
@@ -228,7 +228,7 @@ def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
     found = "".join(reply.outcomes_json for reply in replies)
     assert '"invalid":[3]' in found
     assert '"invalid":[4]' in found
-    again = applier.apply(batch(events))
+    again = applier.apply(batch(events)).replies
     assert sorted(reply.outcomes_json for reply in again) == sorted(reply.outcomes_json for reply in replies)
 
 
@@ -238,14 +238,14 @@ def test_a_table_that_is_gone_stops_the_consumer_with_advice(applier: Applier, s
         applier.apply(batch([event(0)]))
 
 
-def test_errors_of_a_session_are_ours(opened: Database) -> None:
+def test_errors_of_a_session_are_ours(opened: SessionHolder) -> None:
     with pytest.raises(RefusedByPostgresError, match="22012"), opened.session() as session:
         session.connection.execute("SELECT 1 / 0")
     with opened.session() as session:
         assert session.connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_connection_that_the_client_library_gave_up_is_not_used_again(opened: Database) -> None:
+def test_a_connection_that_the_client_library_gave_up_is_not_used_again(opened: SessionHolder) -> None:
     with opened.session() as session:
         session.connection.pgconn.send_query(b"SELECT pg_sleep(60)")  # as it is left where a wait fails
     with pytest.raises(RetryLaterError), opened.session():
@@ -255,9 +255,9 @@ def test_a_connection_that_the_client_library_gave_up_is_not_used_again(opened: 
 
 
 def test_a_database_that_does_not_exist_is_told_from_one_that_is_down(database: str) -> None:
-    with pytest.raises(ConsumerStoppedError, match="Create the database"), Database(database + "x", 7).session():
+    with pytest.raises(ConsumerStoppedError, match="Create the database"), SessionHolder(database + "x", 7).session():
         pass
-    with pytest.raises(RetryLaterError), Database("postgresql://u@127.0.0.1:1/d", 7).session():
+    with pytest.raises(RetryLaterError), SessionHolder("postgresql://u@127.0.0.1:1/d", 7).session():
         pass
 
 
@@ -292,10 +292,10 @@ def test_a_day_that_another_consumer_dropped_is_no_record_s_fault(
 ) -> None:
     old = TIME - timedelta(days=LEDGER_DAYS - 1)
     applier.apply(batch([event(0, "1", "a", time=old)]))
-    other = Database(database, LEDGER_DAYS)
+    other = SessionHolder(database, LEDGER_DAYS)
     Applier(other, buried.extend).apply(batch([event(0, "1", "b", time=TIME + timedelta(days=3), request=2)]))
     other.close()
-    with pytest.raises(RetryLaterError, match="dropped by another consumer"):
+    with pytest.raises(RetryLaterError, match="another consumer dropped a day"):
         applier.apply(batch([event(1, "2", "a", time=old, request=3)]))
     applier.apply(batch([event(1, "2", "a", time=old, request=3)]))
     assert buried == []
@@ -305,7 +305,7 @@ def test_a_day_that_another_consumer_dropped_is_no_record_s_fault(
 def test_a_reply_is_only_sent_to_the_partner_whose_request_it_was(applier: Applier) -> None:
     applier.apply(batch([event(0, partner="p", request=5)]))
     foreign = event(0, partner="q", request=5, reply_to=REPLY_TO)
-    assert applier.apply(batch([foreign])) == []
+    assert applier.apply(batch([foreign])).replies == []
 
 
 def test_a_letter_is_remembered_until_something_newer_stands_there(
@@ -333,10 +333,10 @@ A, B = "a" * 32, "b" * 32
 def test_a_keyed_event_that_comes_again_is_answered_and_not_applied(applier: Applier, sql: Sql) -> None:
     """In a later batch, and in the same one."""
     first = [event(0, "1", index=0, reply_to=REPLY_TO, digest=A), event(1, "2", index=1, reply_to=REPLY_TO, digest=A)]
-    [told] = applier.apply(batch(first))
+    [told] = applier.apply(batch(first)).replies
     between = event(2, "between", request=2)
     again = [event(3, "1", index=0, reply_to=REPLY_TO, digest=A), event(4, "1", index=0, reply_to=REPLY_TO, digest=A)]
-    assert applier.apply(batch([between, *again])) == [replace(told, stored=True)]
+    assert applier.apply(batch([between, *again])).replies == [replace(told, stored=True)]
     assert sql("SELECT name FROM orders") == [{"name": "between"}]
     assert len(sql("SELECT * FROM request_part")) == 2
     assert fence(sql) == {first[0].record.partition: 5}
@@ -346,9 +346,9 @@ def test_the_key_belongs_to_the_first_committed_body(applier: Applier, buried: l
     applier.apply(batch([event(0, "mine", "a", digest=A)]))
     other = event(0, "other", "b", digest=B, index=4, reply_to=REPLY_TO)
     expected = [Reply(other.context.request_id, REPLY_TO, outcomes((4, INVALID)), B, conflict=True)]
-    assert applier.apply(batch([other])) == expected
+    assert applier.apply(batch([other])).replies == expected
     assert [item.error for item in buried] == ["IdempotencyConflict"]
-    assert applier.apply(batch([other])) == expected  # below the fence now: told again, not buried again
+    assert applier.apply(batch([other])).replies == expected  # below the fence now: told again, not buried again
     assert len(buried) == 1
     assert sql("SELECT name FROM orders") == [{"name": "mine"}]
     assert len(sql("SELECT * FROM request_part")) == 1
@@ -362,7 +362,7 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
         in_transaction.set()
         assert go_on.wait(10)
 
-    slow, fast = Database(database, LEDGER_DAYS), Database(database, LEDGER_DAYS)
+    slow, fast = SessionHolder(database, LEDGER_DAYS), SessionHolder(database, LEDGER_DAYS)
     mine, other = event(0, "mine", "a", digest=A), event(0, "other", "b", digest=B, reply_to=REPLY_TO)
     assert mine.record.partition != other.record.partition
     bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
@@ -376,7 +376,7 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
         eventually(lambda: sql(waiting)[0]["n"] == 1)
         go_on.set()
         first.result()
-        assert [reply.conflict for reply in second.result()] == [True]
+        assert [reply.conflict for reply in second.result().replies] == [True]
     slow.close()
     fast.close()
     assert sql("SELECT name FROM orders") == [{"name": "mine"}]
@@ -384,8 +384,9 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
 
 def test_what_the_dead_letters_say_counts_more_than_who_comes_first(applier: Applier, sql: Sql) -> None:
     loser, winner = event(0, "loser", "a", digest=B), event(0, "winner", "b", digest=A)
-    applier.lost_claims = LostClaims(timedelta(days=LEDGER_DAYS))
-    applier.lost_claims.add(loser.context, TIME)
+    lost_claims = LostClaims(timedelta(days=LEDGER_DAYS))
+    lost_claims.add(loser.context, TIME)
+    applier.heed(lost_claims)
     applier.apply(batch([loser]))
     applier.apply(batch([winner]))
     assert sql("SELECT name FROM orders") == [{"name": "winner"}]
@@ -435,7 +436,7 @@ def test_a_ledger_that_does_not_answer_says_so(ledger: LedgerReader) -> None:
 
 @pytest.mark.parametrize("digest", [None, A], ids=["without a key", "with a key"])
 def test_no_table_is_read_as_a_whole_while_it_grows(
-    opened: Database, applier: Applier, sql: Sql, digest: str | None
+    opened: SessionHolder, applier: Applier, sql: Sql, digest: str | None
 ) -> None:
     """Statements are prepared while tables have one row; here nobody analyses them again before they are large."""
     offsets, events = count(), 0

@@ -37,24 +37,24 @@ def test_work_is_done_while_the_server_has_not_answered(connection: BusyConnecti
             connection.execute("SELECT pg_advisory_unlock(1)")
             return False
 
-        other.meanwhile = work
-        assert one(other.execute("SELECT count(*) FROM (SELECT pg_advisory_lock(1)) AS waits")) == 1
+        with other.working(work):
+            assert one(other.execute("SELECT count(*) FROM (SELECT pg_advisory_lock(1)) AS waits")) == 1
 
 
 def test_statements_are_what_they_are_without(connection: BusyConnection) -> None:
     """In a pipeline, with COPY, and after an error; also where the work ends before the server does."""
     connection.execute("CREATE TEMPORARY TABLE numbers (number int)")
     for left in (1, 3, 10**9):
-        connection.meanwhile = Countdown(left)
-        with connection.pipeline():
-            first, second = connection.execute("SELECT 1"), connection.execute("SELECT 2")
-            assert (one(first), one(second)) == (1, 2)
-        with connection.cursor() as cursor, cursor.copy("COPY numbers FROM STDIN") as copy:
-            copy.write("".join(f"{number}\n" for number in range(100_000)))
-        with pytest.raises(psycopg.errors.DivisionByZero):
-            connection.execute("SELECT 1 / 0")
-        assert one(connection.execute("SELECT count(*) FROM numbers")) == 100_000
-        connection.execute("TRUNCATE numbers")
+        with connection.working(Countdown(left)):
+            with connection.pipeline():
+                first, second = connection.execute("SELECT 1"), connection.execute("SELECT 2")
+                assert (one(first), one(second)) == (1, 2)
+            with connection.cursor() as cursor, cursor.copy("COPY numbers FROM STDIN") as copy:
+                copy.write("".join(f"{number}\n" for number in range(100_000)))
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                connection.execute("SELECT 1 / 0")
+            assert one(connection.execute("SELECT count(*) FROM numbers")) == 100_000
+            connection.execute("TRUNCATE numbers")
 
 
 def test_a_connection_that_breaks_is_told(database: str) -> None:
@@ -67,8 +67,11 @@ def test_a_connection_that_breaks_is_told(database: str) -> None:
         for _ in range(20):
             with BusyConnection.connect(database, autocommit=True) as leaving:
                 backend_pid = leaving.info.backend_pid
-                leaving.meanwhile = lambda gone=backend_pid: eventually(lambda: not is_there(gone))
                 other.execute("SELECT pg_terminate_backend(%s)", [backend_pid])
-                with pytest.raises(psycopg.OperationalError):
+
+                def until_gone(gone: int = backend_pid) -> bool:
+                    return bool(eventually(lambda: not is_there(gone)))
+
+                with pytest.raises(psycopg.OperationalError), leaving.working(until_gone):
                     leaving.execute("SELECT 1")
                 assert leaving.broken

@@ -17,7 +17,8 @@ from consumer.errors import ConsumerStoppedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
-from consumer.letters.conflicts import TIMEOUT_S, read_conflicts
+from consumer.kafka.topic_reader import ANSWER_TIMEOUT_S
+from consumer.letters.conflicts import read_conflicts
 from consumer.postgres.fence import require_same_topic
 from consumer.settings import ConsumerSettings
 from contracts.partitioner import partition_of
@@ -45,12 +46,14 @@ def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = N
     def watermarks(partitions: Collection[int]) -> dict[int, int]:
         return {partition: (applied or {}).get(partition, 0) for partition in partitions}
 
-    assignment = Assignment(settings, watermarks, threading.Event(), lambda: None)
+    stop = threading.Event()
+    assignment = Assignment(settings, watermarks, stop, lambda: None)
     assignment.subscribe()
     try:
         yield assignment
     finally:
         assignment.close()
+        assert not stop.is_set()  # it is the flag of the whole process
 
 
 def taken(assignment: Assignment) -> list[Record]:
@@ -349,6 +352,6 @@ def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_t
         started_s = time.monotonic()
         lost = read_conflicts(settings)
         assert lost.times.keys() == {((request_id, "p"), digest)}
-        return time.monotonic() - started_s < TIMEOUT_S / 2
+        return time.monotonic() - started_s < ANSWER_TIMEOUT_S / 3
 
     eventually(is_fast, not_yet=())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from consumer.applier import Applier
 from consumer.core.record import Event
-from consumer.postgres.session import Database
+from consumer.postgres.session import SessionHolder
 from consumer.replay.pace import Pace
 from consumer.replay.replay_session import ReplaySession
 from consumer.replay.schema import open_schema, url_for
@@ -23,12 +23,12 @@ SCHEMA = "orders_replay"
 
 
 @pytest.fixture
-def tables(database: str) -> Iterator[tuple[Database, Database]]:
+def tables(database: str) -> Iterator[tuple[SessionHolder, SessionHolder]]:
     """The live ones and those of a replay, which here has no topic."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO source_topic (topic, topic_id) VALUES ('t', 'i')")
     open_schema(database, SCHEMA)
-    made = Database(database, LEDGER_DAYS), Database(url_for(database, SCHEMA), LEDGER_DAYS, ReplaySession)
+    made = SessionHolder(database, LEDGER_DAYS), SessionHolder(url_for(database, SCHEMA), LEDGER_DAYS, ReplaySession)
     yield made
     for each in made:
         each.close()
@@ -43,7 +43,7 @@ asked = st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from("AB"), s
 @example([(0, 0, "A", False, 0), (0, 0, "A", True, 0), (0, 0, "A", False, 0), (0, 0, "A", True, 0)])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_repeats_are_those_of_the_consumers_though_partitions_go_on_unequally(
-    tables: tuple[Database, Database], wanted: list[tuple[int, int, str, bool, int]]
+    tables: tuple[SessionHolder, SessionHolder], wanted: list[tuple[int, int, str, bool, int]]
 ) -> None:
     live, replayed = tables
     for database in tables:
@@ -73,7 +73,7 @@ def history(wanted: list[tuple[int, int, str, bool, int]]) -> Iterator[Event]:
         yield event(offset, name, f"O-{order}", request=number, time=time, digest=digest)
 
 
-def forget(database: Database) -> None:
+def forget(database: SessionHolder) -> None:
     """Empty tables without a day, and a session that remembers none: days are kept by the newest one ever seen."""
     with database.session() as session:
         days = session.connection.execute(
@@ -87,12 +87,12 @@ def forget(database: Database) -> None:
     database.close()
 
 
-def rows(database: Database) -> list[tuple[object, ...]]:
+def rows(database: SessionHolder) -> list[tuple[object, ...]]:
     with database.session() as session:
         return session.connection.execute("SELECT o::text FROM orders AS o ORDER BY 1").fetchall()
 
 
-def test_a_repeat_in_a_slow_partition_is_not_applied_twice(tables: tuple[Database, Database]) -> None:
+def test_a_repeat_in_a_slow_partition_is_not_applied_twice(tables: tuple[SessionHolder, SessionHolder]) -> None:
     """Another partition is a month ahead: by its newest day the first event would be forgotten."""
     _, replayed = tables
     applier = Applier(replayed, lambda _: None)

@@ -27,7 +27,7 @@ from consumer.core.record import Batch, Outgoing
 from consumer.core.replies import result_record
 from consumer.kafka.message import record_of
 from consumer.postgres.connection import BusyConnection
-from consumer.postgres.session import Database, Session
+from consumer.postgres.session import Session, SessionHolder
 from contracts.event import HeaderWriter, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
@@ -140,12 +140,12 @@ def consumed(applier: Applier, headers: HeaderReader, messages: list[Message]) -
     records = [record_of(message) for message in messages]
     starts = {record.partition: FIRST_OFFSET for record in records}
     batch = Batch([identify(record, headers) for record in records], starts)
-    return [result_record(reply) for reply in applier.apply(batch)]
+    return [result_record(reply) for reply in applier.apply(batch).replies]
 
 
 def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, float], Traffic]:
     wires: list[Wire] = []
-    with TemporaryFile("w+b") as trace, closing(Database(url, 7, traced(trace, wires))) as database:
+    with TemporaryFile("w+b") as trace, closing(SessionHolder(url, 7, traced(trace, wires))) as database:
         with database.session() as session:
             connection = session.connection
             connection.execute("UPDATE consumer_partition SET next_offset = %s", [FIRST_OFFSET])
@@ -178,7 +178,7 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
 
 
 def traced(trace: IO[bytes], wires: list[Wire]) -> Callable[[BusyConnection, int], Session]:
-    """Makes the sessions of a Database; the first one's traffic is in `wires`."""
+    """Makes the sessions of a SessionHolder; the first one's traffic is in `wires`."""
 
     def make(connection: BusyConnection, ledger_days: int) -> Session:
         wires.append(Wire(connection, trace))

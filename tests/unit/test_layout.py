@@ -111,7 +111,7 @@ def test_the_core_reaches_no_client_library_and_no_clock_by_any_way(place: str) 
 
 def test_a_way_through_other_modules_is_found() -> None:
     """The test above would see what redrive.py once did: it reached the client library through the producer."""
-    assert "consumer.letters.conflicts -> confluent_kafka" in list(
+    assert "consumer.letters.conflicts -> consumer.kafka.topic_reader -> confluent_kafka" in list(
         ways_to("consumer.letters.conflicts", {"confluent_kafka"})
     )
     ways = list(ways_to("consumer.applier", {"psycopg"}))
