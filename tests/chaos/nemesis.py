@@ -10,7 +10,7 @@ from itertools import count
 from chaos.cluster import Cluster
 from chaos.faults import BEGIN, Begun, start_postgres
 from chaos.history import FaultSeen, History
-from chaos.plan import Fault, Plan, Scaling
+from chaos.plan import KIND_BY_NAME, Fault, Plan, Scaling
 from support.waiting import HANG_S
 
 CONSUMERS_MAX = 4
@@ -30,6 +30,7 @@ class Nemesis:
     show: Print
     unexpected: list[str] = field(default_factory=list)
     """Processes that ended by themselves."""
+    _disturbed: set[str] = field(default_factory=set)
     _order: "count[int]" = field(default_factory=count)
     _todo: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
 
@@ -79,6 +80,12 @@ class Nemesis:
         heapq.heappush(self._todo, (at_s, next(self._order), do))
 
     def _begin(self, fault: Fault) -> None:
+        """Later, while another fault disturbs the same part: a slow machine ends faults later than the plan says."""
+        part = KIND_BY_NAME[fault.kind].part
+        if part in self._disturbed:
+            self._at(self.history.now_s() + _TICK_S, lambda: self._begin(fault))
+            return
+        self._disturbed.add(part)
         begin_s = self.history.now_s()
         begun = BEGIN[fault.kind](self.cluster, fault.choice)
         self.show(f"{begin_s:7.2f} s  {fault.kind} {begun.detail}".rstrip())
@@ -86,6 +93,7 @@ class Nemesis:
 
     def _end(self, fault: Fault, begun: Begun, begin_s: float) -> None:
         begun.end()
+        self._disturbed.discard(KIND_BY_NAME[fault.kind].part)
         self.history.fault(FaultSeen(fault.kind, begun.detail, begin_s, self.history.now_s()))
 
     def _scale(self, scaling: Scaling) -> None:

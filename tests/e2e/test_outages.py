@@ -93,11 +93,11 @@ def test_a_broker_that_hangs_is_504_because_the_orders_may_be_there(
     own_kafka.child.signal(signal.SIGSTOP)
     try:
         answer = installation.post(ingress, token, [an_order()])
+        assert answer.status == 504
+        assert "location" in answer.headers
+        eventually(lambda: b"not acknowledged" in ingress.child.log.read_bytes())
     finally:
         own_kafka.child.signal(signal.SIGCONT)
-    assert answer.status == 504
-    assert "location" in answer.headers
-    eventually(lambda: b"not acknowledged" in ingress.child.log.read_bytes())
 
 
 def test_started_before_kafka_both_wait_for_it(install: Install, own_kafka: KafkaBroker, database: str) -> None:

@@ -40,7 +40,7 @@ def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installati
     refuse_and_redrive(installation)
     installation.wait_until_answered()
 
-    with posting(ingress, token) as sums:
+    with posting(ingress, token, pause_s=0.05) as sums:
         # At this rate it has seconds left when it is killed, however late that is seen.
         killed = installation.start("replay", program=_program("replay", "--rate", "2500", "--workers", "2"))
         eventually(lambda: replayed(installation) > EVENTS * 0.3)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic  # type: ignore[attr-defined]
 
 from consumer.core.record import Outgoing, Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
@@ -231,6 +231,29 @@ def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
     }
     assert list(found.values()) == [12, 16, 12, 1]
     assert set_up_topics(installation.settings, None) == []
+
+
+class SlowToLearn(AdminClient):
+    """Its broker knows a topic of ours only when it is asked for the fourth time: real ones learn late too."""
+
+    asked = 0
+
+    def list_topics(self, *arguments: Any, **named: Any) -> ClusterMetadata:
+        self.asked += 1
+        found = super().list_topics(*arguments, **named)
+        found.topics = {
+            name: topic for name, topic in found.topics.items() if self.asked > 3 or not name.startswith("slow.")
+        }
+        return found
+
+
+def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = SlowToLearn({"bootstrap.servers": bootstrap})
+    monkeypatch.setattr("deploy.setup.admin", lambda _: client)
+    assert len(set_up_topics(KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow"), None)) == 4
+    assert client.asked >= 4
 
 
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
