@@ -1,4 +1,4 @@
-"""Carries out the plan: every fault at its time, and whatever ended is started again."""
+"""Carries out the plan: begins every fault at its time, and starts again what ended."""
 
 import heapq
 import signal
@@ -22,7 +22,7 @@ Print = Callable[[str], None]
 
 @dataclass
 class Nemesis:
-    """Runs in the main thread: a process that it starts must not lose its parent."""
+    """Runs in the main thread, because a child ends with the thread that started it."""
 
     cluster: Cluster
     plan: Plan
@@ -47,7 +47,7 @@ class Nemesis:
             time.sleep(_TICK_S)
 
     def keep_up(self) -> None:
-        """Starts what should run and does not, as whoever runs processes for a living would."""
+        """Starts what should run and does not, as a supervisor does."""
         for slot in self.cluster.ingresses:
             if slot.child.exit_code is None:
                 continue
@@ -62,7 +62,7 @@ class Nemesis:
             self.cluster.add_consumer()
 
     def heal(self) -> None:
-        """Everything runs, nothing is in the way, and whoever was told to go is gone."""
+        """Ends every disturbance, starts what should run, and waits for the processes that were told to end."""
         self.cluster.proxy.heal()
         if self.cluster.postgres.child.exit_code is not None:
             start_postgres(self.cluster)
@@ -80,7 +80,7 @@ class Nemesis:
         heapq.heappush(self._todo, (at_s, next(self._order), do))
 
     def _begin(self, fault: Fault) -> None:
-        """Later, while another fault disturbs the same part: a slow machine ends faults later than the plan says."""
+        """Waits if another fault still disturbs the same part: on a slow machine faults end later than planned."""
         part = KIND_BY_NAME[fault.kind].part
         if part in self._disturbed:
             self._at(self.history.now_s() + _TICK_S, lambda: self._begin(fault))

@@ -21,10 +21,10 @@ class ApplierWorld(Protocol):
         """The watermark *applied* of each partition in which it is above 0."""
 
     def put_back(self) -> None:
-        """Postgres is restored to what it was at first."""
+        """Postgres is restored to its empty state."""
 
     def interrupt(self) -> None:
-        """The next call finds an outage."""
+        """The next call meets an outage."""
 
 
 class ApplierContract:
@@ -37,7 +37,7 @@ class ApplierContract:
         assert not world.applier.apply(first).changes_rows
         assert world.fence() == first.ends
 
-    def test_a_restore_is_told_with_where_to_begin_again_and_nothing_is_applied(self, world: ApplierWorld) -> None:
+    def test_after_a_restore_it_says_where_to_begin_again_and_applies_nothing(self, world: ApplierWorld) -> None:
         world.applier.apply(batch_of(0, 1))
         world.put_back()
         with pytest.raises(FenceBehindError) as behind:

@@ -19,10 +19,10 @@ class AssignmentWorld(Protocol):
     def assignment(self) -> Assignment | StandInAssignment: ...
 
     def write(self, partition: int, count: int) -> None:
-        """That many more records in a partition."""
+        """Appends `count` records to a partition."""
 
     def lose_some(self, step: Callable[[], object]) -> None:
-        """Another member joins and takes partitions. A rebalance needs that both go on: calls `step` meanwhile."""
+        """Another member joins and takes partitions. Calls `step` until then: a rebalance needs both members."""
 
     def get_all_back(self, step: Callable[[], object]) -> None:
         """The other member leaves."""
@@ -81,7 +81,7 @@ class AssignmentContract:
         world.lose_some(lambda: world.assignment.wait(TAKE_S))
         assert world.assignment.drain_revoked() == set(PARTITIONS) - set(world.assignment.positions) != set()
 
-    def test_a_rewind_reads_again_and_leaves_out_what_is_not_ours(self, world: AssignmentWorld) -> None:
+    def test_a_rewind_reads_again_and_ignores_partitions_that_are_not_ours(self, world: AssignmentWorld) -> None:
         world.write(1, 3)
         collect(world, 3)
         world.assignment.rewind({1: 1, 99: 0})

@@ -1,4 +1,4 @@
-"""What stands in for Kafka and Postgres in the unit tests of the worker: no broker takes a partition at a given moment.
+"""Stand-ins for Kafka and Postgres in the tests of the worker: no broker revokes a partition at a given moment.
 
 Each stand-in passes the same suite as the real part (support/contract_of_the_assignment.py and
 contract_of_the_applier.py).
