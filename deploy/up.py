@@ -33,7 +33,7 @@ from deploy.sample import DEMO_PARTNER, DEMO_TOKEN, curl
 from deploy.setup import set_up_tables, set_up_topics
 from ingress.settings import Host, Port
 
-_READY_TIMEOUT_S = 180.0
+_READY_TIMEOUT_S = 300.0
 _WATCH_EVERY_S = 0.2
 _STEPS = 6
 _ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP

@@ -1,4 +1,4 @@
-"""The parts that tests run on: one real Kafka and one real Postgres for all, topics and a database for each."""
+"""What tests run on: one real Kafka and one real Postgres for all, topics and a database for each test."""
 
 import os
 import secrets
@@ -20,13 +20,15 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
 from support.installation import Installation
 
+pytest.register_assert_rewrite("support.contract_of_the_assignment", "support.contract_of_the_applier")
+
 GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)
 GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
 for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:
-    del os.environ[_variable]  # a developer's own settings are not what is tested
+    del os.environ[_variable]  # tests do not depend on a developer's own settings
 
-# The same examples in every run, however busy the machine: what a change broke is red, and nothing else. New ones are
-# looked for by `pytest --hypothesis-profile=explore`.
+# Every run has the same examples, so a test fails only because of a change. To look for new ones, run
+# `pytest --hypothesis-profile=explore`.
 for _profile, _repeatable, _examples in (("repeatable", True, 100), ("explore", False, 2000)):
     settings.register_profile(
         _profile,
@@ -40,7 +42,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """Not below pytest's own temporary folder: that is closed to the user as whom Postgres runs."""
+    """Not below pytest's own temporary folder, which the user of Postgres may not enter."""
     path = Path(tempfile.mkdtemp(prefix="orders-test-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -84,13 +86,13 @@ def template_database(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def database(postgres_url: str, template_database: str) -> Iterator[str]:
-    """The URL of a migrated database of one's own."""
+    """The URL of a migrated database of its own for each test."""
     yield from _database(postgres_url, template_database)
 
 
 @pytest.fixture
 def installation(bootstrap: str, database: str, folder: Path) -> Iterator[Installation]:
-    """Topics and tables of one's own, nothing running yet."""
+    """Topics and tables of its own for each test. Nothing runs yet."""
     yield from _installation(bootstrap, database, folder)
 
 
@@ -98,7 +100,7 @@ def installation(bootstrap: str, database: str, folder: Path) -> Iterator[Instal
 def shared_installation(
     bootstrap: str, postgres_url: str, template_database: str, folder: Path
 ) -> Iterator[Installation]:
-    """The same, for all tests of a file that keep out of each other's way by partner."""
+    """One installation for all tests of a file. They use different partners, so they do not disturb each other."""
     for database in _database(postgres_url, template_database):
         yield from _installation(bootstrap, database, folder)
 
@@ -124,7 +126,7 @@ def own_postgres(folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def install(folder: Path) -> Iterator[Callable[[str, str], Installation]]:
-    """Makes an installation on given servers: bootstrap, postgres_url."""
+    """Returns a function that makes an installation on given servers (bootstrap, postgres_url)."""
     with ExitStack() as running:
 
         def make(bootstrap: str, postgres_url: str) -> Installation:

@@ -21,7 +21,7 @@ from deploy.local.ports import LOOPBACK, free_port
 KAFKA_VERSION = "4.3.1"
 # With log4j instead of slf4j-simple, jgo picks kafka-clients 3.9.1.
 _COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
-_START_TIMEOUT_S = 180.0
+_START_TIMEOUT_S = 300.0
 
 _PROPERTIES = """
 process.roles=broker,controller

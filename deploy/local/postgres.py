@@ -14,7 +14,7 @@ from deploy.errors import StackError
 from deploy.local.child import Child
 from deploy.local.ports import LOOPBACK
 
-_START_TIMEOUT_S = 180.0
+_START_TIMEOUT_S = 300.0
 _USER = "orders"
 _SYSTEM_USER = "embedded_postgres"
 

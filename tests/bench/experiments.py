@@ -18,7 +18,7 @@ _NUMBERS_APART = 5_000_000  # so that every run writes orders that no other run 
 
 @dataclass(frozen=True)
 class Scale:
-    """How long everything takes."""
+    """How long each measurement takes."""
 
     rounds: int
     warm_up_s: float
@@ -47,7 +47,7 @@ class Experiments:
         self._numbers = count(0, _NUMBERS_APART)
 
     def warm(self) -> None:
-        """Loads everything until it runs as it will."""
+        """Warms up: loads everything until it runs at its final speed."""
         for connections, orders in _LOADS.values():
             for service in SERVICES:
                 self._measure("warm-up", service, connections, orders, measure_s=self._scale.loaded_first_s / 9)
@@ -128,7 +128,7 @@ class Experiments:
 
 
 def ratios(runs: list[Run], load: str, against: Service) -> list[float]:
-    """Ours by the direct service's, pair by pair: throughput, or where one connection waits, the time of an answer."""
+    """Ours divided by the direct service's, pair by pair: throughput, or latency if there is one connection."""
     ours, theirs = (
         [_figure(run) for run in runs if run.load == load and run.service == service] for service in ("ours", against)
     )

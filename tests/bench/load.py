@@ -1,6 +1,6 @@
 """The load generator: `python -m bench.load`, a task as JSON on stdin, what came out as JSON on stdout.
 
-One process, plain sockets and epoll: a request costs it some 30 µs, whatever the body holds. Two ways to ask:
+One process, plain sockets and epoll: a request costs it some 30 µs, whatever is in the body. Two ways to ask:
 
 closed loop  each connection sends its next request when it has its answer
 open loop    requests are due at times drawn beforehand (Poisson); one that finds no free connection waits in here, and
@@ -43,7 +43,7 @@ class Task:
 
 @dataclass
 class Outcome:
-    """Of the requests that were answered (open loop: that were due) in the measured time."""
+    """Figures of the requests that were answered (open loop: that were due) in the measured time."""
 
     seconds: float = 0.0
     sent: int = 0
@@ -73,7 +73,7 @@ class Connection:
             self._poll.modify(self.socket.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
     def on_event(self, events: int) -> tuple[int, bytes] | None:
-        """The status and the body of the answer, where it is there as a whole."""
+        """The status and the body of the answer, if it has arrived completely."""
         if events & select.EPOLLOUT and not self._send_more():
             self._poll.modify(self.socket.fileno(), select.EPOLLIN)
         if not events & ~select.EPOLLOUT:

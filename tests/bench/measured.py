@@ -1,4 +1,4 @@
-"""What one run of a load came to: the figures of the tables, and of the results file."""
+"""The result of one run: the figures of the tables and of the results file."""
 
 import math
 from collections.abc import Sequence

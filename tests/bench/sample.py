@@ -1,11 +1,11 @@
-"""Orders to measure with: as unlike each other as real ones, and made without cost while a load runs."""
+"""Orders to measure with: as different as real ones, and cheap to make while a load runs."""
 
 import random
 from collections.abc import Iterator
 
 PATH = "/api/integration/orders"
 _BODIES = 16
-_SCATTER = 7_368_787  # a prime: every number comes once before any comes again
+_SCATTER = 7_368_787  # a prime: every number comes once before any repeats
 _FIRST = ("Ada", "Amir", "Bo", "Chen", "Dora", "Emre", "Femi", "Gita", "Hugo", "Ines", "Jan", "Kofi", "Lena", "Mina")
 _LAST = ("Abe", "Becker", "Costa", "Diaz", "Evans", "Fischer", "Garcia", "Haas", "Ito", "Jones", "Khan", "Okafor")
 _STREET = ("Main", "High", "Park", "Oak", "Lake", "Hill", "Church", "Mill", "River", "Spring")

@@ -1,6 +1,6 @@
 """Triggers that write down what the consumers do to the tables, in their own transactions.
 
-The tables show only how it ended; I4 and I6 are about the way there. A backup that is put back puts these back too, so
+The tables show only the end state; I4 and I6 are about the steps. A restored backup restores these rows too, so
 that they always tell how the tables came to be as they are.
 """
 

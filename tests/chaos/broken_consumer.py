@@ -27,12 +27,12 @@ def fence_not_locked() -> None:
 
 
 def fence_not_checked() -> None:
-    """What was applied before is applied again."""
+    """Events that are applied already are applied again."""
     _change_fence(lambda _, starts: dict(starts))
 
 
 def fence_not_locked_and_copies() -> None:
-    """Without the second line behind the fence, too, which finds by its id what was applied."""
+    """Also switches off the check behind the fence, which finds an applied event by its id."""
     fence_not_locked()
     copies_applied_again()
 
@@ -58,7 +58,7 @@ def fence_moved_after_the_commit() -> None:
 
 
 def gap_after_restore() -> None:
-    """A database that was put back goes on at the end."""
+    """After a restore, the consumer goes on at the end of the topic."""
     _change_fence(
         lambda fence, starts: {partition: max(fence[partition], start) for partition, start in starts.items()}
     )
@@ -129,7 +129,7 @@ def rows_not_read() -> None:
 
 
 def shuffled_batches() -> None:
-    """Events are applied in any order, and an older one is not told from a newer one."""
+    """Events are applied in any order, and older ones are not recognised."""
     in_order, outcome = fold.fold, fold._outcome
 
     def shuffled(records: Iterable[Any], *others: Any) -> Any:
@@ -146,7 +146,7 @@ def shuffled_batches() -> None:
 
 
 def lost_partitions_applied() -> None:
-    """A consumer that goes on with what another one has by now."""
+    """A consumer goes on with partitions that another one has by now."""
 
     def keep(self: Any, client: Any, revoked: Any) -> None:
         client.incremental_unassign(revoked)
@@ -173,7 +173,7 @@ def _is_letter(record: Any) -> bool:
 
 
 def one_record_forgotten() -> None:
-    """Now and then, in the midst of others, so that the fence goes over it."""
+    """Now and then, between other records, so that the fence passes it."""
     take = Assignment.take
 
     def forgetting(self: Any, records_max: int, timeout_s: float) -> Any:
@@ -189,7 +189,7 @@ def offsets_never_committed() -> None:
 
 
 def copies_applied_again() -> None:
-    """Nobody looks whether an event was applied before, under another offset."""
+    """Nothing checks whether an event was applied before, under another offset."""
     in_order = vars(applier)["classify"]
 
     def again(records: Iterable[Any], owners: Any, _: Any) -> Any:
@@ -204,7 +204,7 @@ def copies_applied_again() -> None:
 
 
 def key_not_claimed() -> None:
-    """Whoever comes has the key."""
+    """Every request gets the key that it asks for."""
     put(
         ledger.IdempotencyKeys,
         "claim",
@@ -213,5 +213,5 @@ def key_not_claimed() -> None:
 
 
 def conflicts_forgotten() -> None:
-    """After a restore, the dead letters are not asked who lost a key."""
+    """After a restore, nothing reads from the dead letters who lost a key."""
     put(applier.Applier, "heed", lambda self, lost_claims: None)

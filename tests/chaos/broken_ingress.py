@@ -18,7 +18,7 @@ OFTEN = 0.02
 
 
 def refused_after_publishing() -> None:
-    """Now and then a 503 that says that nothing was published."""
+    """Now and then the answer is 503, which says that nothing was published."""
     publish = publisher.Publisher.publish
 
     def refusing(self: Any, *request: Any, **about: Any) -> None:
@@ -44,7 +44,7 @@ def published_under_another_id() -> None:
 
 
 def partner_from_the_body() -> None:
-    """As if `user_id` said whose order it is."""
+    """As if `user_id` named the partner."""
     publish = publisher.Publisher.publish
     contexts = _noted_contexts()
 
@@ -95,7 +95,7 @@ def invalid_orders_published() -> None:
 
 
 def _noted_contexts() -> dict[Any, Any]:
-    """Of every request from now on, by its id."""
+    """Applies to every request from now on, by its id."""
     contexts: dict[Any, Any] = {}
 
     def noting(context: Any) -> Any:

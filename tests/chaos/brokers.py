@@ -11,7 +11,7 @@ CLIENTS = ("ingress", "consumer")
 
 @dataclass(frozen=True)
 class NodePorts:
-    """`clients` listens, `proxies` is what the clients are told to connect to."""
+    """The node listens on `clients`. The clients connect to `proxies`."""
 
     plain: int
     controller: int

@@ -12,7 +12,7 @@ from deploy.local.ports import LOOPBACK
 from support.http import ORDERS_PATH
 
 TIMEOUT_S = 25.0
-"""Longer than an ingress waits for outcomes: who gets nothing within it was cut off."""
+"""Longer than an ingress waits for outcomes: a client that gets no answer in this time was cut off."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Client:
             call.location = answer.headers["Location"]
             call.answered_s = self.history.now_s()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # Whatever came before it broke says nothing: a partner's library would not have shown it either.
+            # What arrived before the error does not count: a partner's library would not have shown it either.
             call.error = "hung up" if hang_up_s is not None else f"{type(error).__name__}: {error}"
         finally:
             connection.close()
@@ -79,5 +79,5 @@ def _body(planned: Planned) -> bytes:
 
 
 def _new_trace() -> str:
-    """Not from the seed: it must differ between all calls, whatever the clients do."""
+    """Not from the seed: no two calls may share one."""
     return f"{random.SystemRandom().getrandbits(128) | 1 << 127:032x}"

@@ -32,7 +32,7 @@ DISK_BYTES = 1 << 30
 
 @dataclass
 class IngressSlot:
-    """One ingress after another on one port. `wanted`: where it ended, it is to be started again."""
+    """The ingresses that run on one port, one after another. `wanted`: start it again if it ended."""
 
     number: int
     port: int
@@ -56,18 +56,18 @@ class Cluster:
     ingresses: list[IngressSlot] = field(default_factory=list)
     consumers: list[Child] = field(default_factory=list)
     ended: list[Child] = field(default_factory=list)
-    """Processes that were killed, or told to go."""
+    """Processes that were killed, or got SIGTERM."""
     frozen: set[int] = field(default_factory=set)
-    """Process ids of consumers that are stopped at the moment."""
+    """Process ids of the consumers that are frozen (SIGSTOP) right now."""
 
     def start(self, partners: tuple[str, ...]) -> dict[str, str]:
-        """Returns when all is ready, with the token of each partner. Raises StackError."""
+        """Returns the token of each partner, when everything is ready. Raises StackError."""
         self.proxy = Proxy()
         self.running.callback(self.proxy.close)
         self.nodes = self._make_nodes()
         for node in self.nodes:
             node.launch()
-            self.running.callback(node.kill)  # nobody needs its data any more
+            self.running.callback(node.kill)  # its data is not needed any more
         self.postgres = PostgresServer(self.folder / "postgres", stable_port())
         self.has_own_disk = self.running.enter_context(small_disk(self.postgres.folder, DISK_BYTES))
         self.postgres.start()
@@ -91,7 +91,7 @@ class Cluster:
 
     def stop(self) -> None:
         for child in [*self.consumers, *self.ended, *(slot.child for slot in self.ingresses)]:
-            child.kill()  # one that is stopped would not notice anything else
+            child.kill()  # a frozen one notices no other signal
         self.running.close()
 
     # processes
@@ -115,7 +115,7 @@ class Cluster:
         return self._start("ingress", variables)
 
     def leave(self, child: Child) -> None:
-        """It was killed or told to go; nobody counts on it any more."""
+        """It was killed or got SIGTERM, and is not counted as running any more."""
         if child in self.consumers:
             self.consumers.remove(child)
         self.ended.append(child)
@@ -160,7 +160,7 @@ class Cluster:
         migrate(self.postgres.url())
         with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
             connection.execute(AUDIT)
-            # A large reserve of log files would let it write for a while when its disk is full.
+            # With a large reserve of log files it could go on writing on a full disk.
             connection.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
             connection.execute("ALTER SYSTEM SET min_wal_size = '32MB'")
             connection.execute("SELECT pg_reload_conf()")
@@ -173,7 +173,7 @@ _given: set[int] = set()
 
 
 def stable_port() -> int:
-    """A port below those that the kernel gives to clients: it is still free when what listened there starts again."""
+    """A port that the kernel gives to no client, so it is still free when its server starts again."""
     while True:
         port = random.SystemRandom().randrange(12_000, 32_000)
         with socket.socket() as probe:

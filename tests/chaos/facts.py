@@ -1,4 +1,4 @@
-"""What there is at the end of a run: everything that the checker decides from, free of client libraries."""
+"""The state at the end of a run: all that the checker decides from, independent of the client libraries."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Key = tuple[str, str]
 Position = tuple[int, int]
 """(partition, offset)"""
 Identity = tuple[str, str, str | None]
-"""(partner, request id, digest): what the indexes of a request belong to. Without an Idempotency-Key no digest."""
+"""(partner, request id, digest): identifies the body to which indexes belong. No digest without an Idempotency-Key."""
 
 CONFLICT = "IdempotencyConflict"
 
@@ -119,7 +119,7 @@ class Facts:
 
     @cached_property
     def identity_by_asked(self) -> dict[tuple[str, str, tuple[Any, ...]], Identity]:
-        """(partner, key, items) of a call with an Idempotency-Key, and what its events are known by."""
+        """(partner, key, items) of each call with an Idempotency-Key -> the identity of its events."""
         found = {}
         for call in self.calls:
             for event in self.events_by_trace.get(call.trace, ())[:1]:
@@ -128,7 +128,7 @@ class Facts:
         return found
 
     def identity_of(self, call: Call) -> Identity | None:
-        """Of the events that answer this call, which another attempt may have published. None: there are none."""
+        """The identity of the events that answer this call, maybe published by another attempt. None without events."""
         for event in self.events_by_trace.get(call.trace, ())[:1]:
             return event.identity
         return None if call.key is None else self.identity_by_asked.get((call.partner, call.key, call.items))

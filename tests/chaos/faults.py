@@ -25,7 +25,7 @@ _SESSIONS_PAUSE_S = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`detail` names the victim; `end` undoes the fault, quickly, and starts what is to run again."""
+    """`detail` names the victim. `end` undoes the fault quickly, and starts again what should run."""
 
     detail: str
     end: Callable[[], None]
@@ -97,7 +97,7 @@ def _postgres(number: signal.Signals) -> Begin:
 
 
 def _sessions(cluster: Cluster, _: int) -> Begun:
-    """Ends every session of ours that has written something and not committed yet, as soon as it is seen."""
+    """Ends each of our sessions as soon as it has written something that is not committed yet."""
     stop = threading.Event()
     ended: list[int] = []
 
@@ -126,14 +126,14 @@ def _disk_full(cluster: Cluster, _: int) -> Begun:
 
     def end() -> None:
         ballast.unlink()
-        if cluster.postgres.child.exit_code is not None:  # without room for its log it does not even stay up
+        if cluster.postgres.child.exit_code is not None:  # without room for its log, Postgres ends
             start_postgres(cluster)
 
     return Begun("", end)
 
 
 def _restore(cluster: Cluster, _: int) -> Begun:
-    """A copy of the data folder, put back later: what was committed meanwhile is lost."""
+    """Copies the data folder and restores it later: what was committed in between is lost."""
     data, backup = cluster.postgres.folder / "data", cluster.folder / "backup"
     _end_postgres(cluster, signal.SIGINT)
     _copy(data, backup)
@@ -176,7 +176,7 @@ BEGIN: dict[str, Begin] = {
 
 
 def start_postgres(cluster: Cluster) -> None:
-    """After a kill -9 its children need a moment to leave, and until then it refuses."""
+    """After a kill -9, Postgres refuses to start until its old children have ended."""
 
     def starts() -> bool:
         try:
@@ -196,4 +196,4 @@ def _end_postgres(cluster: Cluster, number: signal.Signals) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # with the owners, which shutil leaves out
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # keeps the owners, which shutil does not

@@ -21,7 +21,7 @@ ALL_PARTNERS = (*PARTNERS, PROBE)
 
 
 class Load:
-    """`clients` threads from start to stop; the seed decides on every call."""
+    """Runs `clients` threads from start to stop. The seed decides every call."""
 
     def __init__(self, seed: int, clients: int, ports: list[int], tokens: dict[str, str], history: History) -> None:
         self._stop = threading.Event()
@@ -36,7 +36,7 @@ class Load:
         self._work += [self._pool.submit(self._probe, probe, ingress) for ingress, probe in enumerate(self._probes)]
 
     def stop(self) -> None:
-        """No new calls; those that were made end by themselves."""
+        """Starts no new calls. The running ones end by themselves."""
         self._stop.set()
 
     @property
@@ -45,7 +45,7 @@ class Load:
         return all(work.done() and work.result() is None for work in self._work)
 
     def not_served(self, within_s: float) -> list[str]:
-        """Every client asks every ingress; gives those that got no counts in time. The last use of the load."""
+        """Every client asks every ingress. Returns those that got no counts in time. Nothing can be called after it."""
         deadline = threading.Event()
         timer = threading.Timer(within_s, deadline.set)
         timer.start()

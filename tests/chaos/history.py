@@ -1,4 +1,4 @@
-"""What happened, as JSON lines: every call before it is made, every answer, every fault, what the processes weigh."""
+"""What happened, as JSON lines: each call before it is made, each answer, each fault, the memory of processes."""
 
 import json
 import threading
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FaultSeen:
-    """A fault as it was, with its victim; a scaling has no duration."""
+    """A fault that happened, with its victim. A scaling has no duration."""
 
     kind: str
     detail: str
@@ -66,7 +66,7 @@ class Weight:
 
 
 class History:
-    """Used by every client thread. Times are seconds since `start_s`, which is seconds since 1970."""
+    """Every client thread uses it. Times are seconds since `start_s`, which is in seconds since 1970."""
 
     def __init__(self, file: Path, now_s: Callable[[], float] = time.time) -> None:
         self.start_s = now_s()

@@ -1,4 +1,4 @@
-"""Invariants about what partners were told: I1, I2, I8, I9, I10."""
+"""Invariants about the answers that partners got: I1, I2, I8, I9, I10."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def valid_indexes(call: Call) -> list[int]:
 
 
 def acknowledged_is_applied(facts: Facts, model: Modelled) -> Iterator[str]:
-    """In the end, and, but for a restore, at the moment of the answer."""
+    """At the end, and also when it is answered, unless there is a restore."""
     outcomes = ledger_outcomes(facts)
     moments = Moments(facts)
     for call in facts.calls:
@@ -27,7 +27,7 @@ def acknowledged_is_applied(facts: Facts, model: Modelled) -> Iterator[str]:
             yield f"{_named(call)}: no event"
             continue
         if call.status == 202 and _lost_its_key(facts, identity):
-            continue  # accepted before anybody knew; its status says so
+            continue  # accepted before the conflict was found; its status shows it
         stored = outcomes.get(identity, {})
         events = {event.index: event for event in reversed(facts.events_by_identity[identity])}
         for index in valid_indexes(call):
@@ -108,7 +108,7 @@ def answers_are_those_of_the_model(facts: Facts, model: Modelled) -> Iterator[st
         if counts != expected:
             yield f"{_named(call)}: answered {counts}, the model has {expected}"
         yield from _orders_are_true(call, outcomes)
-        # A request of which nothing is published leaves no trace, and so takes no key.
+        # A request without a published event leaves no trace, so it takes no key.
         takes_key = call.key is not None and valid_indexes(call)
         if takes_key and answers.setdefault((call.partner, call.key or ""), counts) != counts:
             yield f"{_named(call)}: answered {counts}, and before {answers[call.partner, call.key or '']}"
@@ -126,7 +126,7 @@ def _outcomes_of(facts: Facts, model: Modelled, call: Call) -> dict[int, str]:
 
 
 def _orders_are_true(call: Call, outcomes: dict[int, str]) -> Iterator[str]:
-    """Each order's outcome, where an answer has them."""
+    """Each order's outcome, if the answer has them."""
     for order in call.body.get("orders", []):
         expected = outcomes.get(order["index"], "invalid")
         if order["outcome"] not in (expected, "pending"):
@@ -162,7 +162,7 @@ def partners_are_apart(facts: Facts, model: Modelled) -> Iterator[str]:
 
 
 def refused_is_not_applied(facts: Facts, model: Modelled) -> Iterator[str]:
-    """A 422 may have been published, because only the consumer knows whose the key is; it is never applied."""
+    """A 422 may have been published, because only the consumer knows who owns the key. It is never applied."""
     for call in facts.calls:
         if call.sort == "status":
             continue
@@ -176,7 +176,7 @@ def refused_is_not_applied(facts: Facts, model: Modelled) -> Iterator[str]:
 
 
 def ledger_outcomes(facts: Facts) -> dict[Identity, dict[int, str]]:
-    """By request and index; which index has several outcomes is I3's matter."""
+    """By request and index. I3 checks that no index has two outcomes."""
     found: dict[Identity, dict[int, str]] = {}
     for row in facts.ledger:
         outcomes = found.setdefault((row.partner or "", row.request_id, row.digest), {})

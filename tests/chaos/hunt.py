@@ -31,7 +31,7 @@ def hunt(name: str) -> str:
 
 
 def seeds_for(breakage: Breakage) -> Iterator[int]:
-    """The first seeds whose plan has a fault that shows it: a plan is known before it is carried out."""
+    """The first seeds whose plan has a fault that can show the breakage. Plans are known before they run."""
 
     def is_fit(seed: int) -> bool:
         kinds = {fault.kind for fault in make_plan(seed, DURATION_S, 1).faults}

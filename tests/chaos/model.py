@@ -1,7 +1,7 @@
 """The sequential model: what becomes of every event when the topic is read from its beginning, by one reader.
 
-It shares no code with the consumer. Which of two bodies under one Idempotency-Key counts cannot be told from offsets of
-two partitions: there the dead letters are the record of the decision, and are taken as given.
+It shares no code with the consumer. Which of two bodies under one Idempotency-Key counts does not follow from the
+offsets of two partitions. The dead letters record that decision, so the model takes it from them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class Modelled:
     applied: set[Position] = field(default_factory=set)
 
     def outcomes_of_request(self, partner: str, request_id: str) -> dict[int, str]:
-        """Of the body that has the key, where there are several under one."""
+        """The outcomes of the body that owns the key, if several bodies share it."""
         return self._by_request.get((partner, request_id), {})
 
     @cached_property
@@ -35,7 +35,7 @@ def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
     for event in events:
         letter = letters.get(event.position)
         outcomes = model.outcomes.setdefault(event.identity, {})
-        if letter == CONFLICT or event.index in outcomes:  # a copy is no second event
+        if letter == CONFLICT or event.index in outcomes:  # a copy is not a second event
             continue
         model.applied.add(event.position)
         if letter is not None:

@@ -1,4 +1,4 @@
-"""Carries out the plan: every fault at its time, and whatever ended is started again."""
+"""Carries out the plan: begins every fault at its time, and starts again what ended."""
 
 import heapq
 import signal
@@ -10,7 +10,7 @@ from itertools import count
 from chaos.cluster import Cluster
 from chaos.faults import BEGIN, Begun, start_postgres
 from chaos.history import FaultSeen, History
-from chaos.plan import Fault, Plan, Scaling
+from chaos.plan import KIND_BY_NAME, Fault, Plan, Scaling
 from support.waiting import HANG_S
 
 CONSUMERS_MAX = 4
@@ -22,7 +22,7 @@ Print = Callable[[str], None]
 
 @dataclass
 class Nemesis:
-    """Runs in the main thread: a process that it starts must not lose its parent."""
+    """Runs in the main thread, because a child ends with the thread that started it."""
 
     cluster: Cluster
     plan: Plan
@@ -30,6 +30,7 @@ class Nemesis:
     show: Print
     unexpected: list[str] = field(default_factory=list)
     """Processes that ended by themselves."""
+    _disturbed: set[str] = field(default_factory=set)
     _order: "count[int]" = field(default_factory=count)
     _todo: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Nemesis:
             time.sleep(_TICK_S)
 
     def keep_up(self) -> None:
-        """Starts what should run and does not, as whoever runs processes for a living would."""
+        """Starts what should run and does not, as a supervisor does."""
         for slot in self.cluster.ingresses:
             if slot.child.exit_code is None:
                 continue
@@ -61,7 +62,7 @@ class Nemesis:
             self.cluster.add_consumer()
 
     def heal(self) -> None:
-        """Everything runs, nothing is in the way, and whoever was told to go is gone."""
+        """Ends every disturbance, starts what should run, and waits for the processes that were told to end."""
         self.cluster.proxy.heal()
         if self.cluster.postgres.child.exit_code is not None:
             start_postgres(self.cluster)
@@ -79,6 +80,12 @@ class Nemesis:
         heapq.heappush(self._todo, (at_s, next(self._order), do))
 
     def _begin(self, fault: Fault) -> None:
+        """Waits if another fault still disturbs the same part: on a slow machine faults end later than planned."""
+        part = KIND_BY_NAME[fault.kind].part
+        if part in self._disturbed:
+            self._at(self.history.now_s() + _TICK_S, lambda: self._begin(fault))
+            return
+        self._disturbed.add(part)
         begin_s = self.history.now_s()
         begun = BEGIN[fault.kind](self.cluster, fault.choice)
         self.show(f"{begin_s:7.2f} s  {fault.kind} {begun.detail}".rstrip())
@@ -86,6 +93,7 @@ class Nemesis:
 
     def _end(self, fault: Fault, begun: Begun, begin_s: float) -> None:
         begun.end()
+        self._disturbed.discard(KIND_BY_NAME[fault.kind].part)
         self.history.fault(FaultSeen(fault.kind, begun.detail, begin_s, self.history.now_s()))
 
     def _scale(self, scaling: Scaling) -> None:

@@ -4,6 +4,6 @@ from typing import Any
 
 
 def put(owner: Any, name: str, value: Any) -> None:
-    """Raises AttributeError where there is nothing of that name: the program has changed, and the breakage must too."""
+    """Raises AttributeError if nothing has that name: the program has changed, so the breakage must change too."""
     getattr(owner, name)
     setattr(owner, name, value)

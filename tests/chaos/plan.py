@@ -11,12 +11,12 @@ MODES = {CUT: 3, STALL: 7, TRICKLE: 6}
 """How a link is disturbed, and the longest time for it."""
 FIRST_FAULT_S = 4.0
 CALM_S = 4.0
-"""After the last fault the load goes on for so long, and between two faults of a single-fault plan three times that."""
+"""How long the load goes on after the last fault. In a plan of single faults, three times this lies between two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`part` is what it disturbs: two faults of one part do not overlap, or they could not be told apart."""
+    """`part` is what it disturbs. Two faults of one part never overlap, or their effects could not be separated."""
 
     name: str
     part: str
@@ -45,7 +45,7 @@ KIND_BY_NAME = {kind.name: kind for kind in KINDS}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`choice` picks the victim among those that there are when it begins."""
+    """`choice` picks the victim from those that exist when it begins."""
 
     kind: str
     at_s: float
@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """One consumer more or less; a fault of no duration that never stops."""
+    """One consumer more or less: a fault without a duration, which never ends."""
 
     at_s: float
     up: bool

@@ -1,4 +1,4 @@
-"""A TCP proxy between two parts, that can cut, stall or slow down what goes through it."""
+"""A TCP proxy between two parts that can cut, stall or slow down a connection."""
 
 import asyncio
 import threading
@@ -48,7 +48,7 @@ class Link:
                 ways.create_task(self._pump(reader, there))
                 ways.create_task(self._pump(there_reader, writer))
         except* OSError:
-            pass  # one end broke: the other one is to see that too
+            pass  # one end broke, so the other one must see that too
         finally:
             self._connections -= ends
             for end in ends:
@@ -83,7 +83,7 @@ class Proxy:
         self._thread.start()
 
     def add(self, name: str, port: int, upstream_port: int) -> None:
-        """Listens on `port`. Several ports may share a name, and are then disturbed together."""
+        """Listens on `port`. Ports that share a name are disturbed together."""
         link = Link(upstream_port)
         self._links.setdefault(name, []).append(link)
         self._servers.append(self._run(asyncio.start_server(link.serve, LOOPBACK, port)))

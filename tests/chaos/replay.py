@@ -33,7 +33,7 @@ def replay(messages: list[Message], without: Collection[Position], url: str, see
 
 
 def _interleaved(messages: list[Message], seed: int) -> Iterator[list[Decoded]]:
-    """Batches of any size; the partitions take turns by chance."""
+    """Batches of random sizes from partitions in random order."""
     chosen = random.Random(f"replay {seed}")
     waiting: dict[int, list[Message]] = {}
     for message in reversed(messages):

@@ -25,7 +25,7 @@ class Summary:
     orders_acknowledged: int
     events: int
     copies: int
-    """Events that were there before, sent again by a producer or asked for again with a key."""
+    """Events that repeat an earlier one: a producer sent it again, or a partner asked again with its key."""
     rows: int
     faults: int
     scalings: int

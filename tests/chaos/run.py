@@ -19,10 +19,10 @@ from chaos.weights import Scales
 from chaos.workload import INGRESSES
 
 HEALED_WITHIN_S = 30.0
-"""On a machine that does nothing else, everybody is served and the lag is gone so long after the last fault."""
+"""On an idle machine, this long after the last fault every client is served and the lag is gone."""
 _PAUSE_S = 0.05
 MakePlan = Callable[[bool], Plan]
-"""Told whether Postgres has a disk of its own that can be filled."""
+"""Its argument: whether Postgres has a disk of its own that can be filled."""
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
 ) -> Summary:  # fmt: skip
     """`folder` is for the servers' data, `output` for what is kept: history, picture, summary.
 
-    The load goes on after the plan until `has_shown_enough`, which a slow machine reaches later.
+    After the plan the load goes on until `has_shown_enough`, which takes longer on a slow machine.
     """
     output.mkdir(parents=True, exist_ok=True)
     cluster = Cluster(folder, brokers, programs)

@@ -1,4 +1,4 @@
-"""Invariants about how the tables came to be what they are: I3 to I7, and that the system heals, I11."""
+"""Invariants about how the tables reached their state, I3 to I7, and about healing, I11."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What the processes weigh, while they run and over a long time."""
+"""The memory of the processes, over a long time."""
 
 import threading
 
@@ -12,7 +12,7 @@ MINUTE_S = 60.0
 
 
 class Scales(threading.Thread):
-    """Weighs every ingress and consumer into the history, until `stop` is set."""
+    """Writes the memory of every ingress and consumer into the history, until `stop` is set."""
 
     def __init__(self, cluster: Cluster, history: History) -> None:
         super().__init__(name="scales", daemon=True)
@@ -32,7 +32,7 @@ class Scales(threading.Thread):
 
 
 def by_minute(weights: list[Weight]) -> dict[str, list[float]]:
-    """For each process, the most that it weighed in each minute of the run in which it lived."""
+    """For each process, its highest memory in each minute in which it ran."""
     minutes: dict[str, dict[int, float]] = {}
     for weight in weights:
         most = minutes.setdefault(weight.process, {})

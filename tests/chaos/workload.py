@@ -1,4 +1,4 @@
-"""From a seed to what the partners ask for. Pure: each client's calls are known before the first one is made."""
+"""From a seed to the calls of the partners. Pure: all calls of a client are known before the first one."""
 
 import random
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def calls(seed: int, client: int) -> Iterator[Planned]:
         kind = chosen.random()
         if past and kind < 0.12:  # an old call again: its orders may be stale by now
             planned = replace(chosen.choice(past), key=None, hang_up_s=None, twin=False)
-        elif past and kind < 0.24:  # a partner that asks again, with its key where it has one
+        elif past and kind < 0.24:  # a partner that asks again, with its key if it has one
             planned = replace(chosen.choice(past), hang_up_s=None)
         elif past and kind < 0.28:  # another body under a key that was used
             planned = replace(chosen.choice(past), items=_items(chosen), hang_up_s=None)
@@ -105,7 +105,7 @@ def _item(chosen: random.Random) -> Item:
 
 
 def order_of(partner: str, item: Item) -> dict[str, Any]:
-    """The order on the wire. It names its partner, so that data in the wrong hands is seen."""
+    """The order on the wire. It names its partner, so the checker sees data that went to another one."""
     order_id, version = item
     return an_order(
         order_id,

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same counts however often, wherever and whenever it is asked (issue 4)."""
+"""Idempotency-Key: a repeated request gets the same counts, from every ingress and at any time (issue 4)."""
 
 import json
 import sys
@@ -115,7 +115,7 @@ def test_asked_twice_at_once_both_get_the_same_answer(
 def test_two_bodies_under_one_key_at_once_one_of_them_wins_as_a_whole(
     shared_installation: Installation, post: Callable[..., Answer]
 ) -> None:
-    """Their orders stand in all partitions, and four consumers' claims meet; nothing of the loser is applied."""
+    """Their orders are in all partitions, so the claims of four consumers meet. Nothing of the loser is applied."""
     more = [shared_installation.start_consumer() for _ in range(2)]
     bodies = {name: [an_order(f"{name}-{number}") for number in range(40)] for name in ("left", "right")}
     for round_ in range(10):
@@ -192,7 +192,7 @@ def test_an_ingress_that_died_half_way_through_publishing_is_asked_again(
 
 
 def test_without_postgres_the_consumer_sorts_it_out(installation: Installation) -> None:
-    """An ingress that knows no ledger publishes again; the answers are the same, and another body is refused."""
+    """An ingress without a ledger publishes again. The answers are the same, and another body is refused."""
     program = ["env", "-u", "ORDERS_POSTGRES_URL", sys.executable, "-W", "error", "-m", "deploy", "ingress"]
     alone = installation.start_ingress(program=program)
     installation.start_consumer()
@@ -213,10 +213,10 @@ def test_without_postgres_the_consumer_sorts_it_out(installation: Installation) 
     assert answer.status == 503
 
 
-def test_a_postgres_that_was_put_back_decides_a_contested_key_as_before(
+def test_a_restored_postgres_decides_a_contested_key_as_before(
     own_postgres: PostgresServer, install: Callable[[str, str], Installation], bootstrap: str
 ) -> None:
-    """The loser's events come first in their partition, and nothing in the tables says that they lost."""
+    """The loser's events come first in their partitions, and the tables do not show that they lost."""
     installation = install(bootstrap, own_postgres.url())
     consumer = installation.start_consumer()
     topics = installation.settings.topics
@@ -244,7 +244,7 @@ def test_a_postgres_that_was_put_back_decides_a_contested_key_as_before(
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 256])
-def test_a_key_that_is_none_is_400(shared_installation: Installation, post: Callable[..., Answer], key: str) -> None:
+def test_an_invalid_key_is_400(shared_installation: Installation, post: Callable[..., Answer], key: str) -> None:
     ends = shared_installation.end_offsets(shared_installation.settings.topics.upserts)
     answer = post([an_order("a")], key)
     assert answer.status == 400

@@ -16,8 +16,9 @@ STATUSES = {200, 202, 400, 401, 422}
 
 
 def has_shown_enough(history: History) -> bool:
-    """Every sort of call was answered, and in every way that does not depend on the faults. How often depends on the
-    machine, so nothing is counted.
+    """Every sort of call was answered, with every status that does not depend on the faults.
+
+    How often depends on the machine, so nothing is counted.
     """
     answered = [call for call in list(history.calls) if call.status is not None]
     return {call.sort for call in answered} >= SORTS and {call.status for call in answered} >= STATUSES
@@ -31,7 +32,7 @@ def test_the_promises_hold_over_a_minute_of_faults(tmp_path: Path) -> None:
         return plans[0]
 
     shown: list[str] = []
-    # Not below pytest's own temporary folder: that is closed to the user as whom Postgres runs.
+    # Not below pytest's own temporary folder, which the user of Postgres may not enter.
     folder = Path(tempfile.mkdtemp(prefix="orders-chaos-"))
     try:
         summary = run(

@@ -1,4 +1,4 @@
-"""What partners are told, and what stands in the tables (issue 3, shown 2 and 4)."""
+"""The answers to partners, and the rows in the tables (issue 3, shown 2 and 4)."""
 
 import pytest
 

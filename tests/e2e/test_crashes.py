@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_whoever_waits_gets_the_true_outcomes_after_a_crash(installation: Installation, point: str) -> None:
+def test_a_waiting_request_gets_the_true_outcomes_after_a_crash(installation: Installation, point: str) -> None:
     """The stored outcomes, not 'skipped', although the events are read twice."""
     ingress = installation.start_ingress()
     token = installation.add_partner("crash")

@@ -72,7 +72,7 @@ def test_letters_are_redriven_into_the_place_that_they_had(refusing: Installatio
     assert listed(refusing) == []
     assert {letter["state"] for letter in listed(refusing, "--all")} == {"redriven"}
 
-    # whoever dies before the note redrives again: no difference
+    # a redrive that dies before it notes that is repeated, and changes nothing
     again = [r for r in refusing.records(topic) if "ce_originoffset" in texts(r)]
     assert len(again) == 3
     refusing.produce([{"key": r.key(), "value": r.value(), "headers": r.headers()} for r in again])
@@ -118,7 +118,7 @@ def test_letters_are_shown_chosen_and_discarded(installation: Installation, monk
 
     assert orders("dlq", "discard", letters["D-1"]["id"], "--yes", env=env).returncode == 0
     assert len(listed(installation)) == 4
-    # what is still wrong comes back, and says so again; what stood in the wrong partition finds its own
+    # an event that is still wrong becomes a letter again; one from the wrong partition finds its own
     assert orders("dlq", "redrive", "--yes", env=env).returncode == 0
     installation.wait_until_answered()
     assert {letter["order"] for letter in listed(installation)} == {"D-2", "D-3", "D-4"}

@@ -140,7 +140,7 @@ def test_good_events_are_applied_in_order_and_answered_where_the_writer_asked(ru
     }
 
 
-def test_without_reply_headers_an_event_is_applied_and_nobody_is_told(running: Installation) -> None:
+def test_without_reply_headers_an_event_is_applied_and_no_reply_is_sent(running: Installation) -> None:
     before = running.end_offsets(running.settings.topics.results)
     running.produce([event(an_order("quiet"), "quiet")])
     running.wait_until_answered()
@@ -153,7 +153,7 @@ REPLY_TOPICS = [ReplyTo("no-such-topic"), ReplyTo("no-such-topic", 3), ReplyTo("
 
 @pytest.fixture(scope="module")
 def tiny(running: Installation) -> None:
-    """A topic that takes no reply: it would be too large."""
+    """A topic that refuses every reply as too large."""
     client = AdminClient({"bootstrap.servers": running.bootstrap})
     client.create_topics([NewTopic("tiny", 1, config={"max.message.bytes": "50"})])["tiny"].result()
     eventually(lambda: "tiny" in client.list_topics(timeout=HANG_S).topics)
@@ -171,7 +171,7 @@ def test_a_reply_topic_that_takes_no_reply_holds_up_nobody(running: Installation
 
 @pytest.mark.parametrize("name", ["upserts", "dlq", "partners"])
 def test_a_reply_into_a_topic_of_ours_is_not_sent(running: Installation, name: str) -> None:
-    """A result among the partners would be there for ever."""
+    """A result in the topic of the partners would stay there for ever."""
     topic = getattr(running.settings.topics, name)
     before = running.end_offsets(topic)
     headers = headers_of(f"into-{name}", reply_to=ReplyTo(topic))
@@ -183,7 +183,7 @@ def test_a_reply_into_a_topic_of_ours_is_not_sent(running: Installation, name: s
 
 
 def test_a_header_name_that_is_not_utf8_is_for_the_dead_letters(running: Installation) -> None:
-    """The client library raises for such a record, at every start again."""
+    """The client library raises for such a record, and would do so at every start."""
     order = an_order("unreadable")
     headers = [(name.encode(), value) for name, value in headers_of("unreadable")] + [(b"bad\xff\xfe", b"v")]
     topics = running.settings.topics

@@ -1,4 +1,4 @@
-"""`orders replay` on a Postgres whose disk becomes full: the disk is a small one of its own, and really full."""
+"""`orders replay` on a Postgres with a small disk of its own, which really becomes full."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def test_a_full_disk_ends_a_replay_which_gives_room_or_goes_on_when_there_is_som
     assert_told(full.returncode, full.stderr)
     assert installation.sql(ROWS) == rows
 
-    # given up, it leaves the service all of its room
+    # after --drop the service has all of its room again
     dropped = orders("replay", "--drop", "--yes", env=installation.environment)
     assert dropped.returncode == 0, dropped.stderr
     order = an_order("while the disk is nearly full")
@@ -91,7 +91,7 @@ def assert_told(returncode: int, stderr: str) -> None:
 
 
 def test_whatever_finds_the_disk_full_says_what_to_do(installation: Installation) -> None:
-    """Comparing and adding indexes take room too."""
+    """Comparing rows and adding indexes need room too."""
     run = rebuild.Rebuild(installation.consumer_settings(), "orders_replay", 1, None, lambda *_: lambda _: None)
     with pytest.raises(ConsumerStoppedError, match="Make room") as stopped, run.alone():
         raise DiskFullError("53100 could not write to file")

@@ -1,4 +1,4 @@
-"""Limits that refuse a request as a whole, bugs, and how an ingress leaves (issue 3, shown 8 and 9)."""
+"""Limits that refuse a whole request, bugs, and how an ingress stops (issue 3, shown 8 and 9)."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: I
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(installation.post, ingress, token, [an_order(f"W-{n}") for n in range(995)])
         eventually(lambda: sum(installation.end_offsets(topic).values()) == 995)
-        for more in ({}, {"name": 5}):  # also what would be refused for itself: it is not even read
+        for more in ({}, {"name": 5}):  # also for an invalid order: the body is not even read
             answer = installation.post(ingress, token, [an_order(f"X-{n}", **more) for n in range(6)])
             assert (answer.status, list(answer.json)) == (503, ["error"])
             assert "retry-after" in answer.headers
@@ -84,7 +84,7 @@ def test_sigterm_answers_what_is_in_flight_and_refuses_what_is_new(installation:
     eventually(lambda: {installation.post(ingress, token, []).status for _ in range(16)} == {200})  # every worker
     topic = installation.settings.topics.upserts
     with ThreadPoolExecutor(8) as pool:
-        # enough of them that each worker has one
+        # so many that each worker has one
         waiting = [pool.submit(installation.post, ingress, token, [an_order(f"D-{n}")]) for n in range(8)]
         eventually(lambda: sum(installation.end_offsets(topic).values()) == 8)
         ingress.child.signal(signal.SIGTERM)
@@ -107,7 +107,7 @@ def test_a_worker_that_dies_is_started_again(installation: Installation) -> None
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     eventually(lambda: len(_children(ingress.child.pid)) == 2 and workers[0] not in _children(ingress.child.pid))
-    workers = _children(ingress.child.pid)  # one of them has only begun to start
+    workers = _children(ingress.child.pid)  # one of them is still starting
     ingress.child.kill()  # nobody is left to stop the workers
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 

@@ -1,4 +1,4 @@
-"""10,000 orders through processes that come and go (issue 3, shown 5), and what the processes weigh meanwhile."""
+"""10,000 orders through processes that start and die (issue 3, shown 5), and the memory of these processes."""
 
 import json
 import random
@@ -66,7 +66,7 @@ def test_nothing_is_lost_or_applied_twice_while_consumers_join_and_die(
     assert rows.keys() == expected_rows.keys() == last.keys()
     for key, order in expected_rows.items():
         assert {name: rows[key][name] for name in order} == order
-        # the row stands at the newest event that changed it, at the latest at the last one
+        # the row has the place of the newest event that changed it, which is the last one or an earlier one
         assert rows[key]["event_partition"] == last[key].partition()
         assert rows[key]["event_offset"] <= (last[key].offset() or 0)
     assert sum(answer.json["inserted"] for answer in answers.values()) == len(rows)
@@ -114,7 +114,7 @@ HEAVY: dict[str, tuple[bytes, int]] = {
 
 
 def test_memory_of_the_ingress_stays_bounded_whatever_is_posted(installation: Installation) -> None:
-    """Errors, and orders of many products: what Python makes of them is many times as large as their bytes."""
+    """Errors, and orders of many products: in Python they take many times as much memory as their bytes."""
     installation.start_consumer()
     ingress = installation.start_ingress()
     token = installation.add_partner("dense")
@@ -148,6 +148,6 @@ def _order(chosen: random.Random, request: str) -> dict[str, object]:
 
 
 def peak_mb(process: Child) -> float:
-    """The most that was resident in the process, in MB."""
+    """The highest resident memory of the process, in MB."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

@@ -1,4 +1,4 @@
-"""What the commands say that read the topics, where a partition has no leader, or is not there at all."""
+"""What the commands that read the topics say if a partition has no leader or does not exist."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -55,7 +55,7 @@ def test_partitions_without_leader_are_named_and_nothing_is_changed(
         with closing(TopicReader(installation.settings, upserts)) as reader:
             partition = min(lost)
             with pytest.raises(RetryLaterError, match=r"no leader.*\[2\]"):
-                list(reader.read({partition: 0}, {partition: 1}))  # one that lost its leader after it was asked about
+                list(reader.read({partition: 0}, {partition: 1}))  # a partition that loses its leader after the start
             with pytest.raises(RetryLaterError, match=r"no leader.*\[2\]"):
                 reader.offsets_at(datetime.now(UTC), range(12))  # the client gives the time as an offset
         assert installation.sql("SELECT * FROM orders ORDER BY partner_id, order_id") == rows

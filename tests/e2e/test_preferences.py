@@ -44,7 +44,7 @@ def post(shared_installation: Installation, ingress: Ingress, token: str) -> Cal
 
 
 def done(ingress: Ingress, token: str, where: str) -> Any:
-    """The status, as soon as it is done."""
+    """The status of the request, when it is done."""
 
     def read() -> Any:
         answer = get(ingress.port, where, token=token)
@@ -83,7 +83,7 @@ def test_a_request_of_which_nothing_is_published_is_answered_at_once(post: Calla
     assert post([an_order("a", name="")], "respond-async, wait=5").counts == (0, 0, 1)
 
 
-def test_wait_gives_the_counts_where_they_come_in_time(post: Callable[..., Answer]) -> None:
+def test_wait_answers_with_the_counts_if_they_come_in_time(post: Callable[..., Answer]) -> None:
     answer = post([an_order("a")], "respond-async, wait=200")
     assert answer.counts == (1, 0, 0)
     assert answer.headers["preference-applied"] == "respond-async, wait=200"
@@ -97,8 +97,10 @@ def test_without_prefer_the_answer_says_nothing_of_it(post: Callable[..., Answer
     assert list(answer.json) == ["message", "skipped", "inserted", "updated"]
 
 
-def test_who_waits_in_vain_gets_202_and_the_status_is_true_over_restarts(installation: Installation) -> None:
-    """No consumer runs: pending; then it is done. Every ingress tells the same, and other partners nothing."""
+def test_a_wait_without_outcomes_ends_in_202_and_the_status_stays_true_over_restarts(
+    installation: Installation,
+) -> None:
+    """Without a consumer it is pending, then done. Every ingress answers the same, and other partners learn nothing."""
     ingress = installation.start_ingress()
     token, other = installation.add_partner("waits"), installation.add_partner("other")
     orders = [an_order(f"w-{number}") for number in range(50)] + [an_order("w-x", name=" ")]
@@ -153,7 +155,7 @@ def test_a_request_of_another_writer_is_partly_done_until_its_last_event_came(
 def test_a_request_that_was_forgotten_is_not_called_pending(
     shared_installation: Installation, ingress: Ingress
 ) -> None:
-    """Its id tells that it was given to this partner, 8 days ago; one of now is pending."""
+    """Its id shows that this partner got it 8 days ago. A new id is pending."""
     token = shared_installation.add_partner("forgotten")
     days = {day: tagged(_id_of(time.time() - day * 86_400), "forgotten") for day in (0, 8)}
     statuses = {day: get(ingress.port, f"{STATUS}{request_id}", token=token).status for day, request_id in days.items()}
@@ -166,7 +168,7 @@ def _id_of(time_s: float) -> UUID:
 
 
 @pytest.mark.parametrize("name", ["x", str(UUID(int=7)), str(UUID(int=0xABCDEF)).upper(), "%00", "a/b"])
-def test_what_is_no_request_of_this_partner_is_404(ingress: Ingress, token: str, name: str) -> None:
+def test_what_is_not_a_request_of_this_partner_is_404(ingress: Ingress, token: str, name: str) -> None:
     answer = get(ingress.port, STATUS + name, token=token)
     assert answer.status == 404
     assert list(answer.json) == ["error"]
@@ -180,7 +182,7 @@ def test_the_status_has_get_only(ingress: Ingress, token: str) -> None:
 def test_respond_async_is_never_202_before_kafka_has_it(
     install: Callable[[str, str], Installation], own_kafka: KafkaBroker, database: str
 ) -> None:
-    """A broker that hangs: 504, because the orders may be there, and not 202, because they may not."""
+    """If the broker hangs it is 504, because the orders may be in Kafka, and not 202, because they may be not."""
     installation = install(own_kafka.bootstrap, database)
     ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "2"})
     token = installation.add_partner()
@@ -232,7 +234,7 @@ def test_representation_tells_each_order_and_why_it_was_skipped(post: Callable[.
         ]
 
 
-def test_what_the_tables_refused_is_told_by_representation(installation: Installation) -> None:
+def test_representation_shows_what_the_tables_refused(installation: Installation) -> None:
     installation.sql("ALTER TABLE orders ADD CHECK (name <> 'Mallory')")
     ingress = installation.start_ingress()
     installation.start_consumer()
@@ -301,7 +303,7 @@ def test_strict_is_bounded_and_never_a_500(
 
 
 def test_a_writer_may_ask_for_the_result_of_a_keyed_event_at_its_own_place(shared_installation: Installation) -> None:
-    """Each asker of the same event is told, at the place that it named."""
+    """Everybody who asks for the same event gets the result at the place that he named."""
     topics = shared_installation.settings.topics
     request_id = uuid4()
     for partition in (1, 2):

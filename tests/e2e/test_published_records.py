@@ -1,4 +1,4 @@
-"""What the running system writes is what the published schemas say, record by record."""
+"""Every record that the running system writes is as the published schemas say."""
 
 import json
 from collections.abc import Callable

@@ -23,7 +23,7 @@ def examples(page: str, language: str) -> list[str]:
 
 
 def here(example: str, installation: Installation) -> str:
-    """The example with the names of a test's own broker, topics and groups."""
+    """The example, with the names of the broker, topics and groups of this test."""
     for name, ours in (
         ("127.0.0.1:19092", installation.bootstrap),
         ("orders.upserts", installation.settings.topics.upserts),
@@ -40,7 +40,7 @@ def python(example: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def written(shared_installation: Installation) -> Installation:
-    """The writer has written its order, and has its outcome."""
+    """The writer has published its order and received the outcome."""
     shared_installation.start_consumer()
     _, writer = examples(TOPICS_PAGE, "python")
     child = shared_installation.start("writer", program=python(here(writer, shared_installation)))

@@ -40,7 +40,7 @@ def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installati
     refuse_and_redrive(installation)
     installation.wait_until_answered()
 
-    with posting(ingress, token) as sums:
+    with posting(ingress, token, pause_s=0.05) as sums:
         # At this rate it has seconds left when it is killed, however late that is seen.
         killed = installation.start("replay", program=_program("replay", "--rate", "2500", "--workers", "2"))
         eventually(lambda: replayed(installation) > EVENTS * 0.3)
@@ -51,7 +51,7 @@ def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installati
         told = json.loads(done.stdout)
         assert told["differences"] == 0
         assert 0 < stands < EVENTS
-        assert told["events"] <= replayed(installation) - stands  # it went on where it was
+        assert told["events"] <= replayed(installation) - stands  # it resumed from there
         assert told["orders"] > ORDERS
         before = sessions(installation)
         swapped = orders("replay", "--swap", "--yes", "--json", env=installation.environment)
@@ -76,7 +76,7 @@ def test_a_replay_is_killed_and_resumed_and_swapped_while_posts_go_on(installati
 
 
 def ask_again_with_another_body(ingress: Ingress, token: str) -> None:
-    """Which of two bodies has the key is in the dead letters alone."""
+    """Only the dead letters show which of two bodies owns the key."""
     with closing(Connection(ingress.port)) as connection:
         for key in range(3):
             headers = {"token": token, "Idempotency-Key": f"key-{key}"}
@@ -87,7 +87,7 @@ def ask_again_with_another_body(ingress: Ingress, token: str) -> None:
 
 
 def refuse_and_redrive(installation: Installation) -> None:
-    """What no offset tells: orders that the table refused at the time, and that were redriven when it no longer did."""
+    """No offset shows this: the table refused orders, and they were redriven when it took them."""
     for name, numbers in (("Eve", range(4)), ("Mallory", range(8)), ("Eve", range(0, 8, 2))):
         installation.wait_until_answered()
         installation.produce([event(an_order(f"R-{n}", name=name)) for n in numbers])
@@ -143,7 +143,7 @@ def names_of(installation: Installation, table: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def applied(installation: Installation) -> Installation:
-    """30 orders in two versions each that a consumer applied, and no consumer any more."""
+    """A consumer has applied 30 orders in two versions each, and has stopped."""
     consumer: Child = installation.start_consumer()
     for name in ("A", "B"):
         installation.produce([event(an_order(f"O-{n}", name=name), "p") for n in range(30)])
@@ -189,7 +189,7 @@ def test_what_differs_is_shown_and_a_swap_mends_it(applied: Installation) -> Non
     assert (nothing.returncode, "There is no replay to compare with" in nothing.stderr) == (1, True)
 
 
-def test_what_changed_since_a_replay_is_no_difference(applied: Installation) -> None:
+def test_what_changed_since_a_replay_is_not_a_difference(applied: Installation) -> None:
     assert replay(applied).returncode == 0
     applied.start_consumer()
     applied.produce([event(an_order("O-1", name="C"), "p"), event(an_order("new"), "p")])
@@ -242,7 +242,7 @@ def test_what_hangs_on_the_table_is_carried_over_or_named_before_anything_is_don
     done = replay(applied, "--swap", "--yes")
     assert done.returncode == 0, done.stderr
     assert (applied.sql(rights), names_of(applied, "public.orders")) == before
-    assert applied.sql("SELECT * FROM seen") == []  # a replay is no news
+    assert applied.sql("SELECT * FROM seen") == []  # a replay fires no trigger
     applied.sql("UPDATE orders SET name = 'Z' WHERE order_id = 'O-1'")
     assert applied.sql("SELECT name FROM over_names WHERE order_id = 'O-1'") == [{"name": "Z"}]
     assert applied.sql("SELECT * FROM seen") == [{"order_id": "O-1"}]
@@ -267,7 +267,7 @@ def test_a_swap_needs_a_replay_that_caught_up_and_leaves_everything_when_it_cann
     monkeypatch.setattr(swapping, "LOCK_TIMEOUT_MS", 100)
     monkeypatch.setattr(rebuild, "SWAP_ATTEMPTS_MAX", 2)
     with psycopg.connect(applied.postgres_url) as reader:
-        reader.execute("SELECT FROM orders")  # and never ends
+        reader.execute("SELECT FROM orders")  # and keeps its lock
         stuck = replay(applied, "--fresh", "--swap", "--yes")
     assert stuck.returncode == 1
     assert "could not be swapped in 2 attempts: 55P03" in stuck.stderr
@@ -277,7 +277,7 @@ def test_a_swap_needs_a_replay_that_caught_up_and_leaves_everything_when_it_cann
     assert (second.returncode, "Another replay is filling the schema" in second.stderr) == (1, True)
 
 
-def test_a_topic_or_a_database_that_is_not_the_right_one_is_told(
+def test_a_wrong_topic_or_database_is_reported(
     applied: Installation, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, topic = applied.rows("p"), applied.settings.topics.upserts
@@ -329,7 +329,7 @@ def test_a_full_disk_ends_a_replay_that_goes_on_when_there_is_room(applied: Inst
     assert replay(applied).returncode == 0
 
 
-def test_a_replay_that_stands_behind_what_was_put_back_begins_anew(applied: Installation) -> None:
+def test_a_replay_that_is_ahead_of_a_restored_table_must_begin_again(applied: Installation) -> None:
     assert replay(applied).returncode == 0
     applied.sql("UPDATE consumer_partition SET next_offset = 0")
     ahead = replay(applied)

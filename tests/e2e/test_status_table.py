@@ -1,4 +1,4 @@
-"""Every line of the status table, as bytes on a socket; nothing is published by a 4xx or 503 (issue 3, shown 3)."""
+"""Every line of the status table, as bytes on a socket. A 4xx or 503 publishes nothing (issue 3, shown 3)."""
 
 import json
 import time
@@ -160,7 +160,7 @@ def test_401_is_one_and_the_same_answer(ingress: Ingress, token: str, name: str)
 
 @pytest.mark.usefixtures("nothing_published")
 def test_401_for_a_revoked_token_within_two_seconds(shared_installation: Installation, ingress: Ingress) -> None:
-    """The best of some tries: a machine that does much else does not always keep this time."""
+    """The best of several tries counts, because a busy machine is not always that fast."""
     registry, tokens = shared_installation.registry(), [shared_installation.add_partner("rotated")]
 
     def seconds_until(status: int, token: str) -> float:
@@ -203,7 +203,7 @@ def test_404_for_a_path_that_only_looks_like_ours(ingress: Ingress, token: str, 
 def test_404_and_405_do_not_wait_for_a_body_that_may_never_come(
     ingress: Ingress, token: str, path: str, method: str
 ) -> None:
-    """With Expect: 100-continue the next bytes may be the body or the next request: nobody can tell."""
+    """After Expect: 100-continue the next bytes may be the body or the next request, and nothing shows which."""
     head = request(token, b"", path=path, method=method, framing="Expect: 100-continue\r\nContent-Length: 9")
     with RawConnection(ingress.port) as connection:
         connection.send(head)
@@ -212,7 +212,7 @@ def test_404_and_405_do_not_wait_for_a_body_that_may_never_come(
 
 
 @pytest.mark.usefixtures("nothing_published")
-def test_a_trailer_is_no_header(ingress: Ingress, token: str) -> None:
+def test_a_trailer_is_not_a_header(ingress: Ingress, token: str) -> None:
     framing = "Transfer-Encoding: chunked"
     body = b"%x\r\n%b\r\n0\r\n" % (len(batch()), batch())
     assert ask(ingress, request(None, body + f"token: {token}\r\n\r\n".encode(), framing=framing)).status == 401
@@ -222,8 +222,8 @@ def test_a_trailer_is_no_header(ingress: Ingress, token: str) -> None:
 @pytest.mark.usefixtures("nothing_published")
 @pytest.mark.parametrize("line", [b"a: b\r\n", b"x"], ids=["many", "one"])
 @pytest.mark.parametrize("what", ["trailers", "chunk extensions"])
-def test_what_is_no_body_is_bounded_behind_the_head_too(ingress: Ingress, what: str, line: bytes) -> None:
-    """Also for those without a token: it would all be kept in memory."""
+def test_trailers_and_chunk_extensions_are_bounded_too(ingress: Ingress, what: str, line: bytes) -> None:
+    """Also for clients without a token: all of it would be kept in memory."""
     start = b"0\r\nx: " if what == "trailers" else b"1;"
     with RawConnection(ingress.port) as connection:
         connection.send(request(None, start, framing="Transfer-Encoding: chunked"))
@@ -235,7 +235,7 @@ def test_what_is_no_body_is_bounded_behind_the_head_too(ingress: Ingress, what: 
 def test_an_upgrade_is_ignored_and_the_body_is_read(
     shared_installation: Installation, ingress: Ingress, token: str
 ) -> None:
-    """As `curl --http2` asks, and a second request behind it."""
+    """As `curl --http2` sends it, followed by a second request."""
     framing = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ"
     body = batch(an_order("upgrade"))
     first = request(token, body, framing=f"{framing}\r\nContent-Length: {len(body)}")
@@ -301,7 +301,7 @@ def test_a_client_that_closes_its_half_gets_its_answer(ingress: Ingress, token: 
 
 
 @pytest.mark.usefixtures("nothing_published")
-def test_an_expectation_is_not_met_where_the_answer_is_known_already(ingress: Ingress) -> None:
+def test_no_100_continue_is_sent_if_the_answer_is_already_known(ingress: Ingress) -> None:
     framing = f"Content-Length: {len(GOOD)}\r\nExpect: 100-continue"
     with RawConnection(ingress.port) as connection:
         connection.send(request("wrong", b"", framing=framing))

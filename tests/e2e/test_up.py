@@ -45,13 +45,13 @@ class Stack:
         return self.started[-1]
 
     def start(self) -> Child:
-        """Returns when the screen is complete."""
+        """Returns when it has printed everything."""
         child = self.run()
         child.wait_until(lambda: "Ctrl-C stops everything." in child.log.read_text(), HANG_S)
         return child
 
     def fails(self) -> str:
-        """What the screen says of a start that fails."""
+        """The output of a start that fails."""
         child = self.run()
         eventually(lambda: child.exit_code is not None)
         assert child.exit_code == 1
@@ -60,7 +60,7 @@ class Stack:
         return text
 
     def orders(self, *arguments: str) -> str:
-        """A command in the folder of the stack, with nothing set by hand."""
+        """Runs a command in the folder of the stack, without any setting."""
         command = [str(Path(sys.executable).parent / "orders"), *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ORDERS_")}
         return subprocess.run(
@@ -68,11 +68,11 @@ class Stack:
         ).stdout
 
     def wait_until_gone(self) -> None:
-        """A part that was killed leaves its own children to notice that by themselves."""
+        """The children of a killed part notice that by themselves, a moment later."""
         eventually(lambda: self.processes() == [])
 
     def processes(self) -> list[int]:
-        """Everything that works in the data folder or for this stack."""
+        """The pids of all processes that work in the data folder or for this stack."""
         marks = [str(self.data).encode(), f"ORDERS_PORT={self.port}".encode()]
         found = []
         for process in Path("/proc").iterdir():
@@ -109,12 +109,12 @@ def data(folder: Path) -> Path:
 @pytest.fixture
 def stack(empty_stack: Stack, data: Path) -> Stack:
     """Started before, and stopped. Each test has its own copy."""
-    subprocess.run(["cp", "-a", data, empty_stack.data], check=True)  # with the owners, which shutil leaves out
+    subprocess.run(["cp", "-a", data, empty_stack.data], check=True)  # keeps the owners, which shutil does not
     return empty_stack
 
 
 def post_as_printed(screen: str, change: tuple[str, str] = ("", "")) -> Answer:
-    """The curl line of the screen, copied as it is."""
+    """Sends the request of the printed curl line."""
     line = re.search(r"^curl .*?'$(?<=\}\]\}')", screen, re.DOTALL | re.MULTILINE)
     assert line, screen
     arguments = shlex.split(line[0])
@@ -168,7 +168,9 @@ def test_what_dies_takes_the_stack_down_and_a_killed_stack_starts_again(stack: S
     child = stack.start()
     child.kill()  # kill -9: nobody is left to stop the others, and Postgres's pid file is stale
     stack.wait_until_gone()
-    (stack.data / "postgres" / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n")  # a pid that lives again
+    (stack.data / "postgres" / "data" / "postmaster.pid").write_text(
+        f"{os.getpid()}\n"
+    )  # now the pid of another process
     child = stack.start()
     child.stop()
     assert child.exit_code == 0
@@ -198,8 +200,8 @@ def test_a_broken_data_folder_says_what_to_do(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", ["kafka/log/meta.properties", "postgres/data/PG_VERSION"])
-def test_a_data_folder_without_its_first_file_is_told_and_never_emptied(stack: Stack, name: str) -> None:
-    """It looked like one that was never formatted, and was formatted."""
+def test_a_data_folder_without_its_first_file_is_reported_and_never_emptied(stack: Stack, name: str) -> None:
+    """Such a folder was taken for a new one, and formatted."""
     missing = stack.data / name
     missing.unlink()
     files = sum(1 for _ in missing.parent.rglob("*"))

@@ -111,7 +111,7 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
 
 
 def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Applier, sql: Sql) -> None:
-    """The client library sends a record again that may have arrived, when another record of its own timed out."""
+    """If a record times out, the client library sends others again that may have arrived."""
     about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}
     first, newer, copy = event(0, "old", **about), event(1, "new", request=2), event(2, "old", **about)
     applier.apply(batch([first, newer]))
@@ -137,13 +137,13 @@ def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(appli
 
 
 def test_offsets_that_are_no_records_are_left_out(applier: Applier, sql: Sql) -> None:
-    """A transaction's marker takes an offset; `starts` says that nothing was skipped."""
+    """The marker of a transaction takes an offset. `starts` shows that no record was skipped."""
     item = event(5)
     applier.apply(Batch([item], {item.record.partition: 0}))
     assert fence(sql) == {item.record.partition: 6}
 
 
-def test_a_database_that_was_put_back_is_noticed_and_nothing_is_written(applier: Applier, sql: Sql) -> None:
+def test_a_restored_database_is_noticed_and_nothing_is_written(applier: Applier, sql: Sql) -> None:
     item = event(5)
     with pytest.raises(FenceBehindError) as caught:
         applier.apply(batch([item]))
@@ -179,7 +179,7 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
 
 
 def test_a_frozen_consumer_loses_its_locks(opened: SessionHolder, database: str) -> None:
-    """The server ends its session; else a process that was stopped in mid-transaction would hold its successor up."""
+    """The server ends its session. Otherwise a process that froze in a transaction would block its successor."""
     with opened.session() as session:
         limits = [
             session.connection.execute(f"SHOW {name}".encode()).fetchone()
@@ -247,14 +247,14 @@ def test_errors_of_a_session_are_ours(opened: SessionHolder) -> None:
 
 def test_a_connection_that_the_client_library_gave_up_is_not_used_again(opened: SessionHolder) -> None:
     with opened.session() as session:
-        session.connection.pgconn.send_query(b"SELECT pg_sleep(60)")  # as it is left where a wait fails
+        session.connection.pgconn.send_query(b"SELECT pg_sleep(60)")  # as a failed wait leaves it
     with pytest.raises(RetryLaterError), opened.session():
         raise psycopg.OperationalError("connection socket closed")
     with opened.session() as session:
         assert session.connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_database_that_does_not_exist_is_told_from_one_that_is_down(database: str) -> None:
+def test_a_database_that_does_not_exist_differs_from_one_that_is_down(database: str) -> None:
     with pytest.raises(ConsumerStoppedError, match="Create the database"), SessionHolder(database + "x", 7).session():
         pass
     with pytest.raises(RetryLaterError), SessionHolder("postgresql://u@127.0.0.1:1/d", 7).session():
@@ -287,7 +287,7 @@ def test_one_batch_may_span_more_days_than_are_kept(applier: Applier, sql: Sql) 
     assert len(days(sql)) == len(sql("SELECT * FROM request_part")) == LEDGER_DAYS
 
 
-def test_a_day_that_another_consumer_dropped_is_no_record_s_fault(
+def test_a_day_that_another_consumer_dropped_is_not_the_fault_of_a_record(
     applier: Applier, database: str, buried: list[Rejected], sql: Sql
 ) -> None:
     old = TIME - timedelta(days=LEDGER_DAYS - 1)
@@ -348,14 +348,16 @@ def test_the_key_belongs_to_the_first_committed_body(applier: Applier, buried: l
     expected = [Reply(other.context.request_id, REPLY_TO, outcomes((4, INVALID)), B, conflict=True)]
     assert applier.apply(batch([other])).replies == expected
     assert [item.error for item in buried] == ["IdempotencyConflict"]
-    assert applier.apply(batch([other])).replies == expected  # below the fence now: told again, not buried again
+    assert (
+        applier.apply(batch([other])).replies == expected
+    )  # below the fence now: it is answered again, but not buried again
     assert len(buried) == 1
     assert sql("SELECT name FROM orders") == [{"name": "mine"}]
     assert len(sql("SELECT * FROM request_part")) == 1
 
 
 def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql: Sql) -> None:
-    """The second transaction waits for the first; without that both would be applied."""
+    """The second transaction waits for the first. Otherwise both would be applied."""
     in_transaction, go_on = threading.Event(), threading.Event()
 
     def bury_slowly(_: list[Rejected]) -> None:

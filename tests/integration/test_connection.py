@@ -1,4 +1,4 @@
-"""A connection that does something else while Postgres works."""
+"""A connection that does other work while Postgres works."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +42,7 @@ def test_work_is_done_while_the_server_has_not_answered(connection: BusyConnecti
 
 
 def test_statements_are_what_they_are_without(connection: BusyConnection) -> None:
-    """In a pipeline, with COPY, and after an error; also where the work ends before the server does."""
+    """In a pipeline, with COPY, after an error, and if the work ends before the server does."""
     connection.execute("CREATE TEMPORARY TABLE numbers (number int)")
     for left in (1, 3, 10**9):
         with connection.working(Countdown(left)):
@@ -57,8 +57,8 @@ def test_statements_are_what_they_are_without(connection: BusyConnection) -> Non
             connection.execute("TRUNCATE numbers")
 
 
-def test_a_connection_that_breaks_is_told(database: str) -> None:
-    """Also where it has left when we look; psycopg alone can take it for a connection that works then."""
+def test_a_connection_that_breaks_raises(database: str) -> None:
+    """Also if the server has already gone when we look: psycopg alone may then believe that the connection works."""
     with psycopg.connect(database, autocommit=True) as other:
 
         def is_there(backend_pid: int) -> bool:

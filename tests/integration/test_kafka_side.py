@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic  # type: ignore[attr-defined]
 
 from consumer.core.record import Outgoing, Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
@@ -72,13 +72,11 @@ def take(assignment: Assignment, count: int) -> list[Record]:
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_it_starts_at_the_lower_watermark_and_reads_again_what_it_is_told(
-    installation: Installation, protocol: str
-) -> None:
+def test_it_starts_at_the_lower_watermark_and_rewinds(installation: Installation, protocol: str) -> None:
     settings = installation.consumer_settings(group_protocol=protocol)
     installation.produce([event("a", partition=1) for _ in range(10)])
     with assignment_of(settings, {1: 4}) as assignment:
-        # nothing is committed: what was applied counts, and is noted, so that a crash cannot forget the replies
+        # nothing is committed: the watermark applied counts, and is committed, so that a crash loses no replies
         assert [record.offset for record in take(assignment, 6)] == [4, 5, 6, 7, 8, 9]
         assert installation.committed()[1] == 4
         assignment.commit({1: 6})
@@ -88,7 +86,7 @@ def test_it_starts_at_the_lower_watermark_and_reads_again_what_it_is_told(
     with assignment_of(settings, {1: 8}) as assignment:
         assert [record.offset for record in take(assignment, 4)] == [6, 7, 8, 9]  # applied 8, answered 6
     with assignment_of(settings, {1: 3}) as assignment:
-        assert [record.offset for record in take(assignment, 7)] == [3, 4, 5, 6, 7, 8, 9]  # put back to 3
+        assert [record.offset for record in take(assignment, 7)] == [3, 4, 5, 6, 7, 8, 9]  # restored to 3
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -106,10 +104,10 @@ def test_while_it_waits_it_keeps_its_partitions_and_loses_no_record(installation
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_a_partition_that_was_lost_while_it_waited_is_read_when_it_comes_back(
+def test_a_partition_revoked_during_a_wait_is_read_when_it_comes_back(
     installation: Installation, protocol: str
 ) -> None:
-    """The client library keeps a pause over the loss of a partition."""
+    """The client library keeps the pause of a partition that it loses."""
     settings = installation.consumer_settings(group_protocol=protocol)
     with assignment_of(settings) as one:
         eventually(lambda: taken(one) == [] and len(one.positions) == 12)
@@ -202,7 +200,7 @@ def test_a_topic_of_somebody_else_that_does_not_exist_is_given_up_and_ours_is_no
 
 
 def test_a_topic_of_somebody_else_that_failed_gets_nothing_for_a_minute(installation: Installation) -> None:
-    """Else each batch would wait for it again."""
+    """Otherwise each batch would wait for it."""
     now_s = [0.0]
     producer = AcknowledgedProducer(installation.settings, lambda: now_s[0])
     theirs = installation.settings.topics.partners
@@ -233,6 +231,29 @@ def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
     assert set_up_topics(installation.settings, None) == []
 
 
+class SlowToLearn(AdminClient):
+    """Hides our topics from the first three questions: a real broker may learn of them late too."""
+
+    asked = 0
+
+    def list_topics(self, *arguments: Any, **named: Any) -> ClusterMetadata:
+        self.asked += 1
+        found = super().list_topics(*arguments, **named)
+        found.topics = {
+            name: topic for name, topic in found.topics.items() if self.asked > 3 or not name.startswith("slow.")
+        }
+        return found
+
+
+def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = SlowToLearn({"bootstrap.servers": bootstrap})
+    monkeypatch.setattr("deploy.setup.admin", lambda _: client)
+    assert len(set_up_topics(KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow"), None)) == 4
+    assert client.asked >= 4
+
+
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
     settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix="seven", postgres_url="postgresql://x")
     admin.create_topics([NewTopic("seven.upserts", 7, 1)])["seven.upserts"].result()
@@ -255,7 +276,7 @@ def test_a_topic_without_the_brokers_time_is_refused_until_set_up_mends_it(
     assert topic_id(admin, "by-hand.upserts")
 
 
-def test_a_topic_that_was_made_anew_is_refused(installation: Installation, admin: AdminClient) -> None:
+def test_a_topic_that_was_deleted_and_created_again_is_refused(installation: Installation, admin: AdminClient) -> None:
     topic = installation.settings.topics.upserts
     consumer = installation.start_consumer()
     consumer.stop()
@@ -320,7 +341,7 @@ def test_require_same_topic_notes_the_first(installation: Installation) -> None:
 def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
     installation: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As in a rebalance. Else the lag would stay until the next record of that partition."""
+    """As in a rebalance. Otherwise the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
     late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event(), lambda: None)
     with assignment_of(settings) as member:
@@ -336,7 +357,7 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 
 
 def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_them(installation: Installation) -> None:
-    """It is read between two batches, so whoever waits for an outcome waits for it too."""
+    """They are read between two batches, so everybody who waits for an outcome waits for this too."""
     settings = installation.consumer_settings()
     request_id, digest = uuid4(), "d" * 32
     reasons = {"IdempotencyConflict": request_id, "InvalidOrder": uuid4()}
@@ -348,7 +369,7 @@ def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_t
     raw_headers.produce(installation.bootstrap, topic, b"a", b"", [(b"not UTF-8 \xff", b"")])
 
     def is_fast() -> bool:
-        """The best of some tries: a machine that does much else may be slow, but to wait for more is never fast."""
+        """The best of several tries counts: a busy machine may be slow, but waiting for more letters is never fast."""
         started_s = time.monotonic()
         lost = read_conflicts(settings)
         assert lost.times.keys() == {((request_id, "p"), digest)}

@@ -61,7 +61,7 @@ def test_a_child_does_not_outlive_us(tmp_path: Path) -> None:
     eventually(lambda: not grandchild.exists())
 
 
-def test_a_port_in_use_is_told_with_its_variable() -> None:
+def test_a_port_in_use_is_reported_with_its_variable() -> None:
     require_free(free_port(), LOOPBACK, "x", "ORDERS_X")
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
@@ -91,7 +91,7 @@ def test_a_stack_is_found_only_while_it_runs(tmp_path: Path) -> None:
     assert stack_file.find_running_stack(tmp_path) == {}
 
 
-def test_a_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StackError, match="ORDERS_DATA_DIR"), stack_file.hold(tmp_path / "file" / "data"):
         pass
@@ -106,7 +106,7 @@ def build(coordinates):
 
 
 def fake_jgo(folder: Path, jar: bytes) -> dict[str, str]:
-    """The environment of a process that finds this jar in the place of Kafka's."""
+    """The environment of a process that finds this jar instead of Kafka's."""
     (folder / "jgo.py").write_text(FAKE_JGO)
     (folder / "kafka-clients-4.3.1.jar").write_bytes(jar)
     return {"PYTHONPATH": str(folder), "HOME": str(folder)}
@@ -117,7 +117,7 @@ AN_EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 def test_two_processes_do_not_download_kafka_at_the_same_time(tmp_path: Path) -> None:
-    """On a fresh machine the second one found half of the first one's files."""
+    """On a fresh machine the second process found half of the files of the first."""
     environment = fake_jgo(tmp_path, AN_EMPTY_ZIP)
     (tmp_path / ".cache").mkdir()
     with (tmp_path / ".cache" / "order-upsert.lock").open("w") as lock:
@@ -129,7 +129,7 @@ def test_two_processes_do_not_download_kafka_at_the_same_time(tmp_path: Path) ->
     assert child.log.read_text().strip().endswith("kafka-clients-4.3.1.jar")
 
 
-def test_a_download_that_was_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_download_that_was_cut_off_is_reported(tmp_path: Path) -> None:
     environment = fake_jgo(tmp_path, AN_EMPTY_ZIP[:-1])
     child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
     eventually(lambda: child.exit_code == 1)

@@ -1,4 +1,4 @@
-"""What a replay makes of requests with an Idempotency-Key, at any pace of its partitions; and how it keeps a pace."""
+"""How a replay decides requests with an Idempotency-Key, in any order of its partitions, and how it limits its rate."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -39,7 +39,7 @@ asked = st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from("AB"), s
 
 
 @given(st.lists(asked, max_size=25))
-@example([(0, 0, "A", False, 2)] * 5)  # days that a later example must not know of
+@example([(0, 0, "A", False, 2)] * 5)  # a later example must not see these days
 @example([(0, 0, "A", False, 0), (0, 0, "A", True, 0), (0, 0, "A", False, 0), (0, 0, "A", True, 0)])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_repeats_are_those_of_the_consumers_though_partitions_go_on_unequally(
@@ -93,7 +93,7 @@ def rows(database: SessionHolder) -> list[tuple[object, ...]]:
 
 
 def test_a_repeat_in_a_slow_partition_is_not_applied_twice(tables: tuple[SessionHolder, SessionHolder]) -> None:
-    """Another partition is a month ahead: by its newest day the first event would be forgotten."""
+    """Another partition is a month ahead. If its newest day counted, the first event would be forgotten."""
     _, replayed = tables
     applier = Applier(replayed, lambda _: None)
     digest = "d" * 32

@@ -1,4 +1,4 @@
-"""schema.sql is what the migrations give: whoever wants to know the tables reads one file."""
+"""schema.sql equals the result of the migrations, so one file shows all tables."""
 
 from support.schema_sql import SCHEMA, schema_of
 

@@ -1,4 +1,4 @@
-"""The wheel works where no checkout is: an empty venv in another folder."""
+"""The wheel works without a checkout: in an empty venv in another folder."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _copy_of_the_checkout(folder: Path) -> Path:
-    """Without what an earlier build left: setuptools would pack that too."""
+    """Without the leftovers of an earlier build, which setuptools would pack too."""
     listed = [
         "git",
         "ls-files",

@@ -89,7 +89,7 @@ BATCHES = {
 }
 WARM_UP_BATCHES = 7
 """psycopg prepares a statement when it is sent for the sixth time; before that, the same work takes more bytes."""
-FIRST_OFFSET = FIRST_NUMBER = 1_000_000  # so that what is written of one has as many digits as of another
+FIRST_OFFSET = FIRST_NUMBER = 1_000_000  # so that every number has the same digits
 
 
 TEMPLATES = [order_template(random.Random(seed), products=2) for seed in range(16)]

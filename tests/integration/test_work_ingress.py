@@ -43,7 +43,7 @@ of 500                19.8           1       500                      722       
 ORDERS = 1, 100, 500
 REQUESTS = 3
 """Of each size; the last one is measured."""
-FIRST_NUMBER = 1_000_000  # so that what is written of one has as many digits as of another
+FIRST_NUMBER = 1_000_000  # so that every number has the same digits
 Arguments = TypeVarTuple("Arguments")
 
 
@@ -61,7 +61,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
 @asynccontextmanager
 async def started(app: ASGIApp) -> AsyncIterator[None]:
-    """As a server does it."""
+    """As a server does."""
     told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     running = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, told.get, said.put))
@@ -104,7 +104,7 @@ class StandInConsumer:
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(UPSERT_PARTITIONS)])
 
     def answer(self, orders: int) -> list[Message]:
-        """What it read."""
+        """Returns the messages that it read."""
         messages = self._consumer.consume(orders, HANG_S)
         read = [read_headers(record_of(message).headers) for message in messages]
         context, _ = read[0]

@@ -1,1 +1,1 @@
-"""What is too long for `make test`: shown by hand, with figures."""
+"""Too long for `make test`: run by hand, with figures."""

@@ -1,6 +1,6 @@
 """A million events of 200,000 orders, replayed while posts go on, killed, resumed, swapped: `make show-replay`.
 
-Then how fast a replay goes by itself, where every event is a new order and where none changes anything.
+Then the speed of a replay alone, with events that are all new orders, and with events that change nothing.
 """
 
 import json
@@ -88,12 +88,12 @@ def beside_a_service(installation: Installation, events: int) -> None:
 def rates(
     kafka: KafkaBroker, postgres: PostgresServer, folder: Path, what: str, events: int, orders: int, changed: float
 ) -> None:
-    """A replay with nothing beside it. The live tables are not filled: their fence only is set."""
+    """A replay alone. The live tables stay empty: only their fence is set."""
     with installed(kafka, postgres, folder) as installation:
         written = write(installation, history(events, orders, seed=2, changed=changed, broken=0))
         fence = installation.end_offsets(installation.settings.topics.upserts)
         consumer = installation.start_consumer({"ORDERS_BATCH_RECORDS_MAX": "1"})
-        consumer.kill()  # it noted which topic this is
+        consumer.kill()  # it has noted the id of the topic
         for partition, end in fence.items():
             installation.sql("UPDATE consumer_partition SET next_offset = %s WHERE partition = %s", end, partition)
         cpu_s = cpu(postgres.child.pid)
@@ -154,10 +154,10 @@ def memory_mb(process: psutil.Process) -> tuple[float, float]:
 
 
 def cpu(pid: int) -> float:
-    """Of a server that forks: its children that ended count too."""
+    """Includes the ended children of a server that forks."""
     running = 0.0
     for child in psutil.Process(pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # it ended a moment ago, and counts below
+        with suppress(psutil.NoSuchProcess):  # it has just ended, and is counted below
             running += sum(child.cpu_times()[:2])
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system + running)

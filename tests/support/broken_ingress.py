@@ -1,4 +1,4 @@
-"""An ingress with a bug in it: `python -m support.broken_ingress`."""
+"""An ingress with a bug: `python -m support.broken_ingress`."""
 
 import sys
 

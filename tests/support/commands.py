@@ -1,4 +1,4 @@
-"""Running `orders` commands as a person or a script does."""
+"""Runs `orders` commands as a person or a script does."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from support.waiting import HANG_S
 def orders(
     *arguments: str, env: dict[str, str] | None = None, debug: bool = False, answer: str = ""
 ) -> "subprocess.CompletedProcess[str]":
-    """`answer` is what is typed."""
+    """Types `answer`."""
     environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
     command = [sys.executable, "-W", "error", "-m", "deploy", *arguments]
     return subprocess.run(
@@ -32,7 +32,7 @@ class Done:
 
 
 def orders_here(*arguments: str, env: dict[str, str], answer: str = "") -> Done:
-    """The same inside this process, which saves the second that a start takes."""
+    """Runs the command inside this process, which saves the time of a start."""
     console.out.width = 200  # read from the environment when it was made
     result = CliRunner().invoke(app, arguments, input=answer, env=env)
     if result.exception is not None and not isinstance(result.exception, SystemExit | OrdersError):

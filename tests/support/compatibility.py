@@ -1,7 +1,7 @@
 """Whether one JSON Schema takes everything that another one takes, for the keywords that our schemas use.
 
-The answer *yes* is always true (a property test holds this). *No* may be said of what would do: then a person looks.
-Whatever keyword is not known here raises, so that no schema is compared by half.
+The answer *yes* is always true (a property test holds this). *No* may be wrong: then a person decides.
+A keyword that is not known here raises, so that no schema is compared in part.
 """
 
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ class UnknownKeywordError(Exception):
 
 
 def narrowings(old: Schema, new: Schema) -> list[str]:
-    """What `old` takes and `new` may not, each with its place; empty where every instance of `old` is one of `new`."""
+    """What `old` takes and `new` may not, each with its path. Empty if every instance of `old` is one of `new`."""
     return list(_narrowings(old, new, "$"))
 
 
 def closed(schema: Schema) -> Schema:
-    """What a writer writes that knows the schema's fields only: other fields are not there, instead of anything."""
+    """The schema of a writer that knows only these fields: other fields are missing, instead of arbitrary."""
     made = dict(schema)
     if "properties" in schema:
         made["properties"] = {name: closed(field) for name, field in schema["properties"].items()}
@@ -63,7 +63,7 @@ def _narrowings(old: Schema | bool, new: Schema | bool, at: str) -> Iterator[str
 
 
 def _branches(schema: Schema | bool) -> Iterator[Schema]:
-    """The schema as alternatives of one type each; one of given values has no type."""
+    """The schema as alternatives of one type each. An alternative with given values has no type."""
     if schema is False:
         return
     if schema is True:
@@ -116,7 +116,7 @@ def _limits(old: Schema, new: Schema, at: str) -> Iterator[str]:
 
 
 def _bound(schema: Schema, inclusive: str, exclusive: str, sign: int) -> tuple[float, bool] | None:
-    """The tighter one, as if it were a lower one: with its sign turned where it is an upper one."""
+    """The tighter bound, as a lower bound: an upper bound has its sign turned."""
     bounds = [(sign * schema[name], name == exclusive) for name in (inclusive, exclusive) if name in schema]
     return max(bounds, default=None)
 

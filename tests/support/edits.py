@@ -1,9 +1,9 @@
-"""Texts that were changed anywhere, for property tests of what reads them."""
+"""Random changes of a text, for property tests of its readers."""
 
 from collections.abc import Iterable
 
 Edit = tuple[int, int, str]
-"""Where, taken modulo the text's length; how many characters go; what comes there."""
+"""The position (modulo the length of the text), how many characters are removed, and what replaces them."""
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:

@@ -1,4 +1,4 @@
-"""Records that must stay readable for ever: what stands in a file of tests/golden, and what the code makes of it.
+"""Records that must stay readable for ever: the files of tests/golden, and how the code reads them.
 
 A file is `{"about", "record": {partition, offset, time_ms, key, value, headers}, "reads_as"}`. Bytes are text where
 they are UTF-8, else `{"hex": …}`.
@@ -36,7 +36,7 @@ def load(file: Path) -> Golden:
 
 
 def dump(file: Path, about: str, record: Record) -> None:
-    """What the code makes of it today is what it must make of it for ever."""
+    """How the code reads it today is how it must read it for ever."""
     said = {
         "partition": record.partition,
         "offset": record.offset,
@@ -61,7 +61,7 @@ def _text(value: bytes | None) -> str | dict[str, str] | None:
 
 
 def read_event(record: Record) -> Json:
-    """Of what is refused only the class counts: a text may become better."""
+    """For a refused record only the class of the error counts: a text may improve."""
     decoded = decode(record)
     if not isinstance(decoded, Event):
         return {"stage": decoded.stage, "error": decoded.error, "headers": _context(decoded.context, decoded.index)}

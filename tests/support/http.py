@@ -1,4 +1,4 @@
-"""Talking HTTP to the ingress: as a client library does, and as bytes on a socket."""
+"""HTTP to the ingress: as a client library sends it, and as bytes on a socket."""
 
 import http.client
 import json
@@ -46,7 +46,7 @@ class Connection:
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
     def post(self, token: str, orders: list[dict[str, Any]], **headers: str) -> Answer:
-        """`headers`: underscores for dashes."""
+        """`headers` have underscores instead of dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", ORDERS_PATH, json.dumps({"data": orders}).encode(), {"token": token, **named})
 

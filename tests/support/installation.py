@@ -90,7 +90,7 @@ class Installation:
         return child
 
     def start_ingress(self, variables: Mapping[str, str] | None = None, program: list[str] | None = None) -> Ingress:
-        """Returns when it is ready. Its requests wait until something hangs, unless `variables` say otherwise."""
+        """Returns when it is ready. Unless `variables` say otherwise, its requests wait for HANG_S."""
         port = free_port()
         patient = {"ORDERS_PORT": str(port), "ORDERS_REQUEST_TIMEOUT_S": str(HANG_S)}
         ingress = Ingress(self.start("ingress", {**patient, **(variables or {})}, program), port)
@@ -132,7 +132,7 @@ class Installation:
             return eventually(ask, not_yet=(KafkaException,))  # a broker that just started leads no partition yet
 
     def records(self, topic: str) -> list[Message]:
-        """Every record of a topic, in each partition by offset. Many at a time: there may be some hundred thousand."""
+        """Every record of a topic, by partition and offset. Reads many at a time: there may be 100,000."""
         ends = {partition: end for partition, end in self.end_offsets(topic).items() if end}
         found: list[Message] = []
         with self.consumer() as consumer:
@@ -181,7 +181,7 @@ class Installation:
             consumer.close()
 
     def produce(self, records: list[dict[str, Any]]) -> None:
-        """Records as another client writes them; each a dict of `Producer.produce`'s arguments."""
+        """Writes records as another client does. Each is a dict of arguments of `Producer.produce`."""
         producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
         failed: list[object] = []
         for record in records:

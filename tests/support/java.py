@@ -1,4 +1,4 @@
-"""Running Java source where there is no JDK: Eclipse's compiler is a jar, the runtime that of the local stack."""
+"""Runs Java source without a JDK: Eclipse's compiler is a jar, and the runtime is that of the local stack."""
 
 import subprocess
 from pathlib import Path

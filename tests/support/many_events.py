@@ -25,7 +25,7 @@ def history(events: int, orders: int, seed: int, changed: float = 0.6, broken: f
     """First each order once, then any order again: a new value of it in the share `changed`, else the same value.
 
     In requests of ORDERS_PER_REQUEST orders of three partners; every fifth request has an Idempotency-Key, and some of
-    those are asked again, with the same body. In the share `broken` of the requests one event is no order.
+    those are asked again, with the same body. In the share `broken` of the requests one event is not an order.
     """
     chosen = random.Random(seed)
     versions = [0] * orders
@@ -72,7 +72,7 @@ def _value(order: int, version: int) -> bytes:
 
 
 def write(installation: Installation, events: Iterator[Event]) -> int:
-    """Gives how many were written."""
+    """Returns how many were written."""
     producer = Producer(
         {
             "bootstrap.servers": installation.bootstrap,

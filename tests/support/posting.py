@@ -1,4 +1,4 @@
-"""Load in the background, of which every answer is added up."""
+"""Load in the background that adds up all answers."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from support.orders import an_order
 def posting(
     ingress: Ingress, token: str, *, pause_s: float = 0.0, timeout_s: float = TIMEOUT_S
 ) -> Iterator[Counter[str]]:
-    """Posts all the while: new orders, changed ones and unchanged ones. Gives the sums of the answers."""
+    """Posts new, changed and unchanged orders until the end of the block. Yields the sums of the answers."""
     sums: Counter[str] = Counter()
     stop = threading.Event()
 

@@ -10,7 +10,7 @@ HOST = "127.0.0.1:8000"
 
 @dataclass(frozen=True)
 class Client:
-    """`waits_for_continue`: it sends the body after the server said 100."""
+    """`waits_for_continue`: it sends the body after the server has answered 100."""
 
     name: str
     headers: dict[str, str]

@@ -20,7 +20,7 @@ _COLUMN = re.compile(r"^ +(\w+) .*?-- (.*)$", re.MULTILINE)
 
 
 def schema_of(url: str) -> str:
-    """The text for a migrated database, as pg_dump tells it."""
+    """The text for a migrated database, made from pg_dump."""
     command: list[str | Path] = [binaries() / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", url]
     dump = subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG_S).stdout
     bare = _NOISE.sub("", dump).replace("public.", "").replace("pg_catalog.", "")

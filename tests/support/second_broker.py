@@ -7,7 +7,7 @@ from deploy.local.ports import LOOPBACK, free_port
 
 
 class SecondBroker(KafkaBroker):
-    """Without a controller: the first one alone goes on, and tells who leads which partition."""
+    """It is not a controller: the first broker works alone, and knows the leader of each partition."""
 
     def __init__(self, first: KafkaBroker, folder: Path) -> None:
         """`first` runs."""
@@ -15,7 +15,7 @@ class SecondBroker(KafkaBroker):
         self._controllers = _properties(first.folder / "server.properties")["controller.quorum.voters"]
 
     def properties(self, log: Path) -> str:
-        """Of two equal names the later one counts."""
+        """If a name comes twice, the later one counts."""
         return super().properties(log) + (
             "process.roles=broker\nnode.id=2\n"
             f"listeners=PLAINTEXT://{LOOPBACK}:{self.port}\ncontroller.quorum.voters={self._controllers}\n"

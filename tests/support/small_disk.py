@@ -12,7 +12,7 @@ _CHUNKS_BYTES = (64 << 20, 1 << 20, 4096)
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size_bytes: int) -> Iterator[bool]:
-    """Makes the folder, as a disk. Gives whether it is one: this machine may not let us."""
+    """Makes the folder and mounts a disk there. Yields whether that worked: it needs root on Linux."""
     options = ["-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
     folder.mkdir(parents=True)
     is_there = (
@@ -33,7 +33,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def fill(ballast: Path) -> None:
-    """Down to the last page, although others take room meanwhile. Removing the file makes room again."""
+    """Fills the disk down to the last page, even if others write meanwhile. Removing the file makes room again."""
     with ballast.open("wb") as file:
         taken = 0
         for chunk in _CHUNKS_BYTES:

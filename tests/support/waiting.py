@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-HANG_S = 240.0
+HANG_S = 300.0
 """After this time something hangs. A test that works stays far below it, even on a machine that does much else.
 
 A clock in a test only ends what hangs. It is never what the test is about. pytest's `timeout` is longer: the error from

@@ -1,4 +1,4 @@
-"""Work that can be counted: the same figures on every machine, however busy it is, where a time says little."""
+"""Counts work: the same figures on every machine, however busy it is. A measured time would say little."""
 
 import gc
 import math
@@ -21,12 +21,12 @@ import deploy
 import ingress
 from consumer.postgres.connection import Connection
 
-# Postgres: what goes over the wire, from the trace that libpq writes.
+# Postgres: what goes over the wire, from libpq's trace.
 
 _MESSAGE = re.compile(rb"([FB])\t([0-9]+)\t([A-Za-z]+)(.*)")
 _QUERY = re.compile(r'\s*(?:"([^"]*)" )?"(.*)"')
 _ASKS = {"Sync", "Query", "CopyDone"}
-"""After these, and a Flush behind a statement, the server answers. What it sends before, nobody waited for."""
+"""The server answers after these, and after a Flush behind a statement. Nobody waits for what it sends earlier."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Traffic:
 
 
 class Wire:
-    """One connection, traced from now on. `trace` is a file on the disk, open for as long as the connection is."""
+    """One connection, traced from now on. `trace` is a file that stays open as long as the connection."""
 
     def __init__(self, connection: Connection, trace: IO[bytes]) -> None:
         self._connection = connection.pgconn
@@ -60,7 +60,7 @@ class Wire:
         self._connection.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
 
     def read(self) -> Traffic:
-        """What was sent and received since the last time."""
+        """What was sent and received since the last call."""
         self._connection.untrace()  # libpq has a buffer, and empties it when it sends and when it ends
         self._trace()
         written = os.pread(self._fd, os.fstat(self._fd).st_size - self._read_bytes, self._read_bytes)
@@ -96,7 +96,7 @@ class Wire:
 
 
 def wal_of(connection: Connection) -> Counter[str]:
-    """What this session has written to the WAL until now, and nobody else."""
+    """The WAL bytes that this session alone has written until now."""
     connection.execute("SELECT pg_stat_force_next_flush()")
     written: Any = connection.execute(
         "SELECT wal_fpi, wal_bytes::bigint FROM pg_stat_get_backend_wal(pg_backend_pid())"
@@ -116,7 +116,7 @@ class Calls:
 
 @contextmanager
 def calls() -> Iterator[Calls]:
-    """Counts, in this thread, the calls of functions of ours and their calls of others', in Python and in C.
+    """Counts, in this thread, calls of our functions and their calls of other functions, in Python and in C.
 
     What those do inside is not counted: of an event loop or a driver it depends on how long something took.
     """
@@ -138,7 +138,7 @@ def calls() -> Iterator[Calls]:
             counted.count += ours(frame) or ours(frame.f_back)
 
     before = sys.getprofile()
-    gc.disable()  # what it finds may have finalizers, which would be called from wherever we are
+    gc.disable()  # its finalizers would run, and be counted, wherever we are
     sys.setprofile(profile)
     try:
         yield counted
@@ -158,11 +158,11 @@ def record_bytes(key: bytes | None, value: bytes | None, headers: Any) -> int:
 # Tables of figures
 
 PYTHON = (3, 11)
-"""Whose figures the tables have. Others make fewer calls for the same code: 3.12 has none for a comprehension."""
+"""The Python version of the figures in the tables. Others count differently: 3.12 has no call for a comprehension."""
 BETTER = 0.95
-"""Below this share of an upper limit something became cheaper, which is to be written down."""
+"""Below this share of an upper limit the code became cheaper, and the table must say so."""
 _ALIKE = {"memory_bytes_per_order": 1.01, "wal_bytes_per_order": 1.03}
-"""By how much runs of the same code may differ; everything else is the same to the last digit."""
+"""How much runs of the same code may differ. All other figures are equal to the last digit."""
 _EXACT = "statements", "round_trips", "messages", "hand_overs"
 _OF_PYTHON = "calls", "memory"
 
@@ -171,7 +171,7 @@ Figures = dict[str, dict[str, float]]
 
 
 def parse_table(text: str) -> tuple[Figures, str]:
-    """Columns stand two blanks or more apart, the first line has their names, with the unit in each. And the title."""
+    """The title, and the columns: two or more blanks apart, with names and units in the first line."""
     (title, *names), *lines = (re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines())
     return {line: dict(zip(names, map(float, figures), strict=True)) for line, *figures in lines}, title
 
@@ -187,7 +187,7 @@ def format_table(title: str, figures: Figures) -> str:
 
 
 def check(table: str, measured: Figures, explanations: Mapping[str, object] | None = None) -> None:
-    """Fails where the table is not what was measured; an explanation is told with its line.
+    """Fails if the table is not what was measured. An explanation is printed with its line.
 
     Statements, round trips, messages and hand-overs are to be equal, so that what was gained is written down and cannot
     be lost again unseen. The others are upper limits; below BETTER of one is also to be written down.

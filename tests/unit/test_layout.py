@@ -1,4 +1,4 @@
-"""The rules of the layout: who imports whom, and that every error has a test that raises it."""
+"""The rules of the layout: which package may import which, and that every error has a test that raises it."""
 
 import ast
 import importlib
@@ -110,7 +110,7 @@ def test_the_core_reaches_no_client_library_and_no_clock_by_any_way(place: str) 
 
 
 def test_a_way_through_other_modules_is_found() -> None:
-    """The test above would see what redrive.py once did: it reached the client library through the producer."""
+    """The test above would notice what redrive.py once did: it reached the client library through the producer."""
     assert "consumer.letters.conflicts -> consumer.kafka.topic_reader -> confluent_kafka" in list(
         ways_to("consumer.letters.conflicts", {"confluent_kafka"})
     )
@@ -140,7 +140,7 @@ def all_errors(base: type[OrdersError] = OrdersError) -> set[type[OrdersError]]:
 
 
 def test_every_error_of_the_tree_has_a_test_that_names_it() -> None:
-    """Either it is caught by name, or it is an answer whose status a test of the ingress asserts."""
+    """A test catches it by name, or a test of the ingress asserts the status of its answer."""
     tests = "\n".join(file.read_text() for file in TESTS.rglob("test_*.py"))
     raised = set(re.findall(r"pytest\.raises\((\w+)", tests))
     statuses = set(re.findall(r"(?:status\s*==\s*|\(|== \()(\d{3})\b", tests))

@@ -1,4 +1,4 @@
-"""The chaos suite's pure parts: plans, workloads, recoveries, and that its breakages still fit the product."""
+"""The pure parts of the chaos suite: plans, workloads, recoveries, and whether its breakages still fit the product."""
 
 import os
 import subprocess
@@ -97,7 +97,7 @@ def test_a_fault_that_comes_between_puts_the_recovery_off() -> None:
 
 
 def test_breakages_fit_the_product_and_name_invariants() -> None:
-    """All in one process: each finds what it replaces."""
+    """In one process for all. Each finds what it replaces."""
     program = "from chaos.breakages import BREAKAGES\nfor breakage in BREAKAGES.values(): breakage.apply()"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],

@@ -1,4 +1,4 @@
-"""The checker, held against a small history that is right, and against the same with one thing wrong in it."""
+"""The checker on a small history that is right, and on the same history with one thing wrong."""
 
 import json
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def found(facts: Facts) -> set[str]:
     return {violation.invariant.split()[0] for violation in check(facts)}
 
 
-def test_nothing_is_found_where_nothing_is_wrong() -> None:
+def test_nothing_is_found_if_nothing_is_wrong() -> None:
     assert check(right()) == []
 
 
@@ -301,8 +301,8 @@ def test_one_wrong_thing_is_found_by_its_invariant(doctor: Callable[[Facts], Non
     assert WRONG[doctor] in found(facts)
 
 
-def test_a_copy_of_a_record_is_no_second_event() -> None:
-    """A producer that cannot know whether it arrived sends it again."""
+def test_a_copy_of_a_record_is_not_a_second_event() -> None:
+    """A producer that does not know whether it arrived sends it again."""
     facts = right()
     facts.events.append(event(1, 4, PLAIN, ("b", 1), 1))
     facts.fence[1] = facts.committed[1] = 5

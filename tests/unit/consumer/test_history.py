@@ -45,7 +45,7 @@ def test_what_a_consumer_refused_is_a_version_that_changed_nothing() -> None:
     assert versions[2].changes == [Change("name", "A", "C")]
 
 
-def test_a_record_that_is_no_event_has_a_reason_and_no_outcome() -> None:
+def test_a_record_that_is_not_an_event_has_a_reason_and_no_outcome() -> None:
     broken = Record(3, 0, 0, b"O-1", b"{", ())
     (version,) = History({}).versions([broken])
     assert (version.outcome, version.partner_id, version.order) == (None, None, None)

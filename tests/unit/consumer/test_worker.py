@@ -1,159 +1,134 @@
-"""Two batches at once: what becomes of them when a partition is lost, or the tables were put back.
+"""Two batches at once: what becomes of them if a partition is revoked, or Postgres was restored.
 
-No broker loses a partition at a given moment, so Kafka and Postgres are stand-ins here.
+No broker revokes a partition at a given moment, so the assignment and the applier are stand-ins. They pass the suites
+of the real ones (test_stand_ins.py).
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from threading import Event as Flag
 from typing import Any, cast
 
 import pytest
 
-from consumer.applier import Applied, FenceBehindError
-from consumer.core.record import Batch, Record, Work
-from consumer.errors import RetryLaterError
+from consumer.core.record import Record
+from consumer.kafka.producer import AcknowledgedProducer
 from consumer.settings import ConsumerSettings
 from consumer.worker import AHEAD_RECORDS_MIN, Worker
 from support.events import record
 from support.orders import an_order
+from support.stand_ins import StandInApplier, StandInAssignment
 
-Place = tuple[int, int]
 A, B = 0, 1
 MANY = AHEAD_RECORDS_MIN // 2  # of each partition
 
 
 def records_of(partitions: Collection[int], first: int, count: int = MANY) -> list[Record]:
-    found = []
-    for partition in partitions:
-        for offset in range(first, first + count):
-            found.append(record(an_order("O-1"), offset))
-            found[-1].partition = partition
-    return found
+    one = record(an_order("O-1"), 0)
+    return [
+        Record(partition, offset, one.time_ms, one.key, one.value, one.headers)
+        for partition in partitions
+        for offset in range(first, first + count)
+    ]
 
 
-class Fake:
-    """Both of them. `takes`: what each take gives; `lost`: what is lost in each of them, and in a wait."""
+def places(partitions: Collection[int], first: int, count: int = MANY) -> set[tuple[int, int]]:
+    return {(item.partition, item.offset) for item in records_of(partitions, first, count)}
 
-    def __init__(self, takes: list[list[Record]]) -> None:
-        self.takes = takes
-        self.lost_in_take: dict[int, set[int]] = {}
-        self.lost_in_wait: set[int] = set()
-        self.failures: list[Exception] = []
-        self.applied: list[set[Place]] = []
-        self.rewound: dict[int, int] = {}
-        self._lost: set[int] = set()
-        self._taken = 0
-        self.decoded_meanwhile = 0
-        self.restores = 0
 
-    # the assignment
+class Running:
+    """A worker without a broker and a database, which has the partitions A and B."""
 
-    def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
-        self._lost |= self.lost_in_take.get(self._taken, set())
-        records = self.takes[self._taken] if self._taken < len(self.takes) else []
-        self._taken += 1
-        starts: dict[int, int] = {}
-        for item in records:
-            starts.setdefault(item.partition, item.offset)
-        return records, starts
+    def __init__(self) -> None:
+        settings = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
+        self.assignment, self.applier, self.restores = StandInAssignment(), StandInApplier(), 0
+        self.assignment.assign({A: 0, B: 0})
+        self._worker = Worker(
+            settings,
+            cast(Any, self.assignment),
+            cast(Any, self.applier),
+            AcknowledgedProducer(settings),  # nobody asks for a reply, so there is nothing to send
+            lambda partitions: {partition: self.applier.fence.get(partition, 0) for partition in partitions},
+            self._note_restore,
+            Flag(),
+            lambda: 0.0,
+        )
+        self.step = self._worker.step
 
-    def wait(self, duration_s: float) -> None:
-        self._lost |= self.lost_in_wait
+    def arrives(self, records: list[Record], *events: Callable[[], None]) -> None:
+        """In the next take that has no records yet; before it, the events happen."""
 
-    def drain_revoked(self) -> set[int]:
-        lost, self._lost = self._lost, set()
-        return lost
+        def arrive() -> None:
+            for event in events:
+                event()
+            self.assignment.write(records)
 
-    def rewind(self, offsets: Mapping[int, int]) -> None:
-        self.rewound.update(offsets)
+        self.assignment.in_take.append(arrive)
 
-    def commit(self, next_offsets: Mapping[int, int]) -> None: ...
+    def comes_back(self, partition: int, offset: int) -> None:
+        """Another consumer had this partition for a moment, and applied it up to `offset`."""
+        self.assignment.revoke(partition)
+        self.applier.fence[partition] = offset
+        self.assignment.assign({partition: offset})
 
-    # the applier
-
-    def apply(self, batch: Batch, meanwhile: Work | None) -> Applied:
-        if self.failures:
-            raise self.failures.pop(0)
-        while meanwhile is not None and meanwhile():
-            self.decoded_meanwhile += 1
-        self.applied.append({(item.record.partition, item.record.offset) for item in batch.records})
-        return Applied([], True)
-
-    def note_restore(self) -> None:
+    def _note_restore(self) -> None:
         self.restores += 1
-
-    # the producer
-
-    def send(self, *_: object) -> None: ...
-
-
-Started = Callable[..., tuple[Worker, Fake]]
 
 
 @pytest.fixture
-def started() -> Started:
-    def start(*takes: list[Record]) -> tuple[Worker, Fake]:
-        fake = Fake(list(takes))
-        settings = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
-        stand_in = cast(Any, fake)
-
-        def read_applied(partitions: Collection[int]) -> dict[int, int]:
-            return dict.fromkeys(partitions, 0)
-
-        return Worker(
-            settings, stand_in, stand_in, stand_in, read_applied, fake.note_restore, Flag(), lambda: 0.0
-        ), fake
-
-    return start
+def running() -> Running:
+    return Running()
 
 
-def places(partitions: Collection[int], first: int) -> set[Place]:
-    return {(item.partition, item.offset) for item in records_of(partitions, first)}
-
-
-def test_the_next_batch_is_decoded_while_one_is_applied(started: Started) -> None:
-    running, fake = started(records_of([A, B], 0), records_of([A, B], MANY))
+def test_the_next_batch_is_decoded_while_one_is_applied(running: Running) -> None:
+    running.arrives(records_of([A, B], 0))
+    running.arrives(records_of([A, B], MANY))
     running.step()
-    assert fake.decoded_meanwhile > 0
+    assert running.applier.worked_meanwhile > 0
     running.step()
-    assert fake.applied == [places([A, B], 0), places([A, B], MANY)]
+    assert running.applier.applied == [places([A, B], 0), places([A, B], MANY)]
+    assert running.assignment.committed == {A: 2 * MANY, B: 2 * MANY}
 
 
-def test_a_small_batch_waits_for_nobody(started: Started) -> None:
-    running, fake = started(records_of([A], 0, 1), records_of([A], 1, 1))
+def test_a_small_batch_waits_for_no_other(running: Running) -> None:
+    running.arrives(records_of([A], 0, 1))
+    running.arrives(records_of([A], 1, 1))
     running.step()
-    assert fake.applied == [{(A, 0)}]
-    assert fake.decoded_meanwhile == 0
+    assert running.applier.applied == [{(A, 0)}]
+    assert running.applier.worked_meanwhile == 0
 
 
-def test_what_was_lost_while_the_next_batch_was_taken_is_not_applied(started: Started) -> None:
-    """It came back in the same call, and the next batch begins where it stands now."""
-    running, fake = started(records_of([A, B], 0), records_of([A, B], MANY))
-    fake.lost_in_take = {1: {A}}
+def test_a_partition_revoked_while_the_next_batch_is_taken_is_not_applied(running: Running) -> None:
+    """It comes back in the same call, and the next batch begins where it stands now."""
+    running.arrives(records_of([A, B], 0))
+    running.arrives(records_of([A, B], MANY), lambda: running.comes_back(A, MANY))
     running.step()
     running.step()
-    assert fake.applied == [places([B], 0), places([A, B], MANY)]
+    assert running.applier.applied == [places([B], 0), places([A, B], MANY)]
 
 
-def test_what_was_lost_in_the_first_take_is_not_in_it(started: Started) -> None:
-    running, fake = started(records_of([A, B], 0))
-    fake.lost_in_take = {0: {A}}
+def test_the_first_take_has_no_record_of_before_a_revocation_in_it(running: Running) -> None:
+    running.arrives(records_of([A, B], 0), lambda: running.comes_back(A, 0))
     running.step()
-    assert fake.applied == [places([A, B], 0)]
+    assert running.applier.applied == [places([A, B], 0)]
 
 
-def test_what_was_lost_during_an_outage_is_in_neither_batch(started: Started) -> None:
-    running, fake = started(records_of([A, B], 0), records_of([A, B], MANY))
-    fake.failures, fake.lost_in_wait = [RetryLaterError("an outage")], {A}
+def test_a_partition_revoked_in_an_outage_is_in_neither_batch(running: Running) -> None:
+    running.arrives(records_of([A, B], 0))
+    running.arrives(records_of([A, B], MANY))
+    running.applier.outages, running.assignment.in_wait = 1, lambda: running.assignment.revoke(A)
     running.step()
     running.step()
-    assert fake.applied == [places([B], 0), places([B], MANY)]
+    assert running.applier.applied == [places([B], 0), places([B], MANY)]
 
 
-def test_what_is_read_again_is_not_applied_before(started: Started) -> None:
-    running, fake = started(records_of([A], 0, 2 * MANY), records_of([A, B], 2 * MANY))
-    fake.failures = [FenceBehindError({A: 0})]
+def test_after_a_restore_nothing_is_applied_before_it_is_read_again(running: Running) -> None:
+    running.assignment.write(records_of([A], 0, 3 * MANY))
+    running.assignment.assign({A: MANY})  # applied up to here, until Postgres was restored
+    running.arrives([])
+    running.arrives([*records_of([A], 3 * MANY), *records_of([B], 0)])
     running.step()
-    assert (fake.rewound, fake.restores) == ({A: 0}, 1)
+    assert running.applier.applied == []
+    assert (running.assignment.positions[A], running.restores) == (0, 1)
     running.step()
-    assert fake.applied == [places([B], 2 * MANY)]
+    running.step()
+    assert running.applier.applied == [places([B], 0), places([A], 0, 4 * MANY)]

@@ -1,4 +1,4 @@
-"""The pattern of canonical orders agrees with the model, whatever text it is given."""
+"""The pattern of canonical orders agrees with the model for every text."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def canonical(**changes: Any) -> bytes:
 
 
 def require_agreement(value: bytes) -> None:
-    """A match speaks for the model; no match says nothing."""
+    """If the pattern matches, the model accepts the text. Without a match, nothing follows."""
     columns = canonical_columns(value)
     if columns is not None:
         order = parse(Order, value)
@@ -58,9 +58,7 @@ PIECES = st.sampled_from(
 
 @given(ORDERS, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), PIECES), min_size=1, max_size=3))
 @example(an_order(name="Ada"), [(9, 0, "\x1c")])
-def test_what_was_changed_anywhere_matches_only_where_it_is_such_an_order_still(
-    sent: dict[str, Any], edits: list[Edit]
-) -> None:
+def test_a_changed_text_matches_only_if_it_is_still_a_canonical_order(sent: dict[str, Any], edits: list[Edit]) -> None:
     text = edited(Order.model_validate(sent).canonical().decode(), edits)
     require_agreement(text.encode(errors="surrogatepass"))
 
@@ -87,7 +85,7 @@ def test_what_is_invalid_or_has_to_be_escaped_is_left_to_the_model(changes: dict
     assert match_canonical(canonical(**changes)) is None
 
 
-def test_what_is_no_canonical_text_is_left_to_the_model() -> None:
+def test_a_text_that_is_not_canonical_is_left_to_the_model() -> None:
     value = canonical()
     for other in (
         value + b" ", b" " + value, value[:-1], b"", b"\xff", value.replace(b'"Ada"', b'"A\xff"'),

@@ -143,7 +143,7 @@ def test_a_result_is_written_as_documented() -> None:
         b"[" * 100_000,
     ],
 )  # fmt: skip
-def test_what_is_no_result_is_refused(value: bytes | None) -> None:
+def test_what_is_not_a_result_is_refused(value: bytes | None) -> None:
     with pytest.raises(ResultError):
         decode_result(value)
 
@@ -192,7 +192,7 @@ def test_a_partner_is_kept_without_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b'{"partner_id": "A", "tokens": []}', b"[1]"])
-def test_what_is_no_partner_is_refused(value: bytes) -> None:
+def test_what_is_not_a_partner_is_refused(value: bytes) -> None:
     with pytest.raises(PartnerRecordError):
         decode_partner(b"acme", value)
 

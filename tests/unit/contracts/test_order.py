@@ -38,7 +38,7 @@ def test_an_amount_has_one_spelling(sent: object, canonical: str) -> None:
     ["", " 1", "1 ", "1,5", "1.", ".5", "1e3", "+1", "--1", "٣", "x", "NaN", "Infinity", "9" * 31, "0." + "1" * 31,
      10**30, 1e31, float("inf"), float("nan"), True, None, [], {}, "1" * 1000],
 )  # fmt: skip
-def test_what_is_no_decimal_is_refused(sent: object) -> None:
+def test_what_is_not_a_decimal_is_refused(sent: object) -> None:
     with pytest.raises(ValidationError):
         AMOUNT.validate_python(sent)
 

@@ -1,4 +1,4 @@
-"""Settings come from ORDERS_... variables; a wrong one is named, with what it may be."""
+"""Settings come from ORDERS_... variables. An error names the wrong one and its allowed values."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_every_setting_has_a_description_for_its_error() -> None:
             assert field.description, name
 
 
-def test_what_is_missing_and_what_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_wrong_settings_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERS_LEDGER_DAYS", "many")
     with pytest.raises(SettingsError) as caught:
         load(ConsumerSettings)
@@ -50,7 +50,7 @@ def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_url_that_no_server_can_have_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, settings: type[OrdersSettings], url: str
 ) -> None:
-    """libpq says so only when it connects, like an outage: the consumer would wait for ever."""
+    """libpq reports it only when it connects, as it does an outage. The consumer would wait for ever."""
     monkeypatch.setenv("ORDERS_POSTGRES_URL", url)
     with pytest.raises(SettingsError, match="ORDERS_POSTGRES_URL is wrong"):
         load(settings)

@@ -1,4 +1,4 @@
-"""The structure rules that need no server; each of them as bytes stands in e2e/test_status_table.py."""
+"""The structure rules that need no server. e2e/test_status_table.py has each of them as bytes."""
 
 import json
 import tracemalloc
@@ -78,14 +78,14 @@ def test_any_json_is_an_order_or_a_violation(value: object) -> None:
         ([an_order(), an_order(email="\0", name=5)], "data[1].name"),
     ],
 )
-def test_the_first_violation_is_told_whoever_finds_it(document: list[object], path: str) -> None:
+def test_the_first_violation_is_reported_by_every_check(document: list[object], path: str) -> None:
     violation = violation_of(json.dumps({"data": document}).encode())
     assert violation is not None
     assert violation.path == path
 
 
-def test_an_order_that_is_too_large_is_told_in_its_place() -> None:
-    """Also where it is skipped as invalid; what is ignored does not count."""
+def test_an_order_that_is_too_large_is_reported_at_its_path() -> None:
+    """Also if it is skipped as invalid. Ignored fields do not count."""
     large = an_order(address="x" * limits.ORDER_BYTES_MAX)
     for orders, path in (
         ([large, an_order(name=5)], "data[0]"),
@@ -102,7 +102,7 @@ def test_an_order_that_is_too_large_is_told_in_its_place() -> None:
     assert len(parse_body(body, strict=False)) == 1
 
 
-# Twice as many values as a body has that is read as it is (DENSE_VALUES).
+# Twice DENSE_VALUES: a body with fewer values is read as it is.
 DEEP = b'{"data":[],"x":' + b"[" * 150 + b'"a",' * 50_000 + b'"\\u0000"' + b"]" * 150 + b"}"
 MANY = b",".join([b"{}"] * 50_000)
 TOO_MANY = b",".join([MANY] * 4)
@@ -143,7 +143,7 @@ def test_what_looks_like_many_values_in_a_text_is_a_text() -> None:
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("wrong", [0, 1, 2])
 def test_a_dense_body_is_read_like_any_other(wrong: int, strict: bool) -> None:
-    """What is left out of it changes nothing: neither the orders nor the first violation."""
+    """What is left out of the body changes neither the orders nor the first violation."""
     products = [{"product_sku_id": "S", "amount": "1", "qty": 1}] * 3000
     orders = [an_order("a", products=products), an_order("b", products=products), an_order("c", products=[])]
     if wrong:

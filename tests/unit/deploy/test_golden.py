@@ -1,6 +1,6 @@
-"""Records of every form that was ever written are read as on the first day (P7: a replay gives the same rows).
+"""Records of every form that was ever written are read as on the first day (P7: a replay makes the same rows).
 
-A file that fails is not to be changed: the topic is kept for ever, and holds records like it.
+Never change a file that fails: the topic is kept for ever, and has such records.
 """
 
 import json
@@ -39,7 +39,7 @@ def test_the_corpus_has_every_form() -> None:
 
 
 LOOSER = {"the time is another form of ISO 8601", "the partition of a reply without its topic"}
-"""Events that are applied, and that the schema does not describe: nobody is asked to write such."""
+"""Events that are applied although the schema does not describe them. Nobody should write such events."""
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parent.name == "upserts"], ids=lambda file: file.stem)

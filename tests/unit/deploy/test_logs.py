@@ -20,7 +20,7 @@ def test_lines_that_differ_in_numbers_only_come_once_in_a_while_with_their_count
     assert last.getMessage() == "failed after 9 ms (2 more like this)"
 
 
-def test_what_is_no_warning_and_what_has_a_stack_trace_is_never_held_back() -> None:
+def test_info_lines_and_stack_traces_are_never_held_back() -> None:
     throttle = Throttle(lambda: 0.0)
     for _ in range(3):
         assert throttle.filter(record("info", level=logging.INFO))

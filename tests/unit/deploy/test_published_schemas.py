@@ -1,4 +1,4 @@
-"""The published document is what the models give, is an AsyncAPI document, and says what the code does."""
+"""The published document equals the models, is an AsyncAPI document, and describes what the code does."""
 
 import json
 from pathlib import Path
@@ -183,7 +183,7 @@ def test_headers_are_read_exactly_if_they_are_what_the_schema_says(names: list[s
 
 
 @given(st.from_regex(schemas()["event-headers"]["properties"]["ce_time"]["pattern"], fullmatch=True))
-def test_a_time_of_the_published_pattern_is_read_where_there_is_such_a_day(text: str) -> None:
+def test_a_time_of_the_published_pattern_is_read_if_there_is_such_a_day(text: str) -> None:
     year, day = int(text[:4]), int(text[8:10])
     if 1 < year < 9999 and day <= 28:
         assert reads([*headers_of("p"), ("ce_time", text.encode())])

@@ -1,4 +1,4 @@
-"""Schemas may change only so that every record of before can be read, and every reader of before goes on."""
+"""A schema may change only if every older record stays readable and every older reader still works."""
 
 import json
 from copy import deepcopy
@@ -17,14 +17,14 @@ from support.kept import ROOT
 PUBLISHED = ROOT / "contracts" / "published" / "schemas"
 TODAY = schemas()
 READ = {"order", "event-headers"}
-"""By the consumer, from any writer; all others describe what this system writes."""
+"""The consumer reads these, from any writer. All others describe what this system writes."""
 
 
 def broken_promises(name: str, published: Schema, now: Schema) -> list[str]:
     """The rule of ARCHITECTURE.md, "The published contract".
 
-    What we read: whatever was allowed once is allowed for ever, for it stands in the topic. Fields that meant nothing
-    may stand there too, with any value, so not even a field can be added: it needs a header which says that it counts.
+    What we read: everything that was ever allowed stays allowed, because it is in the topic. Fields without a meaning
+    may be there too, with any value. So not even a field can be added: it needs a header that says that it counts.
     What we write: readers of the published schema understand all that is written now, and a reader of today's all that
     was written then. Then it had no other fields than the published ones, so fields may be added, but none that is
     always there.
@@ -45,7 +45,7 @@ def test_the_schemas_of_today_are_published_too() -> None:
 
 
 def changed(name: str, *path: str | int, to: Any = None) -> Schema:
-    """A schema of today with one thing in it another one; without `to` it is taken away."""
+    """A schema of today with the value at `path` replaced by `to`, or removed without `to`."""
     schema = deepcopy(TODAY[name])
     node: Any = schema
     for step in path[:-1]:
@@ -183,7 +183,7 @@ def test_a_schema_is_not_compared_by_half(schema: Schema) -> None:
         narrowings(schema, schema)
 
 
-# Few names and values, so that schemas and instances often meet, and all instances can be tried.
+# Few names and values, so that schemas and instances often match and all instances can be tried.
 
 SCALARS: list[Any] = [None, True, -1, 0, 1, 2, 0.5, "", "a", "b", "ab"]
 SOME: list[Any] = [None, 0, 1, "a", "ab"]
@@ -217,7 +217,7 @@ SCALAR_TYPES = sorted(KEYWORDS)
 
 
 def said(type_name: str, inner: st.SearchStrategy[Schema]) -> st.SearchStrategy[Schema]:
-    """Schemas of one type; `inner` are those of what it holds."""
+    """Schemas of one type. `inner`: the schemas of its items or fields."""
     keywords = {
         **KEYWORDS,
         "array": {"items": inner, "minItems": LENGTHS, "maxItems": LENGTHS},
@@ -263,9 +263,9 @@ PAIRS = st.one_of(
 )
 
 
-@settings(max_examples=300)  # to draw a pair costs more than to compare it: so each one is compared both ways
+@settings(max_examples=300)  # drawing a pair costs more than comparing it, so each pair is compared in both directions
 @given(PAIRS)
-def test_where_nothing_is_narrowed_every_instance_of_the_old_schema_is_one_of_the_new(
+def test_if_nothing_is_narrowed_every_instance_of_the_old_schema_is_one_of_the_new(
     pair: tuple[Schema, Schema],
 ) -> None:
     for old, new in (pair, pair[::-1]):

@@ -1,4 +1,4 @@
-"""What a request may ask for: Prefer, Idempotency-Key, ids that carry whose they are, and the strict order."""
+"""What a request may ask for: Prefer, Idempotency-Key, ids that carry their partner, and the strict order."""
 
 import json
 from datetime import UTC, datetime
@@ -59,7 +59,7 @@ def test_a_key(headers: list[str], key: str | None) -> None:
 
 
 @pytest.mark.parametrize("headers", [[""], ["k", "k"], ["x" * 256], ["a b"], ["\t"], ["é"], ["a\x00"]])
-def test_what_is_no_key(headers: list[str]) -> None:
+def test_what_is_not_a_key(headers: list[str]) -> None:
     with pytest.raises(Violation, match="Idempotency-Key"):
         parse_key(headers)
 
@@ -90,7 +90,7 @@ def test_an_id_without_a_key_tells_when_it_was_given_out() -> None:
 
 
 def test_the_id_of_a_key_is_the_same_in_every_version() -> None:
-    """It stands in the topic for ever."""
+    """It stays in the topic for ever."""
     assert str(keyed("k", "demo")) == "b9489ebf-71a0-5a1c-bbc8-a51f40b1aa80"
 
 

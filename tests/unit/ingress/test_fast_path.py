@@ -1,4 +1,4 @@
-"""What is read at a glance is what the models read, whatever the body is."""
+"""The fast path reads what the models read, whatever the body is."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 3), PIECES), max_
 
 
 def require_agreement(body: bytes) -> None:
-    """Of a glance with the models; where it saw nothing, they are asked anyway."""
+    """Compares the fast path with the models. If the fast path sees nothing, the models read the body anyway."""
     seen = parse_fast(body)
     if seen is not None:
         assert seen == _parse(_bounded(body))
@@ -66,7 +66,7 @@ def require_agreement(body: bytes) -> None:
 @given(st.lists(ORDERS, max_size=2), FORMATS, EDITS)
 @example([{**an_order(), "products": [{"product_sku_id": "S", "amount": 1.5, "qty": "7"}]}], {}, [])
 @example([an_order(), an_order(name=" ")], {}, [])
-def test_a_glance_sees_what_the_models_read(
+def test_the_fast_path_reads_what_the_models_read(
     orders: list[dict[str, Any]], layout: dict[str, Any], edits: list[Edit]
 ) -> None:
     text = edited(json.dumps({"data": orders}, **layout), edits)
@@ -92,7 +92,7 @@ SKU = {"product_sku_id": "S", "amount": "1.5", "qty": 1}
 @pytest.mark.parametrize(
     "layout", [{}, {"separators": (",", ":")}, {"ensure_ascii": False, "indent": 2}, {"sort_keys": True}]
 )
-def test_what_partners_send_is_read_at_a_glance(changes: dict[str, Any], layout: dict[str, Any]) -> None:
+def test_what_partners_send_is_read_by_the_fast_path(changes: dict[str, Any], layout: dict[str, Any]) -> None:
     body = json.dumps({"data": [an_order(**changes), an_order("2")]}, **layout).encode()
     seen = parse_fast(body)
     assert seen is not None

@@ -125,7 +125,7 @@ async def test_who_asks_again_meanwhile_joins_and_may_stay_longer_than_the_first
 
 
 @on_a_loop
-async def test_two_bodies_under_one_key_wait_apart_and_the_loser_is_told() -> None:
+async def test_two_bodies_under_one_key_wait_separately_and_the_loser_is_refused() -> None:
     replies = PendingReplies()
     with replies.waiting_for(ID, "a", [0]) as winner, replies.waiting_for(ID, "b", [0]) as loser:
         replies.on_result(*result(ID, [(0, Outcome.INVALID)], digest="b", conflict=True))

@@ -1,89 +1,86 @@
-"""Which producer takes a request's orders. The client library is a stand-in here: no broker holds records on demand."""
+"""Which producer takes a request's orders.
 
-from asyncio import AbstractEventLoop, Future
+The producers are real. Their broker accepts connections and says nothing, so they keep what they are given.
+"""
+
+import asyncio
+import socket
+from asyncio import Future
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import Producer
 
 from contracts.event import HeaderWriter, RequestContext
+from deploy.local.ports import LOOPBACK
 from ingress import publisher
-from ingress.publisher import LINGER_MS, Publisher
+from ingress.publisher import Publisher
 from ingress.settings import IngressSettings
+from support.waiting import HANG_S
 
 REQUEST = UUID(int=1)
 HEADERS = HeaderWriter(RequestContext(REQUEST, "p", datetime(2026, 1, 1, tzinfo=UTC), 1, 0))
 
 
-class StandInProducer:
-    """Keeps what it is given until `sent` is called."""
+class Running:
+    """A publisher, and how many records are on their way in its prompt and in its lingering producer."""
 
-    def __init__(self, config: dict[str, Any], **_: Any) -> None:
-        self.linger_ms: int = config["linger.ms"]
-        self.only_failures: bool = config["delivery.report.only.error"]
-        self.waiting: list[bytes] = []
-        self.taken: list[bytes] = []
+    def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
+        patient = {"api.version.request.timeout.ms": int(HANG_S * 1000)}  # an error would count as on its way too
+        settings = IngressSettings(kafka_bootstrap=f"{LOOPBACK}:{port}", kafka_properties=patient)
+        self.publisher = Publisher(settings, loop, lambda _: None, lambda: None)
 
-    def __len__(self) -> int:
-        return len(self.waiting)
+    def publish(self, *, crowded: bool, acknowledged: "Future[None] | None" = None) -> None:
+        self.publisher.publish(REQUEST, [(0, b"O-1", b"{}")], HEADERS, acknowledged, crowded=crowded)
 
-    def produce(self, topic: str, value: bytes, *_: Any, **__: Any) -> None:
-        self.waiting.append(value)
-        self.taken.append(value)
+    @property
+    def on_their_way(self) -> tuple[int, int]:
+        return len(self.publisher._prompt), len(self.publisher._lingering)
 
-    def sent(self) -> None:
-        self.waiting.clear()
+    def prompt_ones_end(self) -> None:
+        _end_all(self.publisher._prompt)
 
-    def poll(self, timeout_s: float) -> None: ...
-
-    def flush(self, timeout_s: float) -> None: ...
-
-    def list_topics(self, topic: str, timeout: float) -> Any:
-        raise KafkaException
+    def lingering_ones_end(self) -> None:
+        _end_all(self.publisher._lingering)
 
 
-@contextmanager
-def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Publisher, StandInProducer, StandInProducer]]:
-    """The publisher, and its prompt and its lingering producer."""
-    producers: list[StandInProducer] = []
-
-    def new(config: dict[str, Any], **about: Any) -> StandInProducer:
-        producers.append(StandInProducer(config, **about))
-        return producers[-1]
-
-    monkeypatch.setattr(publisher, "Producer", new)
-    settings = IngressSettings(kafka_bootstrap="127.0.0.1:1")
-    running = Publisher(settings, cast(AbstractEventLoop, None), lambda _: None, lambda: None)
-    prompt, lingering = [producer for producer in producers if producer.only_failures]
-    assert (prompt.linger_ms, lingering.linger_ms) == (0, LINGER_MS)
-    yield running, prompt, lingering
-    running.stop(0)
+def _end_all(producer: Producer) -> None:
+    """As if they had been delivered: nothing is on its way any more."""
+    producer.purge()
+    while len(producer):
+        producer.poll(0.01)
 
 
-def publish(to: Publisher, value: bytes, *, crowded: bool, acknowledged: "Future[None] | None" = None) -> None:
-    to.publish(REQUEST, [(0, b"O-1", value)], HEADERS, acknowledged, crowded=crowded)
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.setattr(publisher, "_PROBE_TIMEOUT_S", 0.01)
+    with socket.create_server((LOOPBACK, 0)) as silent, closing(asyncio.new_event_loop()) as loop:
+        running = Running(loop, silent.getsockname()[1])
+        yield running
+        running.prompt_ones_end()
+        running.lingering_ones_end()
+        running.publisher.stop(0)
 
 
-def test_records_wait_for_others_only_where_many_are_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(monkeypatch) as (to, prompt, lingering):
-        for value, crowded in [(b"1", False), (b"2", True), (b"3", True), (b"4", False)]:
-            publish(to, value, crowded=crowded)
-            prompt.sent()
-            lingering.sent()
-    assert (prompt.taken, lingering.taken) == ([b"1", b"4"], [b"2", b"3"])
+def test_records_wait_for_others_only_if_many_are_in_flight(running: Running) -> None:
+    for crowded, expected in [(False, (1, 0)), (True, (0, 1)), (True, (0, 1)), (False, (1, 0))]:
+        running.publish(crowded=crowded)
+        assert running.on_their_way == expected
+        running.prompt_ones_end()
+        running.lingering_ones_end()
 
 
-def test_no_record_overtakes_one_that_is_still_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(monkeypatch) as (to, prompt, lingering):
-        publish(to, b"1", crowded=False)
-        publish(to, b"2", crowded=True)
-        prompt.sent()
-        publish(to, b"3", crowded=True)
-        publish(to, b"4", crowded=False)
-        lingering.sent()
-        publish(to, b"5", crowded=False)
-    assert (prompt.taken, lingering.taken) == ([b"1", b"2", b"5"], [b"3", b"4"])
+def test_no_record_overtakes_one_that_is_still_on_its_way(running: Running) -> None:
+    running.publish(crowded=False)
+    running.publish(crowded=True)
+    assert running.on_their_way == (2, 0)
+    running.prompt_ones_end()
+    running.publish(crowded=True)
+    running.publish(crowded=False)
+    assert running.on_their_way == (0, 2)
+    running.lingering_ones_end()
+    running.publish(crowded=False)
+    assert running.on_their_way == (1, 0)

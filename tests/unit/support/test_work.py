@@ -1,4 +1,4 @@
-"""The check on figures itself: what is red, and what it says."""
+"""The check of the figures itself: what fails, and with which text."""
 
 import pytest
 
@@ -49,5 +49,5 @@ def test_only_our_own_calls_are_counted() -> None:
         sorted([3, 1, 2], key=abs)
     assert counted.count == 0
     with calls() as counted:
-        is_traceparent("no")  # not called by our code, but ours; and it calls fullmatch
+        is_traceparent("no")  # our function, though not called by our code; it calls fullmatch
     assert counted.count == 2

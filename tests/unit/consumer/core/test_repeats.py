@@ -1,4 +1,4 @@
-"""Events that are there more than once: which are applied, by examples and over random histories."""
+"""Repeated events: which of them are applied, in examples and over random histories."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -80,7 +80,7 @@ EVENTS = st.lists(
 def test_how_a_history_is_cut_into_batches_changes_nothing(
     items: list[tuple[str | None, int, int, str]], cuts: list[int]
 ) -> None:
-    """One partition, in which the first digest has the key: what is fresh does not depend on the borders."""
+    """One partition, in which the first digest owns the key: the borders of batches do not matter."""
     events = [
         event(n, name, request=request, index=index, digest=digest)
         for n, (digest, request, index, name) in enumerate(items)
@@ -103,7 +103,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
     assert fresh == classify(events, whole_owners, {}).fresh
 
 
-def test_who_asked_again_is_told_what_the_ledger_has_at_each_place_that_was_named() -> None:
+def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_named() -> None:
     other = ReplyTo("replies", 9)
     events = [
         event(1, reply_to=REPLY_TO, digest=A),

@@ -1,4 +1,4 @@
-"""Events that were redriven: they take the place that they had at first, whatever came meanwhile."""
+"""Redriven events take their original place, whatever came in between."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ def refused(item: Event) -> Rejected:
 
 
 def as_record(outgoing: Outgoing, partition: int, offset: int, time: datetime = TIME) -> Record:
-    """What was sent, as it is read."""
+    """The sent record, as it is read."""
     time_ms = outgoing.time_ms or int(time.timestamp() * 1000)
     return Record(partition, offset, time_ms, outgoing.key, outgoing.value, outgoing.headers)
 
@@ -76,7 +76,7 @@ class Table:
 
 @st.composite
 def histories(draw: Any) -> tuple[list[Decoded], list[int]]:
-    """Events of one order, some of them refused, and redriven later, some of them twice; and the sizes of batches."""
+    """Events of one order, of which some are refused and redriven later, some twice; and the sizes of batches."""
     decoded: list[Decoded] = []
     letters: list[Rejected] = []
     for offset in range(draw(st.integers(1, 14))):
@@ -119,7 +119,7 @@ def test_how_batches_are_cut_changes_nothing(history: tuple[list[Decoded], list[
 
 
 def test_the_same_value_behind_a_letter_makes_the_letter_older() -> None:
-    """A, then B that was refused, then A again: B must not come over the newer A."""
+    """A, then B, which is refused, then A again: B must not overwrite the newer A."""
     table = Table()
     first, second, third = event(0, "A"), refused(event(1, "B")), event(2, "A")
     assert table.apply([first, second]) == [Outcome.INSERTED, Outcome.INVALID]
@@ -141,7 +141,7 @@ def test_redriving_twice_changes_nothing() -> None:
 
 
 def test_an_event_from_another_partition_fills_a_gap_and_never_overwrites() -> None:
-    """Its place cannot be compared with those of the partition of its key."""
+    """Its place is not comparable with places in the partition of its key."""
     strayed = event(70, "strayed")
     elsewhere = replace(strayed.record, partition=(strayed.record.partition + 1) % 12)
     table = Table()
@@ -174,8 +174,8 @@ def test_a_letter_that_comes_back_keeps_its_first_origin() -> None:
     assert redriven_event(again, 30).place == 7
 
 
-def test_an_origin_behind_the_event_itself_is_no_origin() -> None:
-    """Else a writer could make everything that is still to come stale."""
+def test_an_origin_behind_the_event_itself_is_not_an_origin() -> None:
+    """Otherwise a writer could make all future events stale."""
     item = event(7, "B")
     for offset in (8, 9):
         headers = [*item.record.headers, *Origin(item.record.partition, offset, TIME).headers()]

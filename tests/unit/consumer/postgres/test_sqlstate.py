@@ -83,6 +83,6 @@ def test_a_bug_of_ours_is_not_taken_for_an_outage() -> None:
     assert type(translate(psycopg.ProgrammingError("the query has 0 placeholders"))) is ConsumerStoppedError
 
 
-def test_a_full_disk_is_told_apart_because_what_fills_it_must_not_wait() -> None:
+def test_a_full_disk_has_its_own_error_because_what_fills_it_must_not_wait() -> None:
     with pytest.raises(DiskFullError, match="53100"):
         raise translate(psycopg.errors.DiskFull("no space left"))
