@@ -77,7 +77,7 @@ def held_orders() -> list[object]:
     return [
         held
         for held in gc.get_objects()
-        if isinstance(held, ParsedOrder)
+        if (isinstance(held, ParsedOrder) and held.order_id == ORDER_ID)  # another test may hold others
         or (type(held) is list and held and type(held[0]) is tuple and ORDER_ID.encode() in held[0])
     ]
 
