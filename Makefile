@@ -20,15 +20,21 @@ check: $(VENV)/.dev ## lint, format and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-fix: $(VENV)/.dev ## mend what ruff can mend, and format
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+fix: $(VENV)/.dev ## mend what ruff can mend, format, and show what is left
+	$(VENV)/bin/ruff check --fix .; found=$$?; $(VENV)/bin/ruff format . && exit $$found
 
 # Tests of one file run in one process: they share what starts slowly.
 PYTEST := $(VENV)/bin/pytest -n 4 --dist loadfile
 T ?=
-test: $(if $(T),$(VENV)/.dev,check) ## all checks and tests, on real servers; T=tests/...::name runs just that
+test: $(if $(T),$(VENV)/.dev,check pgbouncer) ## all checks and tests, on real servers; T=tests/...::name runs just that
 	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
+
+# A Debian package that some tests need. If it cannot be installed, they are skipped, and say so.
+.PHONY: pgbouncer
+pgbouncer:
+	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer; } \
+	  >/dev/null 2>&1 || echo "PgBouncer cannot be installed: its tests are skipped"
 
 unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 	$(VENV)/bin/pytest -n 2 tests/unit
@@ -36,10 +42,10 @@ unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 integration: $(VENV)/.dev ## only the tests of single parts, on a real Kafka and Postgres
 	$(PYTEST) tests/integration
 
-e2e: $(VENV)/.dev ## only the tests of whole processes
+e2e: $(VENV)/.dev pgbouncer ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
-asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept for ever
+asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 

@@ -3,25 +3,33 @@
 import gc
 import logging
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from threading import Event as Flag
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
 from consumer.applier import Applier
-from consumer.core.record import Rejected
-from consumer.errors import RetryLaterError
+from consumer.errors import ClientStuckError, LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
+from consumer.kafka.broker import Broker, stopped_by
+from consumer.kafka.ends_of_records import ends_of_records
+from consumer.kafka.log_check import require_source
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
+from consumer.kafka.topic_reader import TopicReader
 from consumer.letters.conflicts import read_conflicts
-from consumer.letters.letter import dead_letter
-from consumer.postgres.fence import require_same_topic
-from consumer.postgres.migrate import require_migrated
+from consumer.letters.writer import LetterWriter
+from consumer.log_guard import LogGuard
+from consumer.postgres.fence import note_source
+from consumer.postgres.migrate import require_migrated, require_utf8
 from consumer.postgres.session import SessionHolder
+from consumer.postgres.tables import require_tables
+from consumer.restore_barrier import RestoreBarrier
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 from consumer.worker import Worker
+from contracts.access import rights_of_consumer
 
 GC_EVERY_OBJECTS = 200_000
 """A batch makes about 100,000 objects and no cycles. With Python's default of 700, the collector takes a fifth of all
@@ -38,8 +46,13 @@ def run(settings: ConsumerSettings) -> None:
     gc.set_threshold(GC_EVERY_OBJECTS)
     holder = SessionHolder(settings.postgres_url, settings.ledger_days)
     try:
-        if _wait_for_source(settings, holder, stop):
-            build(settings, holder, stop).run()
+        while _wait_for_source(settings, holder, stop):
+            try:
+                build(settings, holder, stop).run()
+            except ClientStuckError as error:
+                _log.warning("starting again with a new client: %s", error)
+    except KafkaException as error:  # the client library raises what is fatal to a client
+        raise stopped_by(settings, error.args[0], settings.topics.upserts, "READ") from error
     except RetryLaterError as error:
         _log.info("stopped during an outage; the next start does the remaining work: %s", error)
     finally:
@@ -50,37 +63,51 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Work
     """Connects the parts of a consumer."""
     producer = AcknowledgedProducer(settings)
 
-    def bury(rejected: list[Rejected]) -> None:
-        for item in rejected:
-            record = item.record
-            _log.warning("to the DLQ: partition %d, offset %d: %s", record.partition, record.offset, item.reason)
-        producer.send(dead_letter(item, settings.topics) for item in rejected)
+    def read_answered() -> Mapping[int, int]:
+        return assignment.read_answered()
 
-    applier = Applier(holder, bury)
+    def ends_between(starts: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, int]:
+        with closing(TopicReader(settings, settings.topics.upserts)) as reader:
+            return ends_of_records(reader, starts, ends)
 
-    def read_applied(partitions: Collection[int]) -> Mapping[int, int]:
-        with holder.session() as session:
-            fence = session.fence.read()
-        return {partition: fence[partition] for partition in partitions}
+    barrier = RestoreBarrier(read_answered, ends_between)
+    applier = Applier(holder, LetterWriter(producer, settings.topics).bury, barrier)
 
-    def read_lost_claims() -> None:
-        """A restore loses key decisions; only the dead letters still hold them."""
+    def on_restored() -> None:
+        """A restore loses key decisions; only the dead letters still hold those about a loser."""
+        barrier.suspect()
         applier.heed(read_conflicts(settings))
 
-    assignment = Assignment(settings, read_applied, stop, read_lost_claims)
-    return Worker(settings, assignment, applier, producer, read_applied, read_lost_claims, stop)
+    def read_fence() -> Mapping[int, int]:
+        with holder.session() as session:
+            return session.fence.read()
+
+    guard = LogGuard(settings, holder, producer)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored)
+    return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop)
 
 
 def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> bool:
     """Waits until Kafka and Postgres answer. False if `stop` is set first."""
-    admin = AdminClient(settings.client_config(), logger=_log)
-    topic = settings.topics.upserts
+    broker = Broker(settings)
+    topics = settings.topics
 
     def sleep(duration_s: float) -> None:
         stop.wait(duration_s)
 
     for attempt in attempts(stop, sleep):
-        with attempt, holder.session() as session:
-            require_migrated(session.connection)
-            require_same_topic(session.connection, topic, topic_id(admin, topic))
+        with attempt:
+            broker.require_reachable()
+            broker.require(rights_of_consumer(topics), topics.consumer_group)
+            with holder.session() as session:
+                require_migrated(session.connection)
+                require_utf8(session.connection)
+                require_tables(session.connection)
+                now = topics.upserts, topic_id(broker.client, topics.upserts)
+                known = note_source(session.connection, *now)
+            try:
+                require_source(known, now)
+            except LogChangedError as error:
+                LogGuard(settings, holder, AcknowledgedProducer(settings)).halt(error)
+                raise
     return not stop.is_set()

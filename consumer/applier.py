@@ -1,53 +1,57 @@
 """Applies a batch to Postgres in one transaction, whatever the batch contains (design 6)."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
-from typing import NamedTuple
 
+from consumer.applied import Applied, BuryRejected, require_fence, require_known, sum_of
 from consumer.core.fold import fold
-from consumer.core.record import Batch, Decoded, Rejected, Stage, Work, runs
+from consumer.core.log_mark import Watermark, mark_of
+from consumer.core.record import Batch, Decoded, Rejected, Work, runs
 from consumer.core.repeats import Classified, LostClaims, classify, conflict, digests
 from consumer.core.replies import Reply, StoredPart, conflict_replies, first_replies, request_parts, stored_replies
-from consumer.errors import ConsumerError, ConsumerStoppedError, RefusedByPostgresError
+from consumer.errors import (
+    PlanLostError,
+    RefusedByPostgresError,
+    TooMuchAtOnceError,
+)
 from consumer.postgres.connection import JSON_ROWS_MAX, Pending, pipelined_transaction
 from consumer.postgres.session import Session, SessionHolder
+from consumer.refusals import KNOWN_MAX, Portion
+from consumer.refuser import Refuser
+from consumer.restore_barrier import RestoreBarrier
 from contracts.event import BodyKey
 from contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
 """A producer may send a record again, up to this long after the first copy. With a key it may be later."""
 
-BuryRejected = Callable[[list[Rejected]], None]
-"""Writes records to the dead-letter topic; returns when they are acknowledged. Raises RetryLaterError."""
-
-
-class FenceBehindError(ConsumerError):
-    """Postgres was restored to an older state: the fence is behind the start of the batch.
-
-    `next_offsets`: for each such partition, the offset from which to read again.
-    """
-
-    def __init__(self, next_offsets: dict[int, int]) -> None:
-        super().__init__(f"Postgres was restored to an older state. Reading again from these offsets: {next_offsets}")
-        self.next_offsets = next_offsets
-
-
-class Applied(NamedTuple):
-    """What became of a batch: the replies to send, and whether it changed rows."""
-
-    replies: list[Reply]
-    changes_rows: bool
+PLANS_LOST_MAX = 3
+"""After this number of new sessions, a row is to blame."""
+TOO_SLOW_MAX = 5
+"""After this number of attempts, a record that is alone is to blame for the time that a function of the shop takes."""
 
 
 class Applier:
     """Applies batches. To apply a batch twice changes nothing and gives the stored outcomes."""
 
-    def __init__(self, holder: SessionHolder, bury: BuryRejected) -> None:
+    def __init__(
+        self,
+        holder: SessionHolder,
+        bury: BuryRejected,
+        barrier: RestoreBarrier | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`barrier`: None for a replay, whose tables nobody restores while it runs."""
         self._holder = holder
         self._bury = bury
+        self._barrier = barrier
         self._lost_claims = LostClaims()
+        self._portion = Portion()
+        self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
+        self._plans_lost = self._too_slow = 0  # since a whole batch was applied
 
     def heed(self, lost_claims: LostClaims) -> None:
         """From now on, the events of these requests are conflicts, whatever the tables say."""
@@ -56,22 +60,57 @@ class Applier:
     def apply(self, batch: Batch, meanwhile: Work | None = None) -> Applied:
         """Commits the whole batch. Calls `meanwhile` while Postgres works.
 
-        Raises FenceBehindError, RetryLaterError or ConsumerStoppedError. Then a part of the batch, or nothing, is
-        committed, and the whole batch can be applied again.
+        Raises FenceBehindError, AheadOfRestoreError, RetryLaterError or ConsumerStoppedError. Then a part of the batch,
+        or nothing, is committed, and the whole batch can be applied again.
         """
+        part, rest = self._portion.cut(batch)
+        applied = [self._halving(part, meanwhile)]
+        while rest is not None:
+            part, rest = self._portion.cut(rest)
+            applied.append(self._halving(part, meanwhile))
+        self._plans_lost = self._too_slow = 0
+        return sum_of(applied)
+
+    def _halving(self, batch: Batch, meanwhile: Work | None) -> Applied:
+        """Applies the records that the tables take, and buries the others."""
         try:
-            return self._in_one_transaction(batch, meanwhile)
+            applied = self._in_one_transaction(batch, meanwhile)
+        except TooMuchAtOnceError as error:
+            self._portion.fail(len(batch.records))
+            if len(batch.records) > 1 or error.reason is None:
+                raise
+            self._too_slow += 1
+            if self._too_slow <= TOO_SLOW_MAX:
+                raise
+            refused = RefusedByPostgresError(str(error), error.reason)
+        except PlanLostError as error:
+            self._plans_lost += 1
+            if self._plans_lost <= PLANS_LOST_MAX:
+                raise
+            refused = RefusedByPostgresError(str(error), error.reason)
         except RefusedByPostgresError as error:
-            if len(batch.records) == 1:
-                return self._in_one_transaction(Batch([_reject(batch.records[0], error)], batch.starts), meanwhile)
-            first, second = (self.apply(half, meanwhile) for half in batch.halves())
-            return Applied(first.replies + second.replies, first.changes_rows or second.changes_rows)
+            refused = error
+        else:
+            self._portion.succeed(len(batch.records))
+            self._refuser.accept(applied)
+            return applied
+        if len(batch.records) == 1:
+            return self._refuser.refuse(batch, refused)
+        return sum_of([self._halving(half, meanwhile) for half in batch.halves()])
 
     def _in_one_transaction(self, batch: Batch, meanwhile: Work | None) -> Applied:
-        with self._holder.session(meanwhile) as session:
+        barrier = self._barrier
+        with self._holder.session() as session:
+            # Here, because a session may be opened anew before any transaction.
+            if barrier is not None and (barrier.session is not session or barrier.answered):
+                barrier.require_passed(session, batch)
             session.ledger.ensure_days(batch.days)
-            with session.ledger.noticing_dropped_days(), pipelined_transaction(session.connection) as pipeline:
-                return self._apply(session, batch, pipeline)
+        with (
+            self._holder.session(meanwhile, writes_rows=True) as session,
+            session.ledger.noticing_dropped_days(),
+            pipelined_transaction(session.connection) as pipeline,
+        ):
+            return self._apply(session, batch, pipeline)
 
     def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> Applied:
         pending_fence = session.fence.lock(batch.starts)
@@ -83,9 +122,7 @@ class Applier:
         if len(batch.records) > JSON_ROWS_MAX:
             pipeline.close()  # a pipeline has no COPY. Few rows need no COPY, and then two round trips do everything.
         fence = pending_fence.result()
-        behind = {partition: fence[partition] for partition, start in batch.starts.items() if fence[partition] < start}
-        if behind:
-            raise FenceBehindError(behind)
+        require_fence(fence, batch)
         applied_before, new = _split(batch.records, fence)
         classified = _classify(session, new, self._lost_claims, pending_copies.result())
         rows = pending_rows.result()
@@ -97,7 +134,13 @@ class Applier:
         if folded.letters:
             session.open_letters.write(folded.letters)
         session.ledger.write(parts)
-        session.fence.set({partition: max(end, fence[partition]) for partition, end in batch.ends.items()})
+        session.fence.set(
+            {
+                partition: Watermark(record.offset + 1, mark_of(record))
+                for partition, record in batch.lasts.items()
+                if record.offset >= fence[partition]
+            }
+        )
         replies = first_replies(parts)
         if classified.repeats:
             replies += _read_replies(session, classified.repeats, repeated=True)
@@ -106,9 +149,12 @@ class Applier:
         replies += replies_again
         rejected = [*folded.rejected, *classified.conflicts]
         if rejected:
+            # What the tables refuse is known before anything is buried: it would be buried again with each half.
+            pipeline.close()
+            session.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             # Before the commit. After a crash between the two, the records are buried twice, but not lost.
             self._bury(rejected)
-        return Applied(replies, bool(folded.changed))
+        return Applied(replies, bool(folded.changed), list(folded.changed)[-KNOWN_MAX:])
 
 
 def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[Decoded], list[Decoded]]:
@@ -148,7 +194,12 @@ def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Repl
             conflicts.append(conflict(decoded))
         else:
             applied.append(decoded)
-    return conflict_replies(conflicts) + (_read_replies(session, applied, repeated=False) if applied else [])
+    if not applied:
+        return conflict_replies(conflicts)
+    contexts = [run.context for run in runs(applied)]
+    parts = session.ledger.read({context.body_key.request_key for context in contexts if context is not None}).result()
+    require_known(applied, parts, session.ledger.oldest_day())
+    return conflict_replies(conflicts) + stored_replies(applied, parts, repeated=False)
 
 
 def _read_replies(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
@@ -157,9 +208,3 @@ def _read_replies(session: Session, events: list[Decoded], *, repeated: bool) ->
         run.context.body_key.request_key for run in runs(events) if run.context is not None and run.context.reply_to
     }
     return stored_replies(events, session.ledger.read(requests).result(), repeated=repeated)
-
-
-def _reject(decoded: Decoded, error: RefusedByPostgresError) -> Rejected:
-    if isinstance(decoded, Rejected):
-        raise ConsumerStoppedError(f"Postgres refuses the fence or the ledger of a record that is not applied: {error}")
-    return decoded.rejected(Stage.TASK_PUT, "RefusedByPostgres", str(error))

@@ -1,6 +1,6 @@
 """Every version of one order, decided from the topic as the consumer decides it. No client library, no clock."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,9 +48,9 @@ class Version:
 class History:
     """Takes the events of one order_id, of all partners, in offset order. Gives the version that each event made."""
 
-    def __init__(self, refused: Mapping[tuple[int, int], str]) -> None:
-        """`refused`: why a consumer wrote an event to the dead-letter topic, by the event's (partition, offset)."""
-        self._refused = refused
+    def __init__(self, why_refused: Callable[[Record], str | None] = lambda _: None) -> None:
+        """`why_refused`: why a consumer wrote an event to the dead-letter topic; None if it did not."""
+        self._why_refused = why_refused
         self._states: dict[OrderKey, RowState] = {}
         self._orders: dict[OrderKey, Order] = {}
         self._letters: dict[OrderKey, int] = {}
@@ -61,7 +61,7 @@ class History:
 
     def _version(self, record: Record) -> Version:
         decoded = decode(record)
-        why = self._refused.get((record.partition, record.offset))
+        why = self._why_refused(record)
         if isinstance(decoded, Event) and why is not None:
             decoded = decoded.rejected(Stage.TASK_PUT, "DeadLetter", why)
         folded = fold([decoded], self._states, self._letters)

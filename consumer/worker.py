@@ -2,22 +2,27 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from threading import Event as Flag
 
-from consumer.applier import Applier, FenceBehindError
+from consumer.applied import FenceBehindError
+from consumer.applier import Applier
 from consumer.core.decode import HeaderReader, identify, read_order
 from consumer.core.record import Batch, Decoded, Record, Unread, Work
 from consumer.core.replies import Reply, result_record
-from consumer.errors import RetryLaterError
-from consumer.kafka.assignment import Assignment, ReadApplied
+from consumer.errors import LogChangedError, RetryLaterError
+from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
+from consumer.log_guard import LogGuard
 from consumer.prefetch import Prefetched
+from consumer.restore_barrier import AheadOfRestoreError, RestoreBarrier
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 
 TAKE_TIMEOUT_S = 0.2
 CHECK_EVERY_S = 5.0
+BARRIER_CHECK_EVERY_S = 0.1
+"""Instead of CHECK_EVERY_S, while new events wait because Postgres was restored."""
 AHEAD_RECORDS_MIN = 200
 """From this size on, the next batch is taken before this one is applied. After a smaller batch, more rarely waits."""
 _log = logging.getLogger(__name__)
@@ -35,7 +40,9 @@ class Worker:
         assignment: Assignment,
         applier: Applier,
         producer: AcknowledgedProducer,
-        read_applied: ReadApplied,
+        read_fence: Callable[[], Mapping[int, int]],
+        guard: LogGuard,
+        barrier: RestoreBarrier,
         on_restored: Callable[[], None],
         stop: Flag,
         clock_s: Callable[[], float] = time.monotonic,
@@ -45,11 +52,14 @@ class Worker:
         self._assignment = assignment
         self._applier = applier
         self._producer = producer
-        self._read_applied = read_applied
+        self._read_fence = read_fence
+        self._guard = guard
+        self._barrier = barrier
         self._on_restored = on_restored
         self._stop = stop
         self._clock_s = clock_s
         self._checked_s = clock_s()
+        self._check_every_s = CHECK_EVERY_S
         self._headers = HeaderReader()
         self._ahead: Prefetched | None = None
         self._rows_change = False
@@ -61,6 +71,8 @@ class Worker:
         try:
             while not self._stop.is_set():
                 self.step()
+        except LogChangedError as error:
+            raise self._explained(error) from error
         finally:
             self._assignment.close()
 
@@ -70,11 +82,16 @@ class Worker:
             self._ahead = self._take(TAKE_TIMEOUT_S)
             self._assignment.drain_revoked()  # what was just taken has no record of these partitions
         batch, self._ahead = self._ahead.batch(), None
-        is_check_due = self._clock_s() - self._checked_s > CHECK_EVERY_S
+        is_check_due = self._clock_s() - self._checked_s > self._check_every_s
         if len(batch.records) >= AHEAD_RECORDS_MIN and not is_check_due:
             self._ahead = self._take(0)
             batch = batch.without(self._assignment.drain_revoked())
         self._apply(batch)
+        positions = self._assignment.positions
+        if self._barrier.answered:
+            held = self._assignment.held
+            positions = {partition: offset for partition, offset in positions.items() if partition not in held}
+        self._guard.look(positions)
         if is_check_due:
             self._checked_s = self._clock_s()
             self._assignment.commit({})
@@ -110,36 +127,62 @@ class Worker:
                     self._assignment.rewind(again)
                     self._drop_ahead(again.keys())
                     return
+                except AheadOfRestoreError as error:
+                    self._hold(error)
+                    self._apply(batch.below(error.starts))
+                    return
                 self._rows_change = applied.changes_rows
                 self._answer(applied.replies, meanwhile)
-                self._assignment.commit(batch.ends)
+                ends = self._barrier.not_below_answered(batch.ends) if self._barrier.answered else batch.ends
+                self._assignment.commit(ends)
 
     def _drop_ahead(self, partitions: Collection[int]) -> None:
         """Removes these partitions from the next batch: we, or their new owner, read them again."""
         if self._ahead is not None:
             self._ahead.drop(partitions)
 
+    def _hold(self, error: AheadOfRestoreError) -> None:
+        """Reads these events again when the barrier has fallen, and looks for that soon."""
+        self._assignment.hold(error.starts)
+        self._drop_ahead(error.starts.keys())
+        self._check_every_s = BARRIER_CHECK_EVERY_S
+
     def _answer(self, replies: list[Reply], meanwhile: Work | None) -> None:
         """Sends the replies. A writer may name any topic for its replies, but none that we use for something else."""
         topics = self._settings.topics
         named = {reply.reply_to.topic for reply in replies}
-        refused = named & {topics.upserts, topics.dlq, topics.partners}
+        refused = named & {topics.upserts, topics.dlq, topics.partners, topics.halts}
         if refused:
             _log.warning("dropped replies for %s: these topics are not for replies", sorted(refused))
         records = [result_record(reply) for reply in replies if reply.reply_to.topic not in refused]
-        self._producer.send(records, named - {topics.results}, meanwhile)
+        for why, record in self._producer.send(records, named - {topics.results}, meanwhile):
+            _log.warning("dropped a reply for %s, partition %s: %s", record.topic, record.partition, why)
 
     def _check_fence(self) -> None:
-        """Notices that Postgres was restored while no records arrive."""
+        """Notices that Postgres was restored while no records arrive, and that a barrier has fallen."""
         positions = self._assignment.positions
         try:
-            fence = self._read_applied(positions.keys())
+            fence = self._read_fence()
             behind = {p: fence[p] for p, position in positions.items() if fence[p] < position}
-            if not behind:
-                return
-            _log.warning("%s", FenceBehindError(behind))
-            self._on_restored()
+            if behind:
+                _log.warning("%s", FenceBehindError(behind))
+                self._on_restored()
         except RetryLaterError as error:
             _log.warning("cannot check the fence, trying again in %d s: %s", CHECK_EVERY_S, error)
+            self._check_every_s = CHECK_EVERY_S
             return
         self._assignment.rewind(behind)
+        if not self._barrier.notice(fence) and self._assignment.held:
+            self._assignment.release()
+        self._check_every_s = BARRIER_CHECK_EVERY_S if self._assignment.held else CHECK_EVERY_S
+
+    def _explained(self, error: LogChangedError) -> LogChangedError:
+        """The same with what was lost, if a look at the whole log tells; the ingresses are told."""
+        try:
+            self._guard.read_applied(self._assignment.positions.keys())
+        except LogChangedError as found:
+            error = found
+        except RetryLaterError as outage:
+            _log.warning("the log cannot be checked: %s", outage)
+        self._guard.halt(error)
+        return error

@@ -15,6 +15,8 @@ CORRELATION_HEADER = headers.CORRELATION_ID.name
 ORIGIN_HEADERS = {header.name for header in headers.ORIGIN}
 UNREADABLE = "order_upsert_unreadable"
 """The only header of a record whose headers the client library cannot decode."""
+UNFETCHABLE = "order_upsert_unfetchable"
+"""The one header of a record that the client library cannot read at all; its value is the name of the error."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -143,6 +145,8 @@ def is_traceparent(text: str) -> bool:
 def read_headers(written: Headers | None) -> tuple[EventContext, int]:
     """The context of an event and its index. Raises RecordError with the first header that is missing or wrong."""
     found = {name: value for name, value in written or () if value is not None}
+    if UNFETCHABLE in found:
+        raise RecordError("the client library cannot read this record, or one that was written together with it")
     if (UNREADABLE, None) in (written or ()):
         raise RecordError("the name of a header is not UTF-8")
     _required(found, headers.SPECVERSION)

@@ -8,33 +8,15 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as PydanticSettingsError
 
+from contracts.access import user_of
 from contracts.errors import OrdersError
+from contracts.kafka_properties import REFUSED
 from contracts.topics import Topics
 
 PREFIX = "ORDERS_"
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 KafkaProperty = str | int | float | bool
-
-
-PROMISED_PROPERTIES = frozenset(
-    {
-        "acks",
-        "auto.offset.reset",
-        "bootstrap.servers",
-        "delivery.report.only.error",
-        "delivery.timeout.ms",
-        "enable.auto.commit",
-        "enable.auto.offset.store",
-        "enable.idempotence",
-        "group.id",
-        "isolation.level",
-        "message.timeout.ms",
-        "partitioner",
-        "request.required.acks",
-    }
-)
-"""Properties that an operator may not set. Other values could lose orders, apply them twice, or give wrong answers."""
 
 
 class SettingsError(OrdersError):
@@ -66,9 +48,9 @@ class KafkaSettings(OrdersSettings):
     @field_validator("kafka_properties")
     @classmethod
     def _leaves_promises(cls, properties: dict[str, KafkaProperty]) -> dict[str, KafkaProperty]:
-        forbidden = sorted(PROMISED_PROPERTIES & properties.keys())
-        if forbidden:
-            raise ValueError(f"{', '.join(forbidden)} cannot be set, because the promises of this program depend on it")
+        refused = [f"{name} cannot be set: {REFUSED[name]}" for name in sorted(REFUSED.keys() & properties.keys())]
+        if refused:
+            raise ValueError("; ".join(refused))
         return properties
 
     @property
@@ -76,9 +58,22 @@ class KafkaSettings(OrdersSettings):
         return Topics(self.topic_prefix)
 
     def client_config(self, **ours: KafkaProperty) -> dict[str, KafkaProperty]:
-        """The configuration of librdkafka: `ours`, with dots for underscores. The operator's properties win over it."""
+        """The configuration of librdkafka: `ours`, with dots for underscores. The operator's properties win over it.
+
+        No client makes topics. By default a producer does, if the broker lets it: with one partition, for seven days.
+        """
         named = {name.replace("_", "."): value for name, value in ours.items()}
-        return {"bootstrap.servers": self.kafka_bootstrap, **named, **self.kafka_properties}
+        return {
+            "bootstrap.servers": self.kafka_bootstrap,
+            "allow.auto.create.topics": False,
+            **named,
+            **self.kafka_properties,
+        }
+
+    @property
+    def kafka_user(self) -> str:
+        """Who this process is to the broker."""
+        return user_of(self.kafka_properties)
 
 
 class LedgerSettings(OrdersSettings):

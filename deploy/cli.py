@@ -15,6 +15,7 @@ from deploy.logs import log_to_stderr
 from deploy.signatures import dlq, partners
 from deploy.signatures.history import history
 from deploy.signatures.replay import replay
+from deploy.signatures.reseed import reseed
 from deploy.stack_file import use_running_stack
 
 app = typer.Typer(
@@ -93,6 +94,7 @@ app.add_typer(partners.app, name="partners")
 app.command()(history)
 app.add_typer(dlq.app, name="dlq")
 app.command()(replay)
+app.command()(reseed)
 
 
 def main() -> None:
@@ -109,7 +111,18 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _end_with(f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set ORDERS_DEBUG=1")
+        _end_with(_about(error))
+
+
+def _about(error: Exception) -> str:
+    """What a person is told of an error that nobody expected. One of Kafka's client is not a bug of ours."""
+    kafka = sys.modules.get("confluent_kafka")
+    if kafka is not None and isinstance(error, kafka.KafkaException):
+        return (
+            f"Kafka: {error.args[0].str()}\nCheck ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the "
+            "broker runs."
+        )
+    return f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set ORDERS_DEBUG=1"
 
 
 def _end_with(text: str) -> None:

@@ -13,10 +13,6 @@ _log = logging.getLogger(__name__)
 Settings = TypeVar("Settings", bound=KafkaSettings)
 
 
-def admin(settings: KafkaSettings) -> AdminClient:
-    return AdminClient(settings.client_config(client_id="orders"), logger=_log)
-
-
 def load_kafka(settings: type[Settings], **overrides: object) -> Settings:
     """Loads the settings and checks that librdkafka knows their properties, before a process starts with them.
 
@@ -24,7 +20,7 @@ def load_kafka(settings: type[Settings], **overrides: object) -> Settings:
     """
     loaded = load(settings, **overrides)
     try:
-        admin(loaded)
+        AdminClient(loaded.client_config(client_id="orders", reconnect_backoff_max_ms=1000), logger=_log)
     except KafkaException as error:
         raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES: {error.args[0].str()}") from None
     return loaded

@@ -32,7 +32,7 @@ class Filters:
     until: datetime | None = None
 
     def let_through(self, letter: Letter) -> bool:
-        time = letter.record.time
+        time = letter.time
         return (
             (not self.ids or letter.id in self.ids)
             and (self.reason is None or self.reason == letter.error or self.reason.lower() in letter.reason.lower())

@@ -1,8 +1,9 @@
 """`orders setup`: creates missing topics and tables, and checks and corrects existing ones. Safe to run again."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -14,15 +15,18 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 from pydantic import Field
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from consumer.errors import ConsumerError
+from consumer.kafka.broker import Broker
 from consumer.postgres.migrate import migrate
 from consumer.settings import PostgresSettings
+from contracts import kafka_errors
 from contracts.settings import KafkaSettings
-from contracts.topics import TopicSpec
-from deploy.admin import REQUEST_TIMEOUT_S, call_broker
+from contracts.topic_checks import Refusal, Told, Trouble, of_trouble, problems
+from contracts.topic_spec import MIN_INSYNC, TopicFound, TopicSpec, corrections, min_insync
+from deploy.admin import REQUEST_TIMEOUT_S, call_broker, naming_right, reach
 from deploy.errors import SetupError
-from deploy.kafka_settings import admin
 
 
 class SetupSettings(KafkaSettings, PostgresSettings):
@@ -35,21 +39,22 @@ class SetupSettings(KafkaSettings, PostgresSettings):
 
 
 def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> list[str]:
-    """Creates the missing topics and returns their names. Raises SetupError if a topic has the wrong partitions."""
-    client = admin(settings)
+    """Creates the missing topics and corrects the settings of the others. Returns the names of what it created.
+
+    Raises SetupError if a topic has the wrong partitions, or if Kafka does not let this user in or set topics up.
+    """
+    broker = reach(settings, {})
     specs = settings.topics.specs()
-    known = call_broker(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics)
+    known = _describe(settings, broker, specs)
     for spec in specs:
         if spec.name in known:
-            _require_partitions(spec, len(known[spec.name].partitions))
-            call_broker(settings, partial(_correct_config, client, spec))
+            _require_partitions(spec, known[spec.name].partitions)
     missing = [spec for spec in specs if spec.name not in known]
     if missing:
-        new = [NewTopic(spec.name, spec.partitions, replication_factor or -1, config=spec.config) for spec in missing]
-        made = call_broker(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
-        for future in made.values():
-            call_broker(settings, partial(_wait_until_made, future))
-        _wait_until_known(settings, client, set(made))
+        _create(settings, broker.client, missing, replication_factor)
+        known = _wait_for(settings, broker, specs, lambda known: len(known) == len(specs))
+    if _correct_all(settings, broker.client, specs, known):
+        _wait_for(settings, broker, specs, lambda known: not any(corrections(s, known[s.name]) for s in specs))
     return [spec.name for spec in missing]
 
 
@@ -58,18 +63,16 @@ def set_up_tables(settings: PostgresSettings) -> list[str]:
     return migrate(settings.postgres_url)
 
 
-def _wait_until_known(settings: KafkaSettings, client: AdminClient, names: set[str]) -> None:
-    """A broker learns of a new topic after a moment. A process that starts earlier is told that it does not exist."""
-
-    def all_known() -> bool:
-        return call_broker(settings, lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S).topics.keys()) >= names
-
-    Retrying(
-        retry=retry_if_result(lambda known: not known),
+def _wait_for(
+    settings: KafkaSettings, broker: Broker, specs: list[TopicSpec], is_done: Callable[[dict[str, TopicFound]], bool]
+) -> dict[str, TopicFound]:
+    """A broker learns of a change after a moment. A process that starts earlier would be told of the old state."""
+    return Retrying(
+        retry=retry_if_result(lambda known: not is_done(known)),
         wait=wait_fixed(0.05),
         stop=stop_after_delay(REQUEST_TIMEOUT_S),
-        retry_error_callback=lambda _: None,  # the topic is made; the wait is a courtesy
-    )(all_known)
+        retry_error_callback=_last,  # the change is made; the wait is a courtesy
+    )(lambda: _describe(settings, broker, specs))
 
 
 def _wait_until_made(made: "Future[None]") -> None:
@@ -90,13 +93,66 @@ def _require_partitions(spec: TopicSpec, partitions: int) -> None:
         )
 
 
-def _correct_config(client: AdminClient, spec: TopicSpec) -> None:
-    resource = ConfigResource(ResourceType.TOPIC, spec.name)
-    now = client.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource].result()
-    wrong = {name: value for name, value in spec.config.items() if now[name].value != value}
-    if wrong:
-        entries = [
-            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wrong.items()
-        ]
-        change = ConfigResource(ResourceType.TOPIC, spec.name, incremental_configs=entries)
-        client.incremental_alter_configs([change], request_timeout=REQUEST_TIMEOUT_S)[change].result()
+def _create(
+    settings: KafkaSettings, client: AdminClient, missing: list[TopicSpec], replication_factor: int | None
+) -> None:
+    insync = {} if replication_factor is None else {MIN_INSYNC: str(min_insync(replication_factor))}
+    new = [
+        NewTopic(spec.name, spec.partitions, replication_factor or -1, config={**spec.config, **insync})
+        for spec in missing
+    ]
+    made = call_broker(settings, lambda: client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
+    for topic, future in made.items():
+        with naming_right(settings, "CREATE", topic):
+            call_broker(settings, partial(_wait_until_made, future))
+
+
+def _describe(settings: KafkaSettings, broker: Broker, specs: list[TopicSpec]) -> dict[str, TopicFound]:
+    """The topics that exist. Raises SetupError if the broker does not tell, because of a right or else."""
+
+    def ask() -> Told:
+        try:
+            return broker.describe([spec.name for spec in specs])
+        except ConsumerError as error:
+            raise SetupError(str(error)) from None
+
+    told = Retrying(
+        retry=retry_if_result(lambda told: any(map(_is_passing, told.values()))),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(REQUEST_TIMEOUT_S),
+        retry_error_callback=_last,
+    )(ask)
+    nothing_asked = dict.fromkeys((spec.name for spec in specs), frozenset[str]())
+    unclear = of_trouble(
+        problems(specs, told, nothing_asked, settings.kafka_user), Trouble.FORBIDDEN, Trouble.UNANSWERED
+    )
+    if unclear:
+        raise SetupError(unclear)
+    return {topic: found for topic, found in told.items() if isinstance(found, TopicFound)}
+
+
+def _last(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()
+
+
+def _is_passing(told: TopicFound | Refusal) -> bool:
+    return isinstance(told, Refusal) and told.name in kafka_errors.OUTAGES - {"UNKNOWN_TOPIC_OR_PART"}
+
+
+def _correct_all(
+    settings: KafkaSettings, client: AdminClient, specs: list[TopicSpec], known: dict[str, TopicFound]
+) -> bool:
+    """Whether there was something to correct."""
+    wrong = {spec.name: corrections(spec, known[spec.name]) for spec in specs if spec.name in known}
+    for topic, values in wrong.items():
+        if values:
+            with naming_right(settings, "ALTER_CONFIGS", topic):
+                call_broker(settings, partial(_alter, client, topic, values))
+    return any(wrong.values())
+
+
+def _alter(client: AdminClient, topic: str, values: dict[str, str]) -> None:
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()]
+    change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    client.incremental_alter_configs([change], request_timeout=REQUEST_TIMEOUT_S)[change].result()

@@ -26,7 +26,7 @@ from deploy.errors import StackError
 from deploy.kafka_settings import load_kafka
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker, class_path
-from deploy.local.ports import LOOPBACK, require_free
+from deploy.local.ports import LOOPBACK, WantedPort, require_free
 from deploy.local.postgres import PostgresServer
 from deploy.partners import PartnerRegistry
 from deploy.sample import DEMO_PARTNER, DEMO_TOKEN, curl
@@ -83,11 +83,10 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
             yield
             progress.advance(task)
 
-        require_free(settings.port, settings.host, "the ingress", f"{PREFIX}PORT")
+        require_free(_wanted_ports(settings))
         bootstrap, postgres_url = settings.kafka_bootstrap, settings.postgres_url
         if postgres_url is None:
             with step("Postgres"):
-                require_free(settings.local_postgres_port, LOOPBACK, "Postgres", f"{PREFIX}LOCAL_POSTGRES_PORT")
                 postgres = PostgresServer(folder / "postgres", settings.local_postgres_port)
                 running.callback(postgres.stop)
                 postgres.start()
@@ -97,7 +96,6 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
             with step("Kafka: jars (44 MB from Maven Central, the first time only)"):
                 class_path()
             with step("Kafka"):
-                require_free(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT")
                 kafka = KafkaBroker(folder / "kafka", settings.local_kafka_port, lives_long=True)
                 running.callback(kafka.stop)
                 kafka.start()
@@ -123,6 +121,16 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
     stack_file.publish(folder, {**variables, **_chosen()})
     _show(settings, folder, variables, console)
     return children
+
+
+def _wanted_ports(settings: UpSettings) -> list[WantedPort]:
+    """Of all parts that are started here."""
+    wanted = [WantedPort(settings.port, settings.host, "the ingress", f"{PREFIX}PORT")]
+    if settings.postgres_url is None:
+        wanted.append(WantedPort(settings.local_postgres_port, LOOPBACK, "Postgres", f"{PREFIX}LOCAL_POSTGRES_PORT"))
+    if settings.kafka_bootstrap is None:
+        wanted.append(WantedPort(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT"))
+    return wanted
 
 
 def _chosen() -> dict[str, str]:
@@ -176,5 +184,6 @@ def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console
         console.print(f"  [bold]{name:<11}[/]", where, highlight=False, soft_wrap=True)
     console.print("\nTry it, in another terminal:\n")
     console.print(curl(base_url, token), markup=False, highlight=False, soft_wrap=True)
-    console.print("\nMore partners: .venv/bin/orders partners add NAME")
+    console.print("\nThe e-mail is that of the published sample. Any text will do.")
+    console.print("More partners: .venv/bin/orders partners add NAME")
     console.print("[bold]Ctrl-C stops everything.[/]")

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from ingress.errors import UnavailableError
 
+_SHUTTING_DOWN = "This server is shutting down."
+
 
 class Admission:
     """Counts and limits what all requests together hold. A request is admitted as a whole or not at all."""
@@ -24,7 +26,7 @@ class Admission:
         Raises UnavailableError while the server drains.
         """
         if self.draining:
-            raise UnavailableError("This server is shutting down.")
+            raise UnavailableError(_SHUTTING_DOWN)
         held = Held(self)
         self.requests += 1
         try:
@@ -47,7 +49,7 @@ class Admission:
 
     def hold_orders(self, held: "Held", count: int) -> None:
         if self.draining:
-            raise UnavailableError("This server is shutting down.")
+            raise UnavailableError(_SHUTTING_DOWN)
         self.require_room(count)
         self.orders += count
         held.orders += count

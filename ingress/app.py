@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from contracts.access import rights_of_ingress
 from contracts.event import ReplyTo
 from contracts.ledger_reader import LedgerReader
 from contracts.partner import PartnerRecordError, decode_partner
@@ -25,7 +26,9 @@ from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
 from ingress.answers import close_after_expect, json_response
 from ingress.auth import Partners
+from ingress.broker import Broker
 from ingress.errors import STATUS_PATH, NotConfirmedError
+from ingress.halts import Halts
 from ingress.orders import ORDERS_PATH, OrdersEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
@@ -33,6 +36,7 @@ from ingress.rate_limit import RateLimit
 from ingress.reader import KeyValue, PartitionReader, ReaderThread
 from ingress.settings import IngressSettings
 from ingress.status import StatusEndpoint
+from ingress.topic_watch import TopicWatch
 
 READY_WAIT_S = 3.0
 _READY_CHECK_S = 0.01
@@ -43,7 +47,7 @@ class Ingress:
     """All parts of one process, from start to stop, on one event loop."""
 
     def __init__(
-        self, settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
+        self, settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[str], None]
     ) -> None:
         loop = asyncio.get_running_loop()
         topics = settings.topics
@@ -53,15 +57,39 @@ class Ingress:
         self._admission = admission
         self._partners = Partners()
         self._pending = PendingReplies()
-        self._publisher = Publisher(settings, loop, self._on_failure, on_fatal)
+        self._publisher = Publisher(settings, loop, self._on_failure, on_fatal, self._on_refused)
         self._partner_records = ReaderThread(
-            PartitionReader(settings, topics.partners, 0, from_beginning=True), loop, self._on_partners
+            PartitionReader(settings, topics.partners, 0, from_beginning=True),
+            loop,
+            self._on_partners,
+            on_fatal,
+            self._partners.clear,
+        )
+        self._halts = Halts()
+        self._halt_records = ReaderThread(
+            PartitionReader(settings, topics.halts, 0, from_beginning=True),
+            loop,
+            self._halts.on_records,
+            on_fatal,
+            self._halts.clear,
         )
         self._replies = ReaderThread(
             PartitionReader(settings, topics.results, reply_to.partition or 0, from_beginning=False),
             loop,
             self._on_replies,
+            on_fatal,
         )
+        readers = {
+            topics.partners: self._partner_records,
+            topics.halts: self._halt_records,
+            topics.results: self._replies,
+        }
+
+        def on_replaced(topic: str) -> None:
+            if topic in readers:
+                readers[topic].restart()
+
+        self._topics = TopicWatch(Broker(settings), rights_of_ingress(topics), loop, on_fatal, on_replaced)
         self.endpoint = OrdersEndpoint(
             partners=self._partners,
             admission=admission,
@@ -70,29 +98,48 @@ class Ingress:
             pending=self._pending,
             ledger=ledger,
             reply_to=reply_to,
-            ready=lambda: self._partner_records.ready and self._replies.ready,
+            ready=lambda: (
+                self._partner_records.ready and self._replies.ready and self._halt_records.ready and self._topics.right
+            ),
+            halts=self._halts,
             new_request_id=_new_request_id,
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
         )
-        self.status = StatusEndpoint(self._partners, admission, ledger, timedelta(days=settings.ledger_days), _now)
+        self.status = StatusEndpoint(
+            self._partners,
+            admission,
+            ledger,
+            timedelta(days=settings.ledger_days),
+            lambda: self._partner_records.ready,
+            _now,
+        )
 
     def readiness(self) -> dict[str, bool]:
         """What `/readyz` shows. If all are true, this process serves requests."""
         return {
             "partners_read": self._partner_records.ready,
             "reply_partition_assigned": self._replies.ready,
+            "topics_as_set_up": self._topics.right,
             "broker_reachable": self._publisher.reachable,
             "accepting": not self._admission.draining,
+            "consumers_not_halted": self._halt_records.ready and not self._halts.partitions,
         }
 
     def stop(self) -> None:
         self._publisher.stop(self._settings.delivery_timeout_s)
+        self._topics.stop()
         self._replies.stop()
         self._partner_records.stop()
+        self._halt_records.stop()
 
     def _on_failure(self, request_id: UUID) -> None:
+        self._topics.recheck()
         self._pending.fail(request_id, NotConfirmedError(request_id))
+
+    def _on_refused(self, request_id: UUID) -> None:
+        self._topics.recheck()
+        self._pending.refuse(request_id)
 
     def _on_replies(self, records: list[KeyValue]) -> None:
         for key, value in records:
@@ -109,7 +156,7 @@ class Ingress:
 
 
 def create_app(
-    settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[], None]
+    settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[str], None]
 ) -> ASGIApp:
     """The ASGI application. It makes its Kafka clients when it starts, so after any fork."""
     running: list[Ingress] = []

@@ -13,6 +13,11 @@ class Partners:
         self._by_id: dict[str, Partner] = {}
         self._by_sha256: dict[str, Partner] = {}
 
+    def clear(self) -> None:
+        """Nobody is a partner: the topic was made anew, and is about to be read."""
+        self._by_id.clear()
+        self._by_sha256.clear()
+
     def put(self, partner_id: str, partner: Partner | None) -> None:
         """Sets the newest state of a partner; None removes it."""
         before = self._by_id.pop(partner_id, None)

@@ -87,13 +87,39 @@ class RateLimitedError(IngressError):
 
 
 class UnavailableError(IngressError):
-    """Kafka is not reachable, too much is in flight, or this process is draining. Nothing was published."""
+    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight. Nothing was published."""
 
     status = 503
 
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(RETRY_AFTER_S)}
+
+
+class TooLargeForKafkaError(UnavailableError):
+    """Kafka takes no record of this size. Its topic was changed; until that is noticed, orders end here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Kafka does not take the orders of this request, because they are too large for its topic. None of "
+            "them was published. To send them again helps only after the operator of this server has run: orders setup"
+        )
+
+
+class PartlyRefusedError(IngressError):
+    """Kafka took some orders of the request, and will never take the others: they are too large for its topic."""
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(
+            "Kafka took some orders of this request and refused the others, because they are too large for its topic. "
+            "Those will not be applied: see Location. To send the request again helps only after the operator of this "
+            "server has run: orders setup"
+        )
+        self._location = location(request_id)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self._location
 
 
 class NotConfirmedError(IngressError):

@@ -21,6 +21,7 @@ from ingress.auth import Partners
 from ingress.body import count_orders, parse_body, read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
+from ingress.halts import Halts
 from ingress.idempotency import digest_of, parse_key
 from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import Preferences, parse_preferences
@@ -68,6 +69,7 @@ class OrdersEndpoint:
         ledger: LedgerReader,
         reply_to: ReplyTo,
         ready: Callable[[], bool],
+        halts: Halts,
         new_request_id: Callable[[], UUID],
         request_timeout_s: float,
         body_timeout_s: float,
@@ -80,6 +82,7 @@ class OrdersEndpoint:
         self._ledger = ledger
         self._reply_to = reply_to
         self._ready = ready
+        self._halts = halts
         self._new_request_id = new_request_id
         self._request_timeout_s = request_timeout_s
         self._body_timeout_s = body_timeout_s
@@ -92,6 +95,8 @@ class OrdersEndpoint:
         with self._admission.request() as held:
             if not self._ready():
                 raise UnavailableError("This server is not ready yet.")
+            if self._halts.partitions:
+                raise UnavailableError("Orders cannot be applied at the moment.")
             partner = self._partners.authenticate(request.headers.getlist("token"))
             key = parse_key(request.headers.getlist("idempotency-key"))
             preferences = parse_preferences(request.headers.getlist("prefer"))
@@ -160,7 +165,8 @@ class OrdersEndpoint:
         """
         if not self._publisher.reachable:
             raise UnavailableError("Kafka is not reachable.")
-        held.add_orders(len(items))
+        count = len(items)
+        held.add_orders(count)
         headers = HeaderWriter(
             RequestContext(
                 request_id=checked.request_id,
@@ -175,9 +181,11 @@ class OrdersEndpoint:
         )
         if checked.preferences.accepts_202:
             acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            pending.published += count
             self._publisher.publish(checked.request_id, items, headers, acknowledged)
             return acknowledged
         if not pending.is_joined:
+            pending.published += count
             crowded = self._admission.orders >= CROWDED_ORDERS
             self._publisher.publish(checked.request_id, items, headers, crowded=crowded)
         return None

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from contracts.result import Outcomes, Result, ResultError, decode_result, outcomes_of
-from ingress.errors import IngressError, KeyConflictError
+from ingress.errors import IngressError, KeyConflictError, PartlyRefusedError, TooLargeForKafkaError
 
+REFUSALS_WAIT_S = 0.5
+"""How long the other records of a request have to be refused too."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +34,10 @@ class Pending:
     done: "Future[Answer]"
     answer: Answer = field(default_factory=Answer)
     waiting: int = 0
+    published: int = 0
+    """Records that were handed to the client library for it."""
+    refused: int = 0
+    """Those of them that Kafka will never take."""
 
     @property
     def is_joined(self) -> bool:
@@ -81,6 +87,19 @@ class PendingReplies:
     def fail(self, request_id: UUID, error: IngressError) -> None:
         for pending in self._pending.get(str(request_id).encode(), {}).values():
             pending.fail(error)
+
+    def refuse(self, request_id: UUID) -> None:
+        """Kafka will never take a record of this request, and did not write it.
+
+        The others mostly follow at once. If all are refused, nothing of the request is or will be applied.
+        """
+        entries = self._pending.get(str(request_id).encode(), {})
+        for pending in entries.values():
+            pending.refused += 1
+            if len(entries) == 1 and pending.refused == pending.published:
+                pending.fail(TooLargeForKafkaError())
+            elif pending.refused == 1:
+                get_running_loop().call_later(REFUSALS_WAIT_S, pending.fail, PartlyRefusedError(request_id))
 
     def on_result(self, key: bytes | None, value: bytes | None) -> None:
         """Takes a record of the results topic. Ignores requests of other processes without decoding the value."""

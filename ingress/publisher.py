@@ -3,6 +3,7 @@
 import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Event as Flag
 from threading import Thread
@@ -10,7 +11,9 @@ from uuid import UUID
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from contracts.access import lacks
 from contracts.event import HeaderWriter
+from contracts.kafka_errors import AUTHORIZATION, Verdict, verdict_of
 from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 
@@ -28,8 +31,8 @@ Item = tuple[int, bytes, bytes]
 class Publisher:
     """Publishes the orders of each request.
 
-    Calls `on_failure(request_id)` on the loop if a record of that request is not acknowledged in time, and `on_fatal()`
-    if a producer cannot go on.
+    Calls on the loop: `on_failure(request_id)` if a record of that request is not acknowledged in time,
+    `on_refused(request_id)` if Kafka did not write it and never will, and `on_fatal(why)` if a producer cannot go on.
     """
 
     def __init__(
@@ -37,13 +40,17 @@ class Publisher:
         settings: IngressSettings,
         loop: AbstractEventLoop,
         on_failure: Callable[[UUID], None],
-        on_fatal: Callable[[], None],
+        on_fatal: Callable[[str], None],
+        on_refused: Callable[[UUID], None] = lambda _: None,
     ) -> None:
         self._topic = settings.topics.upserts
+        self._user = settings.kafka_user
+        self._on_refused = on_refused
         self._loop = loop
         self._on_failure = on_failure
         self._on_fatal = on_fatal
         self._reachable = False
+        self._is_fatal = False
         self._stop = Flag()
         self._prompt = self._new_producer(settings)
         self._lingering = self._new_producer(settings, linger_ms=LINGER_MS)
@@ -118,7 +125,8 @@ class Publisher:
     def stop(self, timeout_s: float) -> None:
         """Waits until every record is acknowledged or failed, but at most `timeout_s` for each producer."""
         for producer in self._producers:
-            producer.flush(timeout_s)
+            with suppress(KafkaException):  # a fatal error was told before
+                producer.flush(timeout_s)
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -131,10 +139,27 @@ class Publisher:
         return self._in_use
 
     def _poll(self, producer: Producer) -> None:
-        while not self._stop.is_set():
-            producer.poll(_POLL_S)
-            if producer is self._prompt and not self._reachable:
-                self._probe()
+        """The client library raises what is fatal to a producer. Polling goes on, for the requests in flight."""
+        try:
+            while not self._stop.is_set():
+                try:
+                    producer.poll(_POLL_S)
+                except KafkaException as error:
+                    self._end(error.args[0])
+                if producer is self._prompt and not self._reachable:
+                    self._probe()
+        except Exception as error:  # noqa: BLE001 - whatever ends a thread ends the process
+            _log.error("a thread of the publisher ended", exc_info=True)
+            self._loop.call_soon_threadsafe(self._on_fatal, f"The publisher ended: {error!r}")
+
+    def _end(self, error: KafkaError) -> None:
+        _log.error("the producer failed for good: %s", error.str())
+        self._reachable = False
+        self._is_fatal = True
+        why = f"The Kafka producer failed for good: {error.str()}. Start this process again."
+        if error.name() in AUTHORIZATION:
+            why = lacks(self._user, "WRITE", "topic", self._topic)
+        self._loop.call_soon_threadsafe(self._on_fatal, why)
 
     def _probe(self) -> None:
         try:
@@ -142,8 +167,7 @@ class Publisher:
         except KafkaException:
             self._stop.wait(_POLL_S)
             return
-        if topic.error is not None:
-            _log.error("topic %s: %s. Run: orders setup", self._topic, topic.error.str())
+        if topic.error is not None or self._is_fatal:  # TopicWatch says what is wrong with the topic
             self._stop.wait(_PROBE_TIMEOUT_S)
             return
         _log.info("Kafka is reachable")
@@ -154,10 +178,6 @@ class Publisher:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             _log.warning("Kafka is not reachable: %s", error.str())
             self._reachable = False
-        elif error.fatal():
-            _log.error("the producer failed for good: %s", error.str())
-            self._reachable = False
-            self._loop.call_soon_threadsafe(self._on_fatal)
         else:
             _log.warning("Kafka: %s", error.str())
 
@@ -165,7 +185,8 @@ class Publisher:
         """Runs in the poll thread, for failures only."""
         if error is not None:
             _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
-            self._loop.call_soon_threadsafe(self._on_failure, request_id)
+            is_refused = verdict_of(error.name()) is Verdict.RECORD
+            self._loop.call_soon_threadsafe(self._on_refused if is_refused else self._on_failure, request_id)
 
     def _set_done(self, acknowledged: "Future[None]") -> None:
         self._loop.call_soon_threadsafe(acknowledged.set_result, None)

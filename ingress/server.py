@@ -14,11 +14,14 @@ from types import FrameType
 
 import uvicorn
 
+from contracts.access import rights_of_ingress
 from contracts.errors import OrdersError
 from contracts.ledger_reader import LedgerReader
 from contracts.settings import PREFIX
+from contracts.topic_checks import Trouble, of_trouble
 from ingress.admission import Admission
 from ingress.app import create_app
+from ingress.broker import Broker
 from ingress.protocol import BoundedHttpProtocol
 from ingress.settings import IngressSettings
 
@@ -35,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class ServeError(OrdersError):
-    """The process cannot listen on its port, or its Kafka producer cannot go on."""
+    """The process cannot listen on its port, or a part of it cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
     """
     listener = _listen(settings.host, settings.port) if inherited is None else socket.socket(fileno=inherited.listen_fd)
     if settings.workers > 1 and inherited is None:
+        _require_access(settings)
         Supervisor(settings.workers, listener).run()
         return
     gc.freeze()  # modules and classes stay: walking them gains nothing
@@ -66,8 +70,8 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
     server.config.app = create_app(settings, ledger, admission, server.give_up)
     _log.info("listening on %s:%d", *listener.getsockname()[:2])
     server.run([listener])
-    if server.gave_up:
-        raise ServeError("The Kafka producer failed for good. Start this process again.")
+    if server.gave_up is not None:
+        raise ServeError(server.gave_up)
 
 
 class DrainingServer(uvicorn.Server):
@@ -93,7 +97,7 @@ class DrainingServer(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
-        self.gave_up = False
+        self.gave_up: str | None = None
         self._admission = admission
         self._supervisor_pid = supervisor_pid
         self._drain: asyncio.Task[None] | None = None
@@ -101,9 +105,11 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._admission.draining = True
 
-    def give_up(self) -> None:
-        """Drains, and ends with an error."""
-        self.gave_up = True
+    def give_up(self, why: str) -> None:
+        """Drains, and ends with an error. The first reason counts."""
+        if self.gave_up is None:
+            self.gave_up = why
+            _log.error("giving up: %s", why)
         self._admission.draining = True
 
     async def on_tick(self, counter: int) -> bool:
@@ -154,6 +160,14 @@ class Supervisor:
             pass_fds=[inherited.listen_fd],
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which passes it on once
         )
+
+
+def _require_access(settings: IngressSettings) -> None:
+    """Raises ServeError if every worker would end with it: the broker refuses this user, or a right is missing."""
+    found, _ = Broker(settings).check(rights_of_ingress(settings.topics))
+    forbidden = of_trouble(found, Trouble.FORBIDDEN)
+    if forbidden:
+        raise ServeError(forbidden)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -21,7 +21,7 @@ from ingress.errors import UnavailableError, UnknownRequestError
 class StatusEndpoint:
     """Reads only the ledger, so any ingress process can answer, before and after restarts.
 
-    `kept`: how long the ledger keeps a request.
+    `kept`: how long the ledger keeps a request. `ready` says whether the partners are read.
     """
 
     def __init__(
@@ -30,12 +30,14 @@ class StatusEndpoint:
         admission: Admission,
         ledger: LedgerReader,
         kept: timedelta,
+        ready: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
         self._partners = partners
         self._admission = admission
         self._ledger = ledger
         self._kept = kept
+        self._ready = ready
         self._now = now
 
     async def get(self, request: Request) -> Response:
@@ -43,6 +45,8 @@ class StatusEndpoint:
 
     async def _get(self, request: Request) -> Response:
         with self._admission.request():
+            if not self._ready():  # they are read anew now and then; until then no token is known
+                raise UnavailableError("This server is not ready yet.")
             partner = self._partners.authenticate(request.headers.getlist("token"))
             request_id = _request_id(request.path_params["request_id"])
             try:

@@ -1,11 +1,11 @@
 """The fields of an order as texts in the format of COPY."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.canonical import match_canonical
-from contracts.order import Order, Product
+from contracts.order import Order, Product, invalid_reason
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -28,3 +28,12 @@ def columns_of(order: Order) -> Sequence[str]:
     """The fields of the order as texts in the format of COPY."""
     fields = {**dict(order), "products": _PRODUCTS.dump_json(order.products).decode()}
     return [_NULL if value is None else str(value).translate(_ESCAPES) for value in fields.values()]
+
+
+def order_of_row(fields: Mapping[str, object]) -> Order | None:
+    """The order of a row, given by column. None if the row is not a valid order: somebody changed it by hand."""
+    try:
+        order = Order.model_validate({name: value for name, value in fields.items() if value is not None})
+    except ValidationError:
+        return None
+    return order if invalid_reason(order) is None else None

@@ -4,7 +4,8 @@ The dataclasses of which every record needs one are not frozen: a frozen one tak
 them as frozen.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -23,7 +24,10 @@ OrderKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Record:
-    """A record as Kafka has it. `time_ms`: when the broker appended it, in ms since 1970."""
+    """A record as Kafka has it. `time_ms`: when the broker appended it, in ms since 1970.
+
+    `leader_epoch`: which leader of the partition appended it; None if the broker does not tell.
+    """
 
     partition: int
     offset: int
@@ -31,6 +35,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    leader_epoch: int | None = None
 
     @property
     def time(self) -> datetime:
@@ -196,7 +201,12 @@ class Batch:
     @property
     def ends(self) -> dict[int, int]:
         """For each partition, the offset after its last record."""
-        return {decoded.record.partition: decoded.record.offset + 1 for decoded in self.records}
+        return {partition: record.offset + 1 for partition, record in self.lasts.items()}
+
+    @cached_property
+    def lasts(self) -> dict[int, Record]:
+        """The last record of each partition."""
+        return {decoded.record.partition: decoded.record for decoded in self.records}
 
     @cached_property
     def days(self) -> list[date]:
@@ -216,6 +226,11 @@ class Batch:
         return Batch(
             kept, {partition: start for partition, start in self.starts.items() if partition not in partitions}
         )
+
+    def below(self, offsets: Mapping[int, int]) -> "Batch":
+        """The batch without the records at or above these offsets of their partitions."""
+        kept = [item for item in self.records if item.record.offset < offsets.get(item.record.partition, math.inf)]
+        return Batch(kept, {p: start for p, start in self.starts.items() if start < offsets.get(p, math.inf)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ another of its records timed out. So the first of these events by offset is appl
 replay decides the same.
 
 Two bodies under one key may be in different partitions, and offsets of different partitions cannot be compared. The key
-belongs to the body that is committed first. The dead letters of the other body keep that decision for ever
+belongs to the body that is committed first. The dead letters of the other body keep that decision forever
 (`LostClaims`).
 """
 
@@ -18,6 +18,10 @@ from consumer.core.record import Decoded, Rejected, Stage, runs
 from contracts.event import BodyKey, EventContext, RequestKey
 
 CONFLICT = "IdempotencyConflict"
+APPLIED_BEFORE = "AppliedBefore"
+"""Of a letter that a reseed writes: the event was applied before its log was lost, from another place."""
+NEVER_APPLIED = frozenset({CONFLICT, APPLIED_BEFORE})
+"""Of events that change nothing, leave no trace in the tables, and are never redriven."""
 
 
 @dataclass(slots=True)

@@ -8,17 +8,19 @@ from threading import Event as Flag
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consumer.core.record import Record
-from consumer.errors import ConsumerStoppedError, RetryLaterError
+from consumer.errors import LogChangedError, RetryLaterError
+from consumer.kafka.answered import Answered
+from consumer.kafka.broker import require_known
+from consumer.kafka.group import group_config
 from consumer.kafka.message import record_of, take_messages
+from consumer.kafka.unreadable import UnreadableBatches
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
+from contracts.kafka_errors import ENDING
 
 ReadApplied = Callable[[Collection[int]], Mapping[int, int]]
 """The watermark *applied* of these partitions. Raises RetryLaterError if Postgres does not answer."""
 
-COMMIT_TIMEOUT_S = 10.0
-COMMIT_EVERY_S = 0.1
-"""A commit after every batch costs one more request. With batches of one order that is a fifth of the broker's work."""
 _POLL_SLICE_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -36,12 +38,14 @@ class Assignment:
         self._read_applied = read_applied
         self._on_restored = on_restored
         self._positions: dict[int, int] = {}
+        self._epochs: dict[int, int] = {}
         self._new: set[int] = set()
         self._revoked: set[int] = set()
-        self._uncommitted: dict[int, int] = {}
-        self._committed_s = 0.0
+        self._answered = Answered(settings.topics.upserts)
+        self._held: set[int] = set()
         self._is_paused = False
-        self._consumer = Consumer({**group_config(settings), "on_commit": self._on_commit}, logger=_log)
+        self._unreadable = UnreadableBatches(_report)
+        self._consumer = Consumer({**group_config(settings), "on_commit": self._answered.on_commit}, logger=_log)
 
     def subscribe(self) -> None:
         self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -50,6 +54,11 @@ class Assignment:
     def positions(self) -> Mapping[int, int]:
         """For each of our partitions, the offset after the last record that was taken."""
         return self._positions
+
+    @property
+    def held(self) -> Collection[int]:
+        """The partitions that are not read until `release`."""
+        return self._held
 
     def drain_revoked(self) -> set[int]:
         """The partitions that were revoked since the last call, also those that were assigned again."""
@@ -64,13 +73,15 @@ class Assignment:
         self._new.clear()
         messages = take_messages(self._consumer, records_max, timeout_s)
         if not messages:
-            self._commit_noted()
+            self._answered.commit_noted(self._consumer)
             return [], {}
         return self._accept(messages)
 
     def wait(self, duration_s: float) -> None:
         """Waits without reading, and stays in the group: an outage of Postgres costs no partition. Ends with `stop`."""
         until_s = time.monotonic() + duration_s
+        # An outage may end with a restored Postgres. What is answered but not committed looks new then.
+        self._answered.commit_noted(self._consumer)
         self._set_paused(True)
         while not self._stop.is_set() and (left_s := until_s - time.monotonic()) > 0:
             message = self._consumer.poll(min(left_s, _POLL_SLICE_S))
@@ -80,8 +91,31 @@ class Assignment:
         self._set_paused(False)
 
     def rewind(self, offsets: Mapping[int, int]) -> None:
-        """Reads these partitions again from these offsets on. Ignores partitions that are not ours."""
+        """Reads these partitions again from these offsets on, also those that were held. Ignores partitions that are
+        not ours."""
+        self._held.difference_update(offsets)
+        self._assign_again(offsets)
+
+    def hold(self, offsets: Mapping[int, int]) -> None:
+        """As `rewind`, but reads nothing of these partitions before `release`."""
+        self._held.update(offsets.keys() & self._positions.keys())
+        self._assign_again(offsets)
+
+    def release(self) -> None:
+        """Reads on in all partitions that were held."""
+        self._held.clear()
+        self._pause_or_resume(self._positions)
+
+    def read_answered(self) -> dict[int, int]:
+        """The watermark *answered* of each partition that has one, also of those that are not ours.
+
+        Raises RetryLaterError.
+        """
+        return self._answered.read_all(self._consumer)
+
+    def _assign_again(self, offsets: Mapping[int, int]) -> None:
         for partition in offsets.keys() & self._positions.keys():
+            self._epochs.pop(partition, None)  # older records may have been written under an older leader
             # seek() fails if the partition was assigned a moment ago.
             self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
             self._assign({partition: offsets[partition]})
@@ -91,25 +125,19 @@ class Assignment:
 
         A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets.
         """
-        self._uncommitted.update(next_offsets)
-        if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
-            self._commit_noted()
+        self._answered.note(self._consumer, next_offsets)
 
     def close(self) -> None:
         """Leaves the group. Commits what `commit` has noted."""
         self._closing = True
-        self._commit_noted()
+        self._answered.commit_noted(self._consumer)
         self._consumer.close()
-
-    def _commit_noted(self) -> None:
-        if self._uncommitted:
-            self._committed_s = time.monotonic()
-            self._consumer.commit(offsets=self._at(self._uncommitted), asynchronous=True)
 
     def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
         if self._closing or self._stop.is_set():
             return  # a rebalance ends while we leave: we read nothing more, so we need no start offsets
         partitions = [item.partition for item in assigned]
+        require_known(self._topic, partitions)
         # No poll is possible inside a rebalance. If this takes too long, we lose the assignment, but nothing else.
         for attempt in attempts(self._stop, self._sleep):
             with attempt:
@@ -117,20 +145,13 @@ class Assignment:
         self._new.update(partitions)
         _log.info("assigned: %s", self._positions)
 
-    def _on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
-        """Called by the client inside of poll."""
-        for item in committed:
-            if error is None and item.error is None:
-                if self._uncommitted.get(item.partition) == item.offset:
-                    del self._uncommitted[item.partition]
-            else:
-                _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
-
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
-        self._commit_noted()
+        self._answered.commit_noted(self._consumer)
         for item in revoked:
             self._positions.pop(item.partition, None)
-            self._uncommitted.pop(item.partition, None)  # the new owner sends these replies again
+            self._epochs.pop(item.partition, None)
+            self._held.discard(item.partition)
+            self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
         _log.info("revoked: %s", sorted(self._revoked))
         self._consumer.incremental_unassign(revoked)
@@ -139,12 +160,11 @@ class Assignment:
         """For each partition, the lower of the two watermarks *applied* and *answered*."""
         applied = self._read_applied(partitions)
         try:
-            committed = self._consumer.committed(self._at(dict.fromkeys(partitions, 0)), timeout=COMMIT_TIMEOUT_S)
-            answered = {item.partition: item.offset for item in committed if item.offset >= 0}
+            answered = self._answered.read(self._consumer, partitions)
             # Without this, a crash between the first commit in Postgres and its replies would lose those replies.
             unanswered = {partition: applied[partition] for partition in partitions if partition not in answered}
             if unanswered:
-                self._consumer.commit(offsets=self._at(unanswered), asynchronous=False)
+                self._answered.commit_now(self._consumer, unanswered)
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
         if any(applied[partition] < offset for partition, offset in answered.items()):
@@ -166,7 +186,11 @@ class Assignment:
         self._pause_or_resume(self._positions)
 
     def _pause_or_resume(self, offsets: Mapping[int, int]) -> None:
-        (self._consumer.pause if self._is_paused else self._consumer.resume)(self._at(offsets))
+        paused = {
+            partition: offset for partition, offset in offsets.items() if self._is_paused or partition in self._held
+        }
+        self._consumer.pause(self._at(paused))
+        self._consumer.resume(self._at({p: offset for p, offset in offsets.items() if p not in paused}))
 
     def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
         records: list[Record] = []
@@ -174,10 +198,10 @@ class Assignment:
         again: dict[int, int] = {}
         for message in messages:
             error = message.error()
-            if error is not None:
-                _report(error, message.partition())
+            unreadable = None if error is None else self._unreadable.record_of(message, self._positions, again)
+            if error is not None and unreadable is None:
                 continue
-            record = record_of(message)
+            record = unreadable or record_of(message)
             partition, offset = record.partition, record.offset
             position = self._positions.get(partition)
             # consume() may return records of partitions that were revoked in this very call. If one was assigned again
@@ -187,12 +211,26 @@ class Assignment:
             if partition in self._new and offset != position:
                 again[partition] = position
                 continue
+            epoch = record.leader_epoch
+            if epoch is not None:
+                if epoch < self._epochs.get(partition, epoch):
+                    raise self._log_changed(partition, offset, self._epochs[partition], epoch)
+                self._epochs[partition] = epoch
+            if unreadable is not None:
+                again[partition] = offset + 1
             starts.setdefault(partition, position)
             self._positions[partition] = offset + 1
             self._new.discard(partition)
             records.append(record)
         self.rewind(again)
         return records, starts
+
+    def _log_changed(self, partition: int, offset: int, before: int, now: int) -> LogChangedError:
+        return LogChangedError(
+            partition,
+            f"Partition {partition} of {self._topic}: the leader epoch goes back from {before} to {now} at offset "
+            f"{offset}, so this is not the log that was read before.",
+        )
 
     def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
@@ -201,50 +239,10 @@ class Assignment:
 def _report(error: KafkaError, partition: int | None) -> None:
     """Raises ConsumerStoppedError if going on would be wrong. The client recovers from all other errors by itself."""
     if error.code() == KafkaError._AUTO_OFFSET_RESET:
-        _log.error(
-            "PARTITION %s STOPPED: %s. Kafka no longer has the next record that Postgres needs. Nothing was skipped. "
-            "Before you go on, find out what removed records from the topic (retention.ms should be -1).",
+        raise LogChangedError(
             partition,
-            error.str(),
+            f"Kafka no longer has the next record of partition {partition}: {error.str()}. Nothing was skipped.",
         )
-    elif error.fatal() or error.code() in (
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-    ):
-        raise ConsumerStoppedError(f"Kafka refuses this consumer: {error.str()}")
-    else:
-        _log.warning("Kafka: %s", error.str())
-
-
-def group_config(settings: ConsumerSettings) -> dict[str, object]:
-    """The settings of the client library for a member of the consumer group."""
-    # The broker removes a silent member after 6 s. In KIP-848 groups only the broker sets these times.
-    protocol: dict[str, str | int] = (
-        {"group_protocol": "consumer"}
-        if settings.group_protocol == "consumer"
-        else {
-            "group_protocol": "classic",
-            "partition_assignment_strategy": "cooperative-sticky",
-            "heartbeat_interval_ms": 500,
-            "session_timeout_ms": 6000,
-        }
-    )
-    return {
-        **settings.client_config(
-            client_id="order-upsert-consumer",
-            group_id=settings.topics.consumer_group,
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            auto_offset_reset="error",
-            isolation_level="read_committed",
-            fetch_queue_backoff_ms=5,
-            # These limit what is fetched ahead, and so the memory of this process. A fetch is compressed: its records
-            # are usually five times as large, and sometimes a hundred times.
-            queued_max_messages_kbytes=8 * 1024,
-            fetch_max_bytes=1024 * 1024,
-            max_partition_fetch_bytes=64 * 1024,
-            fetch_wait_max_ms=500,
-            reconnect_backoff_max_ms=1000,
-            **protocol,
-        )
-    }
+    if error.fatal() or error.name() in ENDING:
+        raise KafkaException(error)  # `run` says what it means
+    _log.warning("Kafka: %s", error.str())

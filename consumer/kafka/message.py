@@ -7,6 +7,8 @@ from confluent_kafka import Consumer, Message
 from consumer.core.record import Record
 from contracts.event import UNREADABLE, Headers
 
+TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999, the last one that a date can have."""
 _read_headers = methodcaller("headers")
 
 
@@ -25,7 +27,9 @@ def record_of(message: Message) -> Record:
     assert partition is not None
     assert offset is not None
     _, time_ms = message.timestamp()
-    return Record(partition, offset, time_ms, message.key(), message.value(), _headers(message))
+    if not 0 <= time_ms <= TIME_MS_MAX:  # written before the topic took the broker's time: anything may stand there
+        time_ms = 0
+    return Record(partition, offset, time_ms, message.key(), message.value(), _headers(message), message.leader_epoch())
 
 
 def _headers(message: Message) -> Headers:

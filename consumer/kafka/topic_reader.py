@@ -14,7 +14,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from consumer.core.record import Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
+from consumer.kafka.broker import stopped_by
 from consumer.kafka.message import record_of, take_messages
+from consumer.kafka.unreadable import UnreadableBatches
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 
@@ -30,6 +32,14 @@ SILENCE_MAX_S = 30.0
 """How long a broker may send nothing although there are records to read."""
 _POLL_S = 0.2
 _log = logging.getLogger(__name__)
+
+_ENDING = (
+    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError._FATAL,
+)
 
 Answer = TypeVar("Answer")
 Ends = Mapping[int, int]
@@ -50,7 +60,9 @@ class TopicReader:
 
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self.topic = topic
+        self._settings = settings
         self._bootstrap = settings.kafka_bootstrap
+        self._unreadable = UnreadableBatches(self._raise_unless_passing)
         self._consumer = Consumer(
             settings.client_config(
                 client_id="order-upsert-reader",
@@ -110,17 +122,24 @@ class TopicReader:
         self._consumer.assign([TopicPartition(self.topic, partition, positions[partition]) for partition in left])
         heard_s = time.monotonic()
         while left:
-            messages = take_messages(self._consumer, RECORDS_MAX, _POLL_S)
+            messages = self._take()
             records = []
+            again: dict[int, int] = {}
             for message in messages:
                 partition, offset = message.partition(), message.offset()
                 error = message.error()
+                unreadable = None
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    self._raise_unless_passing(error, partition)
+                    unreadable = self._unreadable.record_of(message, positions, again)
+                    if unreadable is None:
+                        continue
+                if partition not in left or offset is None or partition in again:
                     continue
-                if partition not in left or offset is None:
-                    continue
-                if error is not None:
+                if unreadable is not None:
+                    if wanted is None:
+                        records.append(unreadable)
+                    positions[partition] = again[partition] = unreadable.offset + 1
+                elif error is not None:
                     positions[partition] = max(positions[partition], offset)
                 else:
                     if offset < ends[partition] and (wanted is None or wanted(message)):
@@ -130,6 +149,9 @@ class TopicReader:
                     positions[partition] = ends[partition]
                     left.discard(partition)
                     self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+            for partition in again.keys() & left:
+                self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+                self._consumer.incremental_assign([TopicPartition(self.topic, partition, again[partition])])
             if messages:
                 yield Chunk(records, dict(positions))
                 heard_s = time.monotonic()  # the time that the caller spent on the chunk does not count as silence
@@ -139,9 +161,18 @@ class TopicReader:
                     f"the partitions {sorted(left)} are not read to their ends. {self._advice()}"
                 )
 
+    def _take(self) -> list[Message]:
+        """The client library raises what is fatal to a client."""
+        try:
+            return take_messages(self._consumer, RECORDS_MAX, _POLL_S)
+        except KafkaException as error:
+            raise self._explain(error.args[0], None) from error
+
     def _raise_unless_passing(self, error: KafkaError, partition: int | None) -> None:
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.UNKNOWN_TOPIC_OR_PART) or error.fatal():
+        if error.code() in _ENDING or error.fatal():
             raise self._explain(error, partition)
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return  # the client looks for a coordinator, and nothing is ever asked of one
         _log.warning("Kafka: %s", error.str())  # the client recovers by itself, or SILENCE_MAX_S runs out
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
@@ -189,6 +220,8 @@ class TopicReader:
             )
         if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return ConsumerStoppedError(f"Kafka does not allow this user to read {self.topic}.")
+        if error.fatal() or code in _ENDING:
+            return stopped_by(self._settings, error, self.topic, "READ")
         return RetryLaterError(f"Kafka at {self._bootstrap}: {error.str()}\n{self._advice()}")
 
     def _advice(self) -> str:

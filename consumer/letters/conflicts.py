@@ -7,7 +7,7 @@ from datetime import timedelta
 from consumer.core.record import Record
 from consumer.core.repeats import CONFLICT, LostClaims
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.letter import PREFIX
+from consumer.letters.letter import PREFIX, read_letter
 from consumer.settings import ConsumerSettings
 from contracts.event import RecordError, read_headers
 from contracts.topics import UPSERT_PARTITIONS
@@ -30,6 +30,7 @@ def _add(lost_claims: LostClaims, letter: Record) -> None:
         return
     try:
         context, _ = read_headers(letter.headers)
-        lost_claims.add(context, letter.time)
+        found = read_letter(letter)
+        lost_claims.add(context, letter.time if found is None else found.time)
     except RecordError as error:
         _log.warning("cannot read the dead letter %d:%d: %s", letter.partition, letter.offset, error)

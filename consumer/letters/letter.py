@@ -1,25 +1,40 @@
 """The records of the dead-letter topic: letters, and notes that a letter is settled.
 
-A letter stays for ever. It records the decision not to apply an event, and a replay needs it. A note says that a letter
+A letter stays forever. It records the decision not to apply an event, and a replay needs it. A note says that a letter
 was redriven or discarded: a later record in the same partition.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from consumer.core.record import Outgoing, Record, Rejected
-from contracts.headers import SOURCE
+from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, fit, left_out_of
+from contracts.headers import ID, SOURCE
+from contracts.partitioner import partition_of
 from contracts.partner import PARTNER_ID
-from contracts.topics import Topics
+from contracts.topics import LETTER_BYTES_MAX, UPSERT_PARTITIONS, Topics
 
 CONNECTOR_NAME = "order-upsert"
 PREFIX = "__connect.errors."
+WHOLE_LETTER_BYTES_MAX = LETTER_BYTES_MAX - 4096
+"""So that a letter and what the client adds to it fit the dead-letter topic."""
+SMALL_LETTER_BYTES_MAX = 32 * 1024
+"""Every letter can be made as small: by the reason, and the headers that the consumer reads."""
+TIME_HEADER = "orders_letter_time"
 _REASON_CHARS_MAX = 2000
+_DIGITS_MAX = 18
 
 
-def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
-    """The letter for a rejected record. It has the time of the event, so that a redriven event can have it too."""
+def dead_letter(
+    rejected: Rejected, topics: Topics, bytes_max: int = WHOLE_LETTER_BYTES_MAX, *, dated: bool = True
+) -> Outgoing:
+    """The letter for a rejected record, in at most `bytes_max` bytes. What does not fit is described in its headers.
+
+    It has the time of the event, so that a redriven event can have it too. If it is not `dated`, because the broker
+    does not take that time, a header says it.
+    """
     record = rejected.record
     reason = {
         "topic": topics.upserts,
@@ -31,9 +46,15 @@ def dead_letter(rejected: Rejected, topics: Topics) -> Outgoing:
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
     # An event that was redriven and rejected again has the headers of its first letter. The newest reason counts.
-    original = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
-    headers = [*original, *((PREFIX + name, text.encode()) for name, text in reason.items())]
-    return Outgoing(topics.dlq, record.key, record.value, headers, time_ms=rejected.time_ms)
+    original = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    own: list[tuple[str, bytes | None]] = [(PREFIX + name, text.encode()) for name, text in reason.items()]
+    if not dated:
+        own.append((TIME_HEADER, str(rejected.time_ms).encode()))
+    fitted = fit(Parts(record.key, record.value, original), own, bytes_max)
+    # Without its key the letter would be in any partition.
+    partition = partition_of(record.key or b"", UPSERT_PARTITIONS) if fitted.key != record.key else None
+    time_ms = rejected.time_ms if dated else None
+    return Outgoing(topics.dlq, fitted.key, fitted.value, [*fitted.headers, *own], partition, time_ms)
 
 
 SETTLED_HEADER = "orders_letter_settled"
@@ -57,11 +78,32 @@ class Letter:
     stage: str
     error: str
     reason: str
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """What of the event is not in the letter, because it was too large: `value`, `headers`, `key`."""
+
+    def is_about(self, record: Record) -> bool:
+        """False if another event stands at the letter's place: Kafka lost its own, and the log has grown since."""
+        event = event_hash(self.record)
+        return event is None or event == event_hash(record)
 
     @property
     def id(self) -> str:
         """The letter's name on the command line: its partition and offset in the dead-letter topic."""
         return f"{self.record.partition}:{self.record.offset}"
+
+    def with_event(self, event: Record) -> "Letter":
+        """The letter as it would be if it had room for its whole event."""
+        return replace(self, record=replace(self.record, key=event.key, value=event.value, headers=event.headers))
+
+    @property
+    def time_ms(self) -> int:
+        """When the broker appended the event, in ms since 1970."""
+        written = _number(dict(self.record.headers).get(TIME_HEADER))
+        return self.record.time_ms if written is None else written
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromtimestamp(self.time_ms / 1000, UTC)
 
     @property
     def partner_id(self) -> str | None:
@@ -76,20 +118,36 @@ class Letter:
         return None if self.record.key is None else self.record.key.decode(errors="replace")
 
 
+def event_hash(record: Record) -> int | None:
+    """By which an event and its letter are known to belong together; None if they do not tell. Of this process only.
+
+    Of the id alone: a letter that does not fit is without its value, and may be without its key.
+    """
+    event_id = dict(record.headers).get(ID.name)
+    return None if event_id is None else hash(event_id)
+
+
 def read_letter(record: Record) -> Letter | None:
     """None if the record is not a letter of ours: a note, or a foreign record."""
-    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    partition, offset = headers.get(PREFIX + "partition", ""), headers.get(PREFIX + "offset", "")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    written = dict(record.headers)
+    headers = {name: (value or b"").decode(errors="replace") for name, value in written.items()}
+    partition, offset = _number(written.get(PREFIX + "partition")), _number(written.get(PREFIX + "offset"))
+    if partition is None or offset is None:
         return None
     return Letter(
         record,
-        int(partition),
-        int(offset),
+        partition,
+        offset,
         headers.get(PREFIX + "stage", ""),
         headers.get(PREFIX + "exception.class.name", ""),
         headers.get(PREFIX + "exception.message", ""),
+        left_out_of(headers),
     )
+
+
+def _number(text: bytes | None) -> int | None:
+    """Of up to 18 digits: Python refuses to read a number of thousands."""
+    return int(text) if text is not None and text.isdigit() and len(text) <= _DIGITS_MAX else None
 
 
 def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
@@ -124,10 +182,10 @@ class LetterBox:
 
     def _settle(self, record: Record) -> None:
         headers = dict(record.headers)
-        settled, offset = headers.get(SETTLED_HEADER) or b"", headers.get(OFFSET_HEADER) or b""
-        if settled.decode(errors="replace") not in list(Settled) or not offset.isdigit():
+        settled, offset = headers.get(SETTLED_HEADER) or b"", _number(headers.get(OFFSET_HEADER))
+        if settled.decode(errors="replace") not in list(Settled) or offset is None:
             return
-        place = record.partition, int(offset)
+        place = record.partition, offset
         if place in self._letters and self._settled_too:
             self._letters[place] = self._letters[place][0], Settled(settled.decode())
         else:

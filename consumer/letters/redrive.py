@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from consumer.core.record import Outgoing
-from consumer.letters.letter import PREFIX, Letter
-from contracts.event import ORIGIN_HEADERS, Origin, RecordError, read_headers
+from consumer.core.record import Outgoing, Record
+from consumer.letters.fitting import LEFT_OUT_PREFIX
+from consumer.letters.letter import PREFIX, TIME_HEADER, Letter
+from contracts.event import ORIGIN_HEADERS, Headers, Origin, RecordError, read_headers
 from contracts.headers import (
     CORRELATION_ID,
     ID,
@@ -18,6 +19,7 @@ from contracts.headers import (
 )
 from contracts.topics import Topics
 
+_OF_THE_LETTER = (PREFIX, LEFT_OUT_PREFIX, TIME_HEADER)
 _OF_THE_REQUEST = {
     header.name
     for header in (ID, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
@@ -30,11 +32,20 @@ def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID])
     Its headers name its origin, the partition and offset where it was first. So it takes that place among the events of
     its order, now and in a replay. An event that is redriven a second time keeps its first origin.
     """
-    request_id = new_request_id()
+    return as_request_of_its_own(letter.record, topics, new_request_id(), _origin(letter).headers())
+
+
+def as_request_of_its_own(
+    record: Record, topics: Topics, request_id: UUID, origin: Headers = (), partition: int | None = None
+) -> Outgoing:
+    """The event again, byte for byte, as a request of one order that nobody waits for.
+
+    `origin`: headers that name another place for it. Without a `partition`, the key selects one.
+    """
     kept = [
         (name, value)
-        for name, value in letter.record.headers
-        if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(PREFIX)
+        for name, value in record.headers
+        if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(_OF_THE_LETTER)
     ]
     own = {
         ID.name: f"{request_id}/0",
@@ -42,8 +53,8 @@ def redriven(letter: Letter, topics: Topics, new_request_id: Callable[[], UUID])
         REQUEST_INVALID.name: "0",
         CORRELATION_ID.name: str(request_id),
     }
-    headers = [*((name, text.encode()) for name, text in own.items()), *kept, *_origin(letter).headers()]
-    return Outgoing(topics.upserts, letter.record.key, letter.record.value, headers)
+    headers = [*((name, text.encode()) for name, text in own.items()), *kept, *origin]
+    return Outgoing(topics.upserts, record.key, record.value, headers, partition)
 
 
 def _origin(letter: Letter) -> Origin:
@@ -51,5 +62,5 @@ def _origin(letter: Letter) -> Origin:
         known = read_headers(letter.record.headers)[0].origin
     except RecordError:  # the consumer will reject it again
         known = None
-    time = datetime.fromtimestamp(letter.record.time_ms / 1000, UTC)
+    time = datetime.fromtimestamp(letter.time_ms / 1000, UTC)
     return known or Origin(letter.partition, letter.offset, time)

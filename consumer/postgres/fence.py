@@ -1,12 +1,22 @@
 """The fence `consumer_partition`, which is the watermark *applied*; and the topic that the tables were filled from."""
 
-import json
 from collections.abc import Iterable, Mapping
 
 from psycopg import sql
 
+from consumer.core.log_mark import LogMark, Watermark
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection, Pending
+from consumer.postgres.tables import counted
+
+CLOSED = -1
+"""next_offset while the tables are reseeded: no batch begins at or below it."""
+
+_SET = counted(
+    "consumer_partition",
+    "UPDATE consumer_partition AS p SET next_offset = n.o, last_epoch = n.e, last_hash = decode(n.h, 'hex') "
+    "FROM json_to_recordset(%b::json) AS n (p int, o bigint, e int, h text) WHERE p.partition = n.p",
+)
 
 
 def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
@@ -34,27 +44,55 @@ class Fence:
         return Pending(lambda: dict(rows))
 
     def read(self) -> dict[int, int]:
-        """next_offset of every partition now."""
-        return read_fence(self._connection)
+        """next_offset of every partition now. Raises ConsumerStoppedError while the tables are reseeded."""
+        fence = read_fence(self._connection)
+        require_open(fence)
+        return fence
 
-    def set(self, next_offsets: Mapping[int, int]) -> None:
-        self._connection.execute(
-            "UPDATE consumer_partition AS p SET next_offset = n.next_offset::bigint "
-            "FROM json_each_text(%b::json) AS n (partition, next_offset) WHERE p.partition = n.partition::int",
-            [json.dumps(next_offsets)],
+    def read_watermarks(self) -> dict[int, Watermark]:
+        """The fence of every partition now, with what its log is known by. Raises as `read`."""
+        watermarks = read_watermarks(self._connection)
+        require_open({partition: watermark.next_offset for partition, watermark in watermarks.items()})
+        return watermarks
+
+    def set(self, watermarks: Mapping[int, Watermark]) -> None:
+        if watermarks:
+            rows = [_row(partition, *watermark) for partition, watermark in watermarks.items()]
+            self._connection.execute(_SET, [f"[{','.join(rows)}]", len(rows)])
+
+
+def _row(partition: int, next_offset: int, mark: LogMark | None, _: int) -> str:
+    """As JSON, for `_SET`."""
+    if mark is None:
+        return f'{{"p":{partition},"o":{next_offset}}}'
+    epoch = "null" if mark.leader_epoch is None else mark.leader_epoch
+    return f'{{"p":{partition},"o":{next_offset},"e":{epoch},"h":"{mark.record_hash.hex()}"}}'
+
+
+def read_watermarks(connection: Connection) -> dict[int, Watermark]:
+    rows = connection.execute("SELECT partition, next_offset, last_epoch, last_hash, log_start FROM consumer_partition")
+    return {
+        partition: Watermark(next_offset, None if found is None else LogMark(epoch, bytes(found)), log_start)
+        for partition, next_offset, epoch, found, log_start in rows
+    }
+
+
+def require_open(fence: Mapping[int, int]) -> None:
+    """Raises ConsumerStoppedError while `orders reseed` holds the fences: it sets them to CLOSED."""
+    if any(next_offset == CLOSED for next_offset in fence.values()):
+        raise ConsumerStoppedError(
+            "The tables are being reseeded. Wait until that is done; if it was ended, run it again: orders reseed"
         )
 
 
-def require_same_topic(connection: Connection, topic: str, topic_id: str) -> None:
-    """Notes the topic at the first start. Raises ConsumerStoppedError if it is another one now."""
+def note_source(connection: Connection, topic: str, topic_id: str) -> tuple[str, str]:
+    """Notes the topic at the first start. Gives (topic, topic id) that the tables are filled from."""
     connection.execute(
         "INSERT INTO source_topic (topic, topic_id) VALUES (%s, %s) ON CONFLICT DO NOTHING", [topic, topic_id]
     )
-    known = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
-    if known != (topic, topic_id):
-        raise ConsumerStoppedError(
-            f"These tables were filled from another topic (known: {known}, now: {(topic, topic_id)}). Either "
-            "it was deleted and created again, or ORDERS_POSTGRES_URL or ORDERS_KAFKA_BOOTSTRAP is that of another "
-            "installation.\nNothing was applied. To fill tables from this topic, set ORDERS_POSTGRES_URL to an empty "
-            "database and run: orders setup"
-        )
+    return read_source(connection) or (topic, topic_id)
+
+
+def read_source(connection: Connection) -> tuple[str, str] | None:
+    """(topic, topic id) that the tables are filled from; None before the first start of a consumer."""
+    return connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()

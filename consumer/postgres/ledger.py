@@ -1,6 +1,7 @@
 """The ledger `request_part`: the outcomes of requests, so that they can be sent again after any crash."""
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -10,14 +11,19 @@ import psycopg
 from consumer.core.replies import RequestPart, StoredPart
 from consumer.errors import RetryLaterError
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
+from consumer.postgres.tables import REQUEST_PART, column_definitions, counted, require_count
 from contracts.event import BodyKey, RequestKey
 
-_COLUMNS = (
-    "request_id", "partition", "first_offset", "day", "partner_id", "request_size", "request_invalid", "outcomes",
-    "digest",
-)  # fmt: skip
-_COPY = f"COPY request_part ({', '.join(_COLUMNS)}) FROM STDIN"
-_INSERT = "INSERT INTO request_part SELECT * FROM json_populate_recordset(NULL::request_part, %b::json)"
+_COLUMN_LIST = ", ".join(REQUEST_PART)
+_COPY = f"COPY request_part ({_COLUMN_LIST}) FROM STDIN"
+_INSERT = counted(
+    "request_part",
+    f"INSERT INTO request_part ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} "
+    f"FROM json_to_recordset(%b::json) AS p ({column_definitions(REQUEST_PART)})",
+)
+_CLOCKS_APART = timedelta(days=1)
+"""Two clocks may be on different days without being wrong."""
+_log = logging.getLogger(__name__)
 _NOTHING: Pending[list[StoredPart]] = Pending(list)
 _DAYS_LOCK = 7_041_001  # for pg_advisory_xact_lock: any number that nothing else uses
 
@@ -33,6 +39,7 @@ class Ledger:
         self._connection = connection
         self._kept = timedelta(days=days_kept)
         self._days: set[date] = set()
+        self._today = date.max - _CLOCKS_APART
 
     def ensure_days(self, days: Collection[date]) -> None:
         """Creates the missing days in a transaction of its own, because attaching a table needs a heavy lock."""
@@ -42,26 +49,27 @@ class Ledger:
             self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_DAYS_LOCK])
             present = self._read_days()
             self._days = present | set(days)
+            self._today = self._read_today()
             for day in [day for day in self._days if self._is_past(day)]:
-                self._connection.execute(f"DROP TABLE IF EXISTS {_table(day)}")
+                self._connection.execute("SELECT drop_ledger_day(%s)", [day])
                 self._connection.execute("DELETE FROM request_key WHERE day <= %s", [day])
                 self._days.discard(day)
             for day in self._days - present:
-                self._connection.execute(
-                    f"CREATE TABLE {_table(day)} PARTITION OF request_part FOR VALUES IN ('{day.isoformat()}')"
-                )
+                self._connection.execute("SELECT make_ledger_day(%s)", [day])
 
     def write(self, parts: Iterable[RequestPart]) -> None:
         rows = [_row(part) for part in parts if not self._is_past(part.day)]
         if not rows:
             return
         if len(rows) <= JSON_ROWS_MAX:
-            objects = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-            self._connection.execute(_INSERT, [json.dumps(objects, default=str)])
+            objects = [dict(zip(REQUEST_PART, row, strict=True)) for row in rows]
+            self._connection.execute(_INSERT, [json.dumps(objects, default=str), len(rows)])
             return
-        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for row in rows:
-                copy.write_row(row)
+        with self._connection.cursor() as cursor:
+            with cursor.copy(_COPY) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            require_count("request_part", cursor.rowcount, len(rows))
 
     @contextmanager
     def noticing_dropped_days(self) -> Iterator[None]:
@@ -70,7 +78,7 @@ class Ledger:
         try:
             yield
         except psycopg.errors.CheckViolation as error:
-            if error.diag.constraint_name is not None:
+            if error.diag.source_function != "ExecFindPartition":  # the server's own, for a row without a partition
                 raise
             self._days.clear()
             raise RetryLaterError("another consumer dropped a day of the ledger") from error
@@ -91,19 +99,37 @@ class Ledger:
         )
         return Pending(lambda: [part for part in parts if part.body_key.request_key in wanted])
 
+    def oldest_day(self) -> date | None:
+        """The oldest day that is kept; None if the ledger is empty."""
+        return min(self._read_days(), default=None)
+
     def _is_past(self, day: date) -> bool:
-        return bool(self._days) and day <= max(self._days) - self._kept
+        return bool(self._days) and day <= self._newest() - self._kept
+
+    def _newest(self) -> date:
+        """The newest day of the ledger. A day that Postgres has not reached yet is a broker's clock that runs ahead:
+        it drops nothing."""
+        return min(max(self._days), self._today + _CLOCKS_APART)
+
+    def _read_today(self) -> date:
+        ((today,),) = self._connection.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
+        assert isinstance(today, date)
+        ahead = max(self._days)
+        if ahead > today + _CLOCKS_APART:
+            _log.warning(
+                "an event is of %s, and the clock of Postgres says %s: the broker's clock is ahead. No day of the "
+                "ledger is dropped because of it",
+                ahead,
+                today,
+            )
+        return today
 
     def _read_days(self) -> set[date]:
         rows = self._connection.execute(
-            "SELECT right(inhrelid::regclass::text, 8)::date FROM pg_inherits "
-            "WHERE inhparent = 'request_part'::regclass"
+            "SELECT right(relname, 8)::date FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
+            "WHERE inhparent = 'request_part'::regclass AND relname ~ '^request_part_[0-9]{8}$'"
         )
         return {day for (day,) in rows}
-
-
-def _table(day: date) -> str:
-    return f"request_part_{day:%Y%m%d}"
 
 
 def _row(part: RequestPart) -> tuple[object, ...]:
@@ -131,9 +157,10 @@ class IdempotencyKeys:
         ordered = sorted(claims.items())
         self._connection.execute(
             "INSERT INTO request_key AS k (request_id, partner_id, digest, day) "
-            "SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::date[]) "
+            "SELECT c.id, c.partner, c.digest, c.day "
+            "FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::date[]) AS c (id, partner, digest, day) "
             "ON CONFLICT (request_id, partner_id) DO UPDATE SET digest = excluded.digest, day = excluded.day "
-            "WHERE k.day <= excluded.day - %b",
+            "WHERE k.day <= least(excluded.day, (now() AT TIME ZONE 'UTC')::date + 1) - %b",
             [
                 [request_id for (request_id, _), _ in ordered],
                 [partner_id for (_, partner_id), _ in ordered],

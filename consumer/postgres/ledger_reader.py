@@ -5,6 +5,8 @@ import logging
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from consumer.postgres.conninfo import conninfo
+from consumer.postgres.describe import describe
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerUnavailableError
 from contracts.result import StoredRequest, decode_outcomes
@@ -31,18 +33,10 @@ class PostgresLedgerReader:
 
     def __init__(self, url: str) -> None:
         self._pool = AsyncConnectionPool(
-            url,
-            kwargs={
-                "autocommit": True,
-                "application_name": "order-upsert ingress",
-                # The statement may be prepared while a table is small, and used when it is large: see Orders.
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
-                "connect_timeout": 5,
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 5000,
-            },
+            conninfo(url, "order-upsert ingress", tcp_user_timeout=5000),
+            # Nothing is kept in a session, neither settings nor prepared statements: a pooler gives each transaction
+            # another one, and its other clients get ours.
+            kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=CONNECTIONS_MAX,
             max_waiting=WAITING_MAX,
@@ -63,11 +57,14 @@ class PostgresLedgerReader:
         """Raises LedgerUnavailableError."""
         request_id, partner_id = request
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection() as connection, connection.pipeline():  # all of it in one round trip
+                await connection.execute("BEGIN READ ONLY")
+                await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
                 cursor = await connection.execute(_STATEMENT, {"request_id": request_id, "partner_id": partner_id})
+                await connection.execute("COMMIT")
                 rows = await cursor.fetchall()
         except (psycopg.Error, PoolTimeout, TooManyRequests) as error:
-            raise LedgerUnavailableError(f"Postgres: {str(error).strip()}") from error
+            raise LedgerUnavailableError(f"Postgres: {_explained(error)}") from error
         if not rows:
             return None
         stored = StoredRequest()
@@ -76,3 +73,9 @@ class PostgresLedgerReader:
             if outcomes is not None:
                 stored.merge(decode_outcomes(outcomes))
         return stored
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{describe(error)}. The role of the ingress needs SELECT on request_part and request_key."
+    return describe(error) if isinstance(error, psycopg.Error) else str(error).strip()

@@ -3,9 +3,12 @@
 from importlib.resources import files
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from consumer.errors import ConsumerStoppedError
+from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
+from consumer.postgres.describe import describe
 from consumer.postgres.sqlstate import translate
 
 _LOCK = 7_041_000  # for pg_advisory_lock: only one set-up runs at a time
@@ -14,10 +17,26 @@ _LOCK = 7_041_000  # for pg_advisory_lock: only one set-up runs at a time
 def migrate(url: str) -> list[str]:
     """Applies the missing migrations, each in one transaction, and returns their names. Raises ConsumerError."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        with connect(url, "order-upsert setup", psycopg.Connection[TupleRow]) as connection:
+            require_utf8(connection)
             return migrate_schema(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConsumerStoppedError(
+            f"The role of ORDERS_POSTGRES_URL may not set up the tables: {describe(error)}\n"
+            'Give it what docs/operating.md says under "Roles and rights", or run setup as the owner of the tables.'
+        ) from error
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def require_utf8(connection: Connection) -> None:
+    """Raises ConsumerStoppedError unless the database holds every character."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConsumerStoppedError(
+            f"The database {connection.info.dbname} has the encoding {encoding}, which cannot hold every order: create "
+            "one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and set ORDERS_POSTGRES_URL to it."
+        )
 
 
 def migrate_schema(connection: Connection) -> list[str]:

@@ -5,13 +5,14 @@ psycopg can format rows too, value by value, but that takes more than twice as l
 """
 
 import json
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from consumer.core.fold import RowState
 from consumer.core.record import Event, OrderKey
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
+from consumer.postgres.tables import ORDERS, column_definitions, counted, require_count
 from contracts.canonical import FIELDS
 
 KEY_COLUMNS = ("partner_id", "order_id")
@@ -20,15 +21,13 @@ COLUMNS = (*FIELDS, "partner_id", "content_hash", "event_partition", "event_offs
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 _VALUE_COLUMNS = [column for column in COLUMNS if column not in KEY_COLUMNS]
-_ON_CONFLICT = "ON CONFLICT (partner_id, order_id) DO UPDATE SET " + ", ".join(
-    f"{column} = excluded.{column}" for column in _VALUE_COLUMNS
-)
-_UPSERT = f"INSERT INTO orders SELECT * FROM json_populate_recordset(NULL::orders, %b::json) {_ON_CONFLICT}"
-_UPDATE = (
-    "UPDATE orders AS o SET "
-    + ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
-    + " FROM changed AS c WHERE o.partner_id = c.partner_id AND o.order_id = c.order_id"
-)
+_DEFINITIONS = column_definitions(ORDERS, COLUMNS)
+_ROWS = f"json_to_recordset(%b::json) AS c ({_DEFINITIONS})"
+_SET = ", ".join(f"{column} = c.{column}" for column in _VALUE_COLUMNS)
+_SAME_KEY = "o.partner_id = c.partner_id AND o.order_id = c.order_id"
+_INSERT = counted("orders", f"INSERT INTO orders ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM {_ROWS}")
+_CHANGE = counted("orders", f"UPDATE orders AS o SET {_SET} FROM {_ROWS} WHERE {_SAME_KEY}")
+_UPDATE = f"UPDATE orders AS o SET {_SET} FROM changed AS c WHERE {_SAME_KEY}"
 
 
 class Orders:
@@ -42,7 +41,7 @@ class Orders:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # It lives as long as the connection, and is emptied at the end of every transaction.
-        connection.execute("CREATE TEMPORARY TABLE changed (LIKE orders) ON COMMIT DELETE ROWS")
+        connection.execute(f"CREATE TEMPORARY TABLE changed ({_DEFINITIONS}) ON COMMIT DELETE ROWS")
 
     def read(self, keys: Collection[OrderKey]) -> Pending[dict[OrderKey, RowState]]:
         """The state of each key that has a row."""
@@ -62,21 +61,30 @@ class Orders:
         """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
         if not events:
             return
-        if len(events) <= JSON_ROWS_MAX:
-            self._connection.execute(_UPSERT, [f"[{','.join(map(json_row, events))}]"])
-            return
-        # New rows need no ON CONFLICT: only the holder of the fence writes to a partition, so nobody else adds them.
-        self._copy("orders", [event for event in events if event.key not in existing])
+        # New rows need no ON CONFLICT: only the holder of the fence writes to a partition, so nobody else adds them. So
+        # the same triggers fire whether there are few rows or many: for INSERT, or for UPDATE, never for both.
+        new = [event for event in events if event.key not in existing]
         changed = [event for event in events if event.key in existing]
+        if len(events) <= JSON_ROWS_MAX:
+            for statement, rows in ((_INSERT, new), (_CHANGE, changed)):
+                if rows:
+                    self._connection.execute(statement, [f"[{','.join(map(json_row, rows))}]", len(rows)])
+            return
+        self._copy("orders", new)
         if changed:
             self._copy("changed", changed)
-            self._connection.execute(_UPDATE, prepare=False)  # the plan must fit the present size of the tables
+            cursor = self._connection.execute(
+                _UPDATE, prepare=False
+            )  # the plan must fit the tables as large as they are
+            require_count("orders", cursor.rowcount, len(changed))
 
-    def _copy(self, table: str, events: Iterable[Event]) -> None:
-        text = "".join(map(copy_line, events))
-        if text:
-            with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
-                copy.write(text)
+    def _copy(self, table: str, events: Collection[Event]) -> None:
+        if not events:
+            return
+        with self._connection.cursor() as cursor:
+            with cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
+                copy.write("".join(map(copy_line, events)))
+            require_count(table, cursor.rowcount, len(events))
 
 
 def copy_line(event: Event) -> str:
@@ -141,7 +149,7 @@ class OpenLetters:
         if noted:
             self._connection.execute(
                 "INSERT INTO order_letter (partner_id, order_id, event_offset) "
-                "SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[]) "
+                "SELECT k.p, k.o, k.e FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS k (p, o, e) "
                 "ON CONFLICT (partner_id, order_id) DO UPDATE SET event_offset = excluded.event_offset",
                 [list(column) for column in zip(*noted, strict=True)],
             )

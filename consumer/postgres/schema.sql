@@ -1,10 +1,32 @@
 -- The tables as all migrations together make them. Written by `make schema`; a test holds it equal.
 
 
+CREATE FUNCTION drop_ledger_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    EXECUTE format('DROP TABLE IF EXISTS %I', 'request_part_' || to_char(day, 'YYYYMMDD'));
+END
+$$;
+
+CREATE FUNCTION make_ledger_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I PARTITION OF request_part FOR VALUES IN (%L)',
+        'request_part_' || to_char(day, 'YYYYMMDD'), day);
+END
+$$;
+
 -- The fence, and the watermark *applied*: every event below next_offset is in the tables, no other one is.
 CREATE TABLE consumer_partition (
     partition smallint NOT NULL,
-    next_offset bigint NOT NULL
+    next_offset bigint NOT NULL,
+    last_epoch integer,  -- leader epoch of the record before next_offset
+    last_hash bytea,  -- 16 bytes over key, value and headers of that record
+    log_start bigint DEFAULT 0 NOT NULL  -- from here on the topic explains the tables
 );
 
 -- Orders with a dead letter that is newer than their row, or than no row: where the newest such event stands. While it is
@@ -58,6 +80,25 @@ CREATE TABLE request_part (
 )
 PARTITION BY LIST (day);
 
+-- A reseed that is under way (`orders reseed`), one row for each partition. Consumers do not start before it is done.
+CREATE TABLE reseed (
+    partition smallint NOT NULL,
+    log_start bigint NOT NULL,  -- the first record that is there
+    before_offset bigint NOT NULL,  -- the records before it were applied, those from here on are new
+    end_offset bigint NOT NULL,  -- where the log ended when the reseed began
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    run_id uuid NOT NULL  -- the ids of the events are made from it, so that a second attempt gives the same
+);
+
+-- The orders that the topic does not explain, and whether their event is acknowledged.
+CREATE TABLE reseed_order (
+    partition smallint NOT NULL,
+    partner_id text NOT NULL COLLATE "C",
+    order_id text NOT NULL COLLATE "C",
+    is_written boolean DEFAULT false NOT NULL
+);
+
 CREATE TABLE schema_migration (
     version text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
@@ -85,6 +126,12 @@ ALTER TABLE ONLY request_key
 
 ALTER TABLE ONLY request_part
     ADD CONSTRAINT request_part_pkey PRIMARY KEY (request_id, partition, first_offset, day);
+
+ALTER TABLE ONLY reseed_order
+    ADD CONSTRAINT reseed_order_pkey PRIMARY KEY (partner_id, order_id);
+
+ALTER TABLE ONLY reseed
+    ADD CONSTRAINT reseed_pkey PRIMARY KEY (partition);
 
 ALTER TABLE ONLY schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);

@@ -2,27 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 
 from consumer.core.record import Work
+from consumer.errors import ConsumerError, ConsumerStoppedError
+from consumer.postgres.connecting import connect
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.fence import Fence
 from consumer.postgres.ledger import IdempotencyKeys, Ledger
 from consumer.postgres.orders import OpenLetters, Orders
-from consumer.postgres.sqlstate import translate
+from consumer.postgres.sqlstate import needs_new_session, translate
+from consumer.postgres.tables import explain, problems, require_tables
 
-CONNECT_TIMEOUT_S = 5
 # A frozen consumer keeps its locks no longer than this, and the next owner of its partitions waits no longer for them.
 STATEMENT_TIMEOUT_MS = 10_000
-# The client notices within about 10 s that the server is unreachable, also in the middle of a wait.
-_KEEPALIVE: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 
 
 class Session:
@@ -59,10 +53,11 @@ class SessionHolder:
         self._session: Session | None = None
 
     @contextmanager
-    def session(self, meanwhile: Work | None = None) -> Iterator[Session]:
+    def session(self, meanwhile: Work | None = None, *, writes_rows: bool = False) -> Iterator[Session]:
         """The live session. Inside, `meanwhile` is called while the server works.
 
-        Raises RetryLaterError, RefusedByPostgresError or ConsumerStoppedError.
+        `writes_rows`: whether a row can be to blame for an error. Raises RetryLaterError or ConsumerStoppedError, and
+        RefusedByPostgresError if it is a row.
         """
         try:
             if self._session is None:
@@ -70,26 +65,39 @@ class SessionHolder:
             with self._session.connection.working(meanwhile):
                 yield self._session
         except psycopg.Error as error:
-            # An error of the client itself has no SQLSTATE, and its connection may wait for an answer for ever.
-            if self._session is not None and (self._session.connection.broken or error.sqlstate is None):
+            translated = self._translate(error, writes_rows)
+            if self._session is not None and (self._session.connection.broken or needs_new_session(error)):
                 self.close()
-            raise translate(error) from error
+            raise translated from error
 
     def close(self) -> None:
         if self._session is not None:
             self._session.connection.close()
             self._session = None
 
-    def _connect(self) -> Session:
-        connection = BusyConnection.connect(
-            self._url,
-            autocommit=True,  # transactions begin only with an explicit BEGIN
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="order-upsert consumer",
-            **_KEEPALIVE,
-        )
+    def _translate(self, error: psycopg.Error, writes_rows: bool) -> ConsumerError:
+        """What a statement finds missing is not always what is missing, so the tables are asked."""
+        translated = translate(error, writes_rows=writes_rows)
+        if not isinstance(translated, ConsumerStoppedError) or self._session is None or error.sqlstate is None:
+            return translated
         try:
-            return self._make_session(connection, self._ledger_days)
+            found = problems(self._session.connection)
+            return (
+                ConsumerStoppedError(f"{translated}\n{explain(self._session.connection, found)}")
+                if found
+                else translated
+            )
+        except psycopg.Error:
+            return translated
+
+    def _connect(self) -> Session:
+        connection = connect(self._url, "order-upsert consumer", BusyConnection)
+        try:
+            try:
+                return self._make_session(connection, self._ledger_days)
+            except psycopg.errors.InsufficientPrivilege:
+                require_tables(connection)  # names the right
+                raise
         except BaseException:
             connection.close()
             raise

@@ -1,40 +1,43 @@
-"""Translates errors of Postgres once, at the edge (design 6). https://www.postgresql.org/docs/18/errcodes-appendix.html"""
+"""Translates errors of Postgres once, at the edge (design 6), by the line of `sqlstate_table.py` for their code.
+
+Logs and letters quote the code, the message and names of an error, never its DETAIL and CONTEXT: they contain rows.
+"""
 
 import re
 
 import psycopg
+from psycopg.errors import Diagnostic
 
 from consumer.errors import (
     ConsumerError,
     ConsumerStoppedError,
     DiskFullError,
+    PlanLostError,
     RefusedByPostgresError,
     RetryLaterError,
+    TooMuchAtOnceError,
 )
+from consumer.postgres.describe import describe, function_of, reason_of
+from consumer.postgres.sqlstate_table import SQLSTATES, Verdict
 
-RETRY_CLASSES = {
-    "08": "connection exception",
-    "40": "transaction rollback: deadlock, serialization",
-    "53": "insufficient resources: disk full, out of memory, too many connections",
-    "55": "object not in prerequisite state: lock not available",
-    "57": "operator intervention: shutdown, cancelled, not yet accepting connections",
-    "58": "system error: an input or output error of the server's disk",
-}
 DISK_FULL = "53100"
-RETRY_CODES = {"25006": "read-only transaction: a standby that is not promoted yet"}
-REFUSED_CLASSES = {
-    "22": "data exception",
-    "23": "integrity constraint violation",
-    "54": "program limit exceeded",
-}
-ADVICE = {
+_MADE_UP = Verdict.ROW, "Postgres has no such code: a function of the shop's made it up."
+_ADVICE = {
     "28": "Check the user and password in ORDERS_POSTGRES_URL, and pg_hba.conf.",
     "3D": "Create the database that ORDERS_POSTGRES_URL names, then run: orders setup",
-    "3F": "Run: orders setup",
-    "42": "The tables or the privileges do not fit this version. Run: orders setup",
+    "3F": "No schema of the search_path exists. Create it, or correct options=-csearch_path... in ORDERS_POSTGRES_URL, "
+    "then run: orders setup",
+    "42": 'Somebody changed the tables. See docs/operating.md, "What a shop may do to the tables".',
+    "42501": 'A right is missing. The SQL for all of them is in docs/operating.md, "Roles and rights".',
+    "XX": "Look at the log of the Postgres server. Restore corrupted data from a backup; the topic gives the rest.",
 }
+_RAISED_BY = {
+    "exec_stmt_raise", "exec_stmt_assert", "PLy_elog_impl", "PLy_output", "croak_cstr", "do_util_elog",
+    "throw_tcl_error", "ExecWithCheckOptions",
+}  # fmt: skip
+"""The C functions of the server behind RAISE and its like. What a shop raises is about a row, whatever its code is."""
 
-# libpq gives a refused log-in no SQLSTATE, only a text.
+# A refused log-in has no SQLSTATE in libpq, only its text.
 _LOGIN_REFUSED = re.compile(
     r"password authentication failed|no pg_hba\.conf entry|no password supplied|"
     r'role "[^"]*" (?:does not exist|is not permitted to log in)|permission denied for database'
@@ -42,23 +45,53 @@ _LOGIN_REFUSED = re.compile(
 _DATABASE_MISSING = re.compile(r'database "[^"]*" does not exist')
 
 
-def translate(error: psycopg.Error) -> ConsumerError:
-    """The error of ours that says what to do about `error`. Without a SQLSTATE the connection is lost: try again."""
-    code, text = error.sqlstate, str(error).strip()
+def translate(error: psycopg.Error, *, writes_rows: bool = False) -> ConsumerError:
+    """What to do about `error`. Without a SQLSTATE the connection is gone: that is worth another try.
+
+    `writes_rows`: whether it comes from a transaction that writes a batch. Only then a row can be to blame.
+    """
+    code = error.sqlstate or _code_of(error)
     if code is None:
-        if _LOGIN_REFUSED.search(text):
-            code = "28000"
-        elif _DATABASE_MISSING.search(text):
-            code = "3D000"
-        elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return RetryLaterError(text)
-        else:
-            return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {text}")
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            # A server that ends a session in the middle of a batch, for its time or memory, cannot always say why.
+            return (TooMuchAtOnceError if writes_rows else RetryLaterError)(str(error).strip())
+        return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {error}")
+    text = describe(error)
     if code == DISK_FULL:
-        return DiskFullError(f"{code} {text}")
-    if code[:2] in RETRY_CLASSES or code in RETRY_CODES:
-        return RetryLaterError(f"{code} {text}")
-    if code[:2] in REFUSED_CLASSES:
-        return RefusedByPostgresError(f"{code} {text}")
-    advice = ADVICE.get(code[:2], "Look at the log of the Postgres server.")
-    return ConsumerStoppedError(f"Postgres refuses a statement ({code}): {text}\n{advice}")
+        return DiskFullError(text)
+    match _verdict(error.diag, code, writes_rows):
+        case Verdict.RETRY | Verdict.NEW_SESSION:
+            return RetryLaterError(text)
+        case Verdict.NEW_PLAN:
+            return PlanLostError(text, reason_of(error))
+        case Verdict.SMALLER:
+            return TooMuchAtOnceError(text, reason_of(error) if function_of(error.diag) else None)
+        case Verdict.ROW if writes_rows:
+            return RefusedByPostgresError(text, reason_of(error))
+        case _:
+            return ConsumerStoppedError(f"Postgres refuses a statement: {text}\n{advice(code)}")
+
+
+def needs_new_session(error: psycopg.Error) -> bool:
+    """Whether the session of `error` is not worth another try. What the client says itself has no SQLSTATE."""
+    verdict, _ = SQLSTATES.get(error.sqlstate or "08000", _MADE_UP)
+    return verdict in (Verdict.NEW_SESSION, Verdict.NEW_PLAN, Verdict.SMALLER)
+
+
+def advice(code: str) -> str:
+    """What a person can do about a code that stops."""
+    return _ADVICE.get(code) or _ADVICE.get(code[:2], "Look at the log of the Postgres server.")
+
+
+def _verdict(diag: Diagnostic, code: str, writes_rows: bool) -> Verdict:
+    verdict, _ = SQLSTATES.get(code, _MADE_UP)
+    is_raised = diag.source_function in _RAISED_BY
+    is_broken_function = verdict is Verdict.STOP and code[:2] != "XX" and function_of(diag) is not None
+    return Verdict.ROW if writes_rows and (is_raised or is_broken_function) else verdict
+
+
+def _code_of(error: psycopg.Error) -> str | None:
+    text = str(error)
+    if _LOGIN_REFUSED.search(text):
+        return "28000"
+    return "3D000" if _DATABASE_MISSING.search(text) else None

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from consumer.core.record import OrderKey
 from consumer.postgres.connection import Connection
+from consumer.postgres.tables import ORDERS
 
 BUCKETS = 1024
 """The number of parts in which orders are compared. Rows are read only of parts that differ, one part at a time."""
@@ -22,10 +23,10 @@ _NONE: Row = (None, None)
 _BUCKET = sql.SQL("hashtextextended(partner_id || ' ' || order_id, 0) & {}").format(BUCKETS - 1)
 _SUMS = sql.SQL(
     "SELECT {bucket}, count(*), sum(hashtextextended(o::text, 1)), sum(hashtextextended(o::text, 2)) "
-    "FROM {table} AS o WHERE {only} GROUP BY 1"
+    "FROM {rows} AS o WHERE {only} GROUP BY 1"
 )
 _ROWS = sql.SQL(
-    "SELECT partner_id, order_id, o::text, to_jsonb(o) FROM {table} AS o WHERE {bucket} = {number} AND {only}"
+    "SELECT partner_id, order_id, o::text, to_jsonb(o) FROM {rows} AS o WHERE {bucket} = {number} AND {only}"
 )
 _ALL = sql.SQL("true")
 
@@ -90,28 +91,43 @@ def _compare(
     ours, theirs = _sums(live, tables[0], live_only), _sums(replayed, tables[1], replayed_only)
     differences = 0
     shown: list[Difference] = []
-    for number in sorted(ours.keys() | theirs.keys()):
-        if ours.get(number) != theirs.get(number):
-            for difference in _differences(
-                _rows(live, tables[0], number, live_only), _rows(replayed, tables[1], number, replayed_only)
-            ):
-                differences += 1
-                if len(shown) < shown_max:
-                    shown.append(difference)
+    for number in _unequal(ours, theirs):
+        for difference in _differences(
+            _rows(live, tables[0], number, live_only), _rows(replayed, tables[1], number, replayed_only)
+        ):
+            differences += 1
+            if len(shown) < shown_max:
+                shown.append(difference)
     orders = sum(count for count, _, _ in ours.values())
     checksum = int(sum(first for _, first, _ in theirs.values())) % 2**64
     return Comparison(orders, left_out, f"{checksum:016x}", differences, shown)
 
 
+def differences(connection: Connection, schema: str) -> Iterator[Difference]:
+    """Every order whose row in the live table is not that in `schema`. In a transaction, with one snapshot."""
+    live, replayed = sql.Identifier("orders"), sql.Identifier(schema, "orders")
+    for number in _unequal(_sums(connection, live, _ALL), _sums(connection, replayed, _ALL)):
+        yield from _differences(_rows(connection, live, number, _ALL), _rows(connection, replayed, number, _ALL))
+
+
+def _unequal(ours: dict[int, Bucket], theirs: dict[int, Bucket]) -> list[int]:
+    return [number for number in sorted(ours.keys() | theirs.keys()) if ours.get(number) != theirs.get(number)]
+
+
+def _columns_of(table: sql.Identifier) -> sql.Composable:
+    """The rows of `table` without the columns that a shop added: no event gives those again."""
+    return sql.SQL("(SELECT {} FROM {})").format(sql.SQL(", ").join(map(sql.Identifier, ORDERS)), table)
+
+
 def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -> dict[int, Bucket]:
     # There are at most BUCKETS groups. Postgres does not know that, and would sort all rows on its disk.
     connection.execute("SET LOCAL enable_sort = off")
-    rows = connection.execute(_SUMS.format(bucket=_BUCKET, table=table, only=only))
+    rows = connection.execute(_SUMS.format(bucket=_BUCKET, rows=_columns_of(table), only=only))
     return {number: (count, first, second) for number, count, first, second in rows}
 
 
 def _rows(connection: Connection, table: sql.Identifier, number: int, only: sql.Composable) -> dict[OrderKey, Row]:
-    rows = connection.execute(_ROWS.format(table=table, bucket=_BUCKET, number=number, only=only))
+    rows = connection.execute(_ROWS.format(rows=_columns_of(table), bucket=_BUCKET, number=number, only=only))
     return {(partner_id, order_id): (text, row) for partner_id, order_id, text, row in rows}
 
 

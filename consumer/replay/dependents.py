@@ -11,6 +11,8 @@ from psycopg import sql
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
+from consumer.postgres.tables import ORDERS
+from consumer.replay import shop_columns
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 
 _SCHEMA: LiteralString = (
@@ -71,7 +73,7 @@ FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.oid = %(live)s AND a.grant
 _COLUMNS: LiteralString = """
 SELECT attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text, pg_get_expr(adbin, adrelid)
 FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname
 """
 _CONSTRAINTS: LiteralString = """
 SELECT conname, format('ADD CONSTRAINT %%I %%s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
@@ -111,24 +113,29 @@ def dependents(connection: Connection) -> Dependents:
             + f"\nRemove them, swap, and create them again. {LIVE_TABLES_UNCHANGED}"
         )
     queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS
-    return Dependents(str(schema), [str(text) for query in queries for (text,) in connection.execute(query, about)])
+    statements = [str(text) for query in queries for (text,) in connection.execute(query, about)]
+    letters = sql.Identifier(str(schema), "order_letter").as_string(connection)
+    ((about["live"],),) = connection.execute("SELECT %s::regclass::oid", [letters])
+    statements += [str(text) for query in (_OWNER, _RIGHTS) for (text,) in connection.execute(query, about)]
+    return Dependents(str(schema), statements)
 
 
 def complete(connection: Connection, schema: str) -> None:
-    """Gives the table of a replay the constraints and indexes of the live one, under the same names.
+    """Gives the table of a replay the shop's columns, constraints and indexes of the live one, under the same names.
 
     Call it after the rows are written: a constraint of a shop took effect when the consumers applied the events, and
-    must not decide again. Raises ConsumerStoppedError if the columns differ from those of the live table.
+    must not decide again. Raises ConsumerStoppedError if our columns differ from those of the live table.
     """
     ((live_oid,),) = connection.execute("SELECT 'orders'::regclass::oid")
     ((live_schema,),) = connection.execute(_SCHEMA, {"live": live_oid})
     live, new = sql.Identifier(str(live_schema), "orders"), sql.Identifier(schema, "orders")
-    ours, theirs = [_rows(connection, _COLUMNS, table) for table in (live, new)]
+    ours, theirs = [[row for row in _rows(connection, _COLUMNS, table) if row[0] in ORDERS] for table in (live, new)]
     if ours != theirs:
         raise ConsumerStoppedError(
             f"The live table orders has other columns than this version makes: {ours} instead of {theirs}. The two "
             f"cannot be compared or swapped. {LIVE_TABLES_UNCHANGED}"
         )
+    shop_columns.add(connection, live, new)
     existing = {name for name, _ in _rows(connection, _CONSTRAINTS, new)}
     for name, definition in _rows(connection, _CONSTRAINTS, live):
         if name not in existing:

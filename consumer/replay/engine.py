@@ -14,10 +14,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from consumer.applier import Applier, FenceBehindError
+from consumer.applied import FenceBehindError
+from consumer.applier import Applier
 from consumer.core.decode import HeaderReader, identify
+from consumer.core.log_mark import Watermark
 from consumer.core.record import Batch, Decoded, Record, Rejected, Stage, Unread
-from consumer.core.repeats import CONFLICT
+from consumer.core.repeats import NEVER_APPLIED
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.letters.verdicts import Verdicts
@@ -86,8 +88,8 @@ class Engine:
         """Batches of one day each, because the ledger forgets by day."""
         days: dict[date, list[Decoded]] = {}
         for record in records:
-            error = self._verdicts.about(record.partition, record.offset)
-            if error == CONFLICT:
+            error = self._verdicts.about(record)
+            if error in NEVER_APPLIED:
                 continue  # the consumers decided this across partitions; nothing of it is in orders or ledger
             decoded = identify(record, self._headers)
             if error is not None and isinstance(decoded, Unread):
@@ -104,7 +106,7 @@ class Engine:
         """Writes nothing: what a consumer rejected has a letter already. Raises ConsumerStoppedError if it has none."""
         for item in rejected:
             place = item.record.partition, item.record.offset
-            if self._verdicts.about(*place) is None:
+            if self._verdicts.about(item.record) is None:
                 raise ConsumerStoppedError(
                     f"The consumers applied the event {place[0]}:{place[1]}, but a replay cannot apply it "
                     f"({item.reason}). Either letters were removed from the dead-letter topic, or this version of the "
@@ -123,7 +125,7 @@ class Engine:
         if ends:
             with self._holder.session() as session, session.connection.transaction():
                 fence = session.fence.lock(ends).result()
-                session.fence.set({partition: max(end, fence[partition]) for partition, end in ends.items()})
+                session.fence.set({p: Watermark(end) for p, end in ends.items() if end > fence[p]})
 
     def _patiently(self, call: Callable[[], Answer]) -> Answer:
         try:

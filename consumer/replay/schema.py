@@ -1,6 +1,6 @@
 """The schema that a replay fills. It has tables and a fence of its own, so a replay goes on after any crash."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -8,16 +8,19 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
 
+from consumer.core.log_mark import Watermark
 from consumer.errors import ConsumerStoppedError
+from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
-from consumer.postgres.fence import read_fence
+from consumer.postgres.fence import Fence, read_fence, read_watermarks
 from consumer.postgres.migrate import migrate_schema, require_migrated
 from consumer.postgres.sqlstate import translate
+from consumer.postgres.tables import TABLES
 
 REPLAY_SCHEMA = "orders_replay"
 REPLACED_SCHEMA = "orders_replaced"
-CONNECT_TIMEOUT_S = 5
 TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_part")
 """The tables that a replay copies from the snapshot at which it begins."""
 
@@ -38,7 +41,7 @@ def url_for(url: str, schema: str) -> str:
 def connected(url: str) -> Iterator[Connection]:
     """A new connection in autocommit mode. Raises ConsumerError."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        with connect(url, "order-upsert replay", psycopg.Connection[TupleRow]) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off")
             yield connection
     except psycopg.Error as error:
@@ -71,13 +74,14 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
     """
     with connected(url) as connection:
         source = live_source(connection)
+        starts = {partition: watermark.log_start for partition, watermark in read_watermarks(connection).items()}
         _run(connection, "CREATE SCHEMA IF NOT EXISTS {}", schema)
         _run(connection, "SET search_path = {}", schema)
         is_new = not exists(connection, f"{schema}.consumer_partition")
         migrate_schema(connection)
         if is_new:
             with connection.transaction():
-                _fill_new(connection, schema, source, snapshot)
+                _fill_new(connection, schema, source, starts, snapshot)
         known = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
         if known != source:
             raise ConsumerStoppedError(
@@ -97,11 +101,14 @@ def schema_exists(url: str, schema: str) -> bool:
         return exists(connection, f"{schema}.consumer_partition")
 
 
-def _fill_new(connection: Connection, schema: str, source: tuple[str, str], snapshot: str | None) -> None:
+def _fill_new(
+    connection: Connection, schema: str, source: tuple[str, str], starts: Mapping[int, int], snapshot: str | None
+) -> None:
     # One table for the whole ledger of a replay: no day is dropped, because partitions do not advance together.
     connection.execute("CREATE TABLE request_part_all PARTITION OF request_part DEFAULT")
     connection.execute("INSERT INTO source_topic (topic, topic_id) VALUES (%s, %s)", source)
     if snapshot is None:
+        Fence(connection).set({partition: Watermark(start) for partition, start in starts.items() if start})
         return
     _run(connection, "SET LOCAL search_path = {}, {}", schema, snapshot)
     if not all(exists(connection, f"{snapshot}.{table}") for table in (*TABLES_WITH_ROWS, "source_topic")):
@@ -115,7 +122,11 @@ def _fill_new(connection: Connection, schema: str, source: tuple[str, str], snap
         )
     connection.execute("DELETE FROM consumer_partition")
     for table in TABLES_WITH_ROWS:
-        _run(connection, "INSERT INTO {}.{} SELECT * FROM {}.{}", schema, table, snapshot, table)
+        columns = sql.SQL(", ").join(map(sql.Identifier, TABLES[table]))
+        into, source_table = sql.Identifier(schema, table), sql.Identifier(snapshot, table)
+        connection.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(into, columns, columns, source_table)
+        )
 
 
 def _run(connection: Connection, statement: LiteralString, *names: str) -> None:

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.errors import ConsumerStoppedError
 from consumer.kafka.topic_id import topic_id
 from consumer.kafka.topic_reader import Ends, TopicReader
-from consumer.postgres.fence import read_fence
+from consumer.postgres.fence import read_fence, require_open
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 from consumer.replay.schema import connected, live_source
 from consumer.settings import ConsumerSettings
@@ -56,7 +56,9 @@ def live_topic(settings: ConsumerSettings) -> tuple[str, str]:
 def live_fence(settings: ConsumerSettings) -> dict[int, int]:
     """For each partition, the offset up to which the consumers have decided."""
     with connected(settings.postgres_url) as connection:
-        return read_fence(connection)
+        fence = read_fence(connection)
+    require_open(fence)
+    return fence
 
 
 def ends_at(settings: ConsumerSettings, until: datetime, fence: Ends) -> dict[int, int]:

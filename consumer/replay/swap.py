@@ -9,6 +9,7 @@ from consumer.errors import ConsumerError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.connection import Connection
 from consumer.postgres.fence import Fence, read_fence
+from consumer.replay import shop_columns
 from consumer.replay.dependents import dependents
 from consumer.replay.schema import REPLACED_SCHEMA, connected
 from contracts.topics import UPSERT_PARTITIONS
@@ -58,11 +59,15 @@ def _exchange(connection: Connection, schema: str) -> None:
     replaced, new, live = map(sql.Identifier, (REPLACED_SCHEMA, schema, found.live_schema))
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(replaced))
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(replaced))
+    live_orders, new_orders = sql.Identifier(found.live_schema, "orders"), sql.Identifier(schema, "orders")
+    connection.execute(sql.SQL("LOCK TABLE {}").format(live_orders))  # the shop's columns change without the fence
+    later = shop_columns.finish(connection, live_orders, new_orders)
     for table in map(sql.Identifier, SWAPPED):
         connection.execute(sql.SQL("ALTER TABLE {}.{} SET SCHEMA {}").format(live, table, replaced))
         connection.execute(sql.SQL("ALTER TABLE {}.{} SET SCHEMA {}").format(new, table, live))
     for statement in found.statements:
         connection.execute(statement.encode())
-    connection.execute(
-        sql.SQL("DROP SCHEMA {} CASCADE").format(new)
-    )  # the rest of a replay is of no use without these tables
+    for composed in later:
+        connection.execute(composed)
+    # the rest of a replay is of no use without these tables
+    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(new))

@@ -10,7 +10,8 @@ from contracts.event import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from contracts.order import Order
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
-from contracts.topics import Topics, TopicSpec
+from contracts.topic_spec import TopicSpec
+from contracts.topics import Topics
 from deploy.asyncapi.schemas import VERSION, schemas
 from deploy.sample import SAMPLE_BODY
 
@@ -18,6 +19,7 @@ Document = dict[str, Any]
 
 _BINDING = {"bindingVersion": "0.5.0"}
 _EXAMPLE_ID = UUID("019e0000-0000-7000-8000-000000000001")
+_BOOLEANS = {"true": True, "false": False}
 _LISTS, _TEXTS = {"cleanup.policy"}, {"message.timestamp.type"}
 
 
@@ -41,7 +43,7 @@ def document() -> Document:
             "upserts": _channel(
                 specs[topics.upserts],
                 ["orderUpsert"],
-                "Every order event, kept for ever. Events count in offset order, except redriven ones. The "
+                "Every order event, kept forever. Events count in offset order, except redriven ones. The "
                 f"partition is murmur2(key) modulo {specs[topics.upserts].partitions}, as in Java's producer; with "
                 "librdkafka, set the partitioner `murmur2_random`. An event in another partition becomes a dead "
                 "letter, and so does a record that does not match this description. A reader sees such records too "
@@ -117,14 +119,17 @@ def _messages() -> Document:
         },
         "deadLetter": {
             "title": "An event that could not be applied",
-            "description": "Key, value and all other headers are those of the event. They may be invalid.",
+            "description": "Key, value and all other headers are those of the event. They may be invalid. What is "
+            "too large for the letter is left out, the value first: then orders_letter_left_out_value_bytes and "
+            "…_sha256 describe it (the same for `headers` and `key`), and the event itself is in orders.upserts. If "
+            "the broker does not take the time of the event, orders_letter_time has it, in ms since 1970.",
             "contentType": "application/octet-stream",
             "headers": _schema("dead-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
         "settledLetter": {
             "title": "A letter was redriven or discarded",
-            "description": "Has no value. The letter itself stays in the topic for ever.",
+            "description": "Has no value. The letter itself stays in the topic forever.",
             "headers": _schema("settled-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
@@ -151,6 +156,8 @@ def _config(name: str, value: str) -> object:
     """The value as the Kafka binding types it: a list, a string or a number."""
     if name in _LISTS:
         return value.split(",")
+    if value in _BOOLEANS:
+        return _BOOLEANS[value]
     return value if name in _TEXTS else int(value)
 
 

@@ -1,7 +1,7 @@
 """`orders dlq`: shows, redrives and discards dead letters."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 from uuid_utils.compat import uuid7
 
-from consumer.core.repeats import CONFLICT
-from consumer.kafka.producer import AcknowledgedProducer
+from consumer.core.repeats import CONFLICT, NEVER_APPLIED
+from consumer.kafka.producer import AcknowledgedProducer, Refused
 from consumer.letters.letter import Letter, Settled, settled_note
+from consumer.letters.originals import with_originals
 from consumer.letters.redrive import redriven
 from contracts.settings import KafkaSettings
+from deploy.admin import reach
 from deploy.console import confirm, err, out, progress_bar
 from deploy.kafka_settings import load_kafka
 from deploy.letter_selection import Filters, find_letters
@@ -23,7 +25,9 @@ from deploy.times import moment
 
 SEND_RECORDS_MAX = 1_000
 """Letters that are published before they are noted as redriven. After a kill in between, they are redriven again."""
-NEVER_REDRIVEN = {CONFLICT}
+REDRIVEN_BYTES_MAX = 64 << 20
+"""Bytes of one event before it is compressed."""
+NEVER_REDRIVEN = NEVER_APPLIED
 """The partner got a 422: nothing of the request is applied, now or later. A redrive would make that untrue."""
 
 
@@ -42,18 +46,28 @@ def show(letter_id: str) -> None:
     ((letter, settled),) = find_letters(_settings(), Filters(frozenset({letter_id})), settled_too=True)
     described = as_object(letter, settled)
     headers, value = described.pop("headers"), described.pop("value")
+    missing = described.pop("left_out")
     for name, text in described.items():
         out.print(f"[bold]{name:<10}[/]", escape(str(text)), highlight=False, soft_wrap=True)
     out.print("[bold]headers[/]")
     for name, text in headers.items():
         out.print(f"  {escape(name)}: {escape(text)}", highlight=False, soft_wrap=True)
     out.print("[bold]value[/]")
-    out.print(Text(_pretty(value)), soft_wrap=True)
+    if "value" not in missing:
+        out.print(Text(_pretty(value)), soft_wrap=True)
+    for part, about in missing.items():
+        out.print(
+            f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}. "
+            f"The event stands at {letter.partition}:{letter.offset} of orders.upserts.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def redrive(selected: Filters, *, yes: bool, dry_run: bool) -> None:
     """Publishes each event once, even if several letters hold it, and notes its letters as redriven."""
-    settings = _settings()
+    settings = _settings(writing=True)
     letters = [letter for letter, _ in find_letters(settings, selected)]
     kept_out = [letter for letter in letters if letter.error in NEVER_REDRIVEN]
     if kept_out:
@@ -63,17 +77,41 @@ def redrive(selected: Filters, *, yes: bool, dry_run: bool) -> None:
         )
         letters = [letter for letter in letters if letter.error not in NEVER_REDRIVEN]
     if _is_agreed(letters, "redrive", yes, dry_run):
-        producer = AcknowledgedProducer(settings)
+        # An event that its letter had no room for was compressed when it was first written.
+        producer = AcknowledgedProducer(settings, message_max_bytes=REDRIVEN_BYTES_MAX, compression_type="gzip")
+        count = 0
         with progress_bar() as progress:
             for part in progress.track(_parts(letters), description="redriving"):
-                events = {(letter.partition, letter.offset): letter for letter in part}.values()
-                producer.send(redriven(letter, settings.topics, uuid7) for letter in events)
-                producer.send(settled_note(letter, Settled.REDRIVEN, settings.topics) for letter in part)
-        out.print(f"{len(letters)} letters were redriven. To see their outcomes: orders history ORDER_ID")
+                whole, gone = with_originals(settings, part)
+                events = {(letter.partition, letter.offset): letter for letter in whole}
+                sent = {place: redriven(letter, settings.topics, uuid7) for place, letter in events.items()}
+                refused = producer.send(sent.values())
+                done = [
+                    letter
+                    for letter in whole
+                    if not any(record is sent[letter.partition, letter.offset] for _, record in refused)
+                ]
+                producer.send(settled_note(letter, Settled.REDRIVEN, settings.topics) for letter in done)
+                count += len(done)
+                _tell_left_out(gone, refused, settings)
+        out.print(f"{count} letters were redriven. To see their outcomes: orders history ORDER_ID")
+
+
+def _tell_left_out(gone: Sequence[Letter], refused: Refused, settings: KafkaSettings) -> None:
+    """What was not redriven stays open."""
+    if gone:
+        ids = ", ".join(letter.id for letter in gone)
+        err.print(
+            f"{len(gone)} letters are left out, because their value is not in the letter, and "
+            f"{settings.topics.upserts} no longer has the event: {ids}. To close them: orders dlq discard"
+        )
+    for why, record in refused:
+        key = (record.key or b"").decode(errors="replace")
+        err.print(f"Kafka does not take the event of {key!r} again ({why}). Its letter stays open.", markup=False)
 
 
 def discard(selected: Filters, *, yes: bool, dry_run: bool) -> None:
-    settings = _settings()
+    settings = _settings(writing=True)
     letters = [letter for letter, _ in find_letters(settings, selected)]
     if _is_agreed(letters, "discard", yes, dry_run):
         producer = AcknowledgedProducer(settings)
@@ -100,7 +138,7 @@ def as_object(letter: Letter, settled: Settled | None) -> dict[str, Any]:
     """One line of `--json`. Bytes that are not UTF-8 become replacement characters."""
     return {
         "id": letter.id,
-        "time": letter.record.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": letter.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "partner": letter.partner_id,
         "order": letter.order_id,
         "partition": letter.partition,
@@ -110,13 +148,21 @@ def as_object(letter: Letter, settled: Settled | None) -> dict[str, Any]:
         "reason": letter.reason,
         "state": settled or "open",
         "headers": {name: (value or b"").decode(errors="replace") for name, value in letter.record.headers},
+        "left_out": {
+            part: {"bytes": about.size_bytes, "sha256": about.sha256} for part, about in letter.left_out.items()
+        },
         "value": None if letter.record.value is None else letter.record.value.decode(errors="replace"),
     }
 
 
-def _settings() -> KafkaSettings:
+def _settings(*, writing: bool = False) -> KafkaSettings:
+    """Raises SetupError if Kafka does not answer, or does not let this user do what the command needs."""
     use_running_stack()
-    return load_kafka(KafkaSettings)
+    settings = load_kafka(KafkaSettings)
+    topics = settings.topics
+    read, written = frozenset({"READ"}), frozenset({"READ", "WRITE"})
+    reach(settings, {topics.dlq: written, topics.upserts: written} if writing else {topics.dlq: read})
+    return settings
 
 
 def _is_agreed(letters: list[Letter], verb: str, yes: bool, dry_run: bool) -> bool:
@@ -142,7 +188,7 @@ def _table(found: Iterable[tuple[Letter, Settled | None]]) -> Table:
     for letter, settled in found:
         texts = (
             letter.id,
-            f"{letter.record.time:%Y-%m-%d %H:%M:%S}",
+            f"{letter.time:%Y-%m-%d %H:%M:%S}",
             letter.partner_id or "?",
             letter.order_id or "?",
             f"{letter.partition}:{letter.offset}",

@@ -10,12 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.core.record import Record
+from consumer.errors import ConsumerError, LogChangedError
 from consumer.history import Change, History, Version
+from consumer.kafka.log_check import LogCheck
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.letter import read_letter
+from consumer.letters.letter import Letter, read_letter
+from consumer.postgres.fence import read_source, read_watermarks
+from consumer.replay.schema import connected
+from consumer.settings import OptionalPostgresSettings
 from contracts.partitioner import partition_of
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaSettings, load
 from contracts.topics import UPSERT_PARTITIONS
+from deploy.admin import reach
 from deploy.console import err, out, progress_bar
 from deploy.errors import NothingFoundError
 from deploy.kafka_settings import load_kafka
@@ -27,7 +33,10 @@ VERSIONS_MAX = 10_000
 def history(order_id: str, partner: str | None = None, as_json: bool = False) -> None:
     """Shows the versions, oldest first. Raises NothingFoundError if there is none, unless `as_json`."""
     use_running_stack()
-    versions, left_out = find_versions(load_kafka(KafkaSettings), order_id, partner)
+    settings = load_kafka(KafkaSettings)
+    reach(settings, dict.fromkeys((settings.topics.upserts, settings.topics.dlq), frozenset({"READ"})))
+    _tell_if_not_applied(settings, partition_of(order_id.encode(), UPSERT_PARTITIONS))
+    versions, left_out = find_versions(settings, order_id, partner)
     if left_out:
         err.print(f"Only the newest {VERSIONS_MAX} versions are shown. {left_out} older ones are left out.")
     if as_json:
@@ -41,19 +50,44 @@ def history(order_id: str, partner: str | None = None, as_json: bool = False) ->
     out.print(_table(versions))
 
 
+def _tell_if_not_applied(settings: KafkaSettings, partition: int) -> None:
+    """The outcomes are decided from the topic alone. So it is told if the tables do not have what stands in it."""
+    url = load(OptionalPostgresSettings).postgres_url
+    if url is None:
+        return
+    try:
+        with connected(url) as connection:
+            source, fence = read_source(connection), read_watermarks(connection)[partition]
+        if source is not None:
+            LogCheck(settings).require(source, {partition: fence})
+    except LogChangedError as error:
+        err.print(
+            f"These versions are what the topic says, and not what was applied. {error}", style="red", markup=False
+        )
+    except ConsumerError as error:
+        err.print(f"Whether these versions were applied is not known: {error}", markup=False)
+    else:
+        err.print(f"The tables have the events of partition {partition} up to offset {fence.next_offset - 1}.")
+
+
 def find_versions(settings: KafkaSettings, order_id: str, partner: str | None) -> tuple[list[Version], int]:
     """The newest VERSIONS_MAX versions, oldest first, and the number of older ones that are left out.
 
     Reads only the partition of the key, in orders.upserts and in the dead-letter topic. Raises ConsumerError.
     """
     key = order_id.encode()
-    refused: dict[tuple[int, int], str] = {}
+    refused: dict[tuple[int, int], Letter] = {}
     for letter in map(read_letter, _records(settings, settings.topics.dlq, key, "dead letters")):
         if letter is not None:
-            refused[letter.partition, letter.offset] = f"{letter.error}: {letter.reason}"
+            refused[letter.partition, letter.offset] = letter
+
+    def why_refused(record: Record) -> str | None:
+        letter = refused.get((record.partition, record.offset))
+        return f"{letter.error}: {letter.reason}" if letter is not None and letter.is_about(record) else None
+
     kept: deque[Version] = deque(maxlen=VERSIONS_MAX)
     found = 0
-    for version in History(refused).versions(_records(settings, settings.topics.upserts, key, "events")):
+    for version in History(why_refused).versions(_records(settings, settings.topics.upserts, key, "events")):
         if partner is None or version.partner_id == partner:
             found += 1
             kept.append(version)

@@ -17,9 +17,10 @@ from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, drop_schema, 
 from consumer.replay.source import ends_at, live_fence
 from consumer.replay.workers import workers_default
 from consumer.settings import ConsumerSettings
+from deploy.admin import reach
 from deploy.console import confirm, err, out, progress_bar
 from deploy.errors import NothingFoundError, SelectionError
-from deploy.kafka_settings import admin, load_kafka
+from deploy.kafka_settings import load_kafka
 from deploy.stack_file import use_running_stack
 from deploy.times import moment
 
@@ -86,7 +87,9 @@ def _run(
     started_s = time.monotonic()
     if swap:
         run.require_swappable()
-    run.start(admin(run.settings), snapshot)
+    topics = run.settings.topics
+    readable = dict.fromkeys((topics.upserts, topics.dlq), frozenset({"READ", "DESCRIBE_CONFIGS"}))
+    run.start(reach(run.settings, readable).client, snapshot)
     if until is not None:
         run.to(ends_at(run.settings, until, live_fence(run.settings)))
         told = {"schema": run.schema, "events": run.events, "replayed_per_s": run.replayed_per_s}

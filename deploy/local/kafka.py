@@ -74,6 +74,11 @@ class KafkaBroker:
         return f"{LOOPBACK}:{self.port}"
 
     @property
+    def client_config(self) -> dict[str, str | int | float | bool]:
+        """librdkafka properties of a client that may ask whether the broker answers."""
+        return {"bootstrap.servers": self.bootstrap}
+
+    @property
     def child(self) -> Child:
         if self._child is None:
             raise StackError("Kafka was not started.")
@@ -169,7 +174,7 @@ class KafkaBroker:
 
     def _answers(self) -> bool:
         try:
-            admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+            admin = AdminClient({**self.client_config, "log_level": 0})
             return bool(admin.list_topics(timeout=1).brokers)
         except KafkaException:
             return False

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.breakages import BREAKAGES, programs_of
-from chaos.plan import KIND_BY_NAME, Plan, make_plan
+from chaos.plan import DISASTER_BY_NAME, KIND_BY_NAME, Plan, make_plan
 from chaos.report import lines
 from chaos.run import run
 
@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=None, help="default: .chaos/<seed>")
     parser.add_argument("--single", action="store_true", help="one fault at a time, with time to recover")
     parser.add_argument("--only", nargs="+", choices=KIND_BY_NAME, metavar="KIND", help=f"of {', '.join(KIND_BY_NAME)}")
+    parser.add_argument(
+        "--disaster", choices=DISASTER_BY_NAME, metavar="KIND", help=f"of {', '.join(DISASTER_BY_NAME)}"
+    )
     parser.add_argument("--steady", action="store_true", help="no process is ended: for its memory over a long time")
     parser.add_argument(
         "--breakage", choices=sorted(BREAKAGES), metavar="NAME", help="switch off one thing that upholds the promises"
@@ -40,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not has_own_disk:
             _show("Postgres has no disk of its own here (that needs root on Linux): it is never full in this run")
         left_out = without if has_own_disk else without | {"postgres disk full"}
-        made = make_plan(given.seed, given.duration_s, given.brokers, single=given.single, without=left_out)
+        made = make_plan(
+            given.seed, given.duration_s, given.brokers, single=given.single, without=left_out, disaster=given.disaster
+        )
         return made.without_scaling() if given.steady else made
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind, as after Ctrl-C

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chaos import broken_consumer, broken_ingress
+from chaos import broken_consumer, broken_field, broken_ingress
 from deploy.cli import main
 
 
@@ -16,13 +16,14 @@ from deploy.cli import main
 class Breakage:
     """`command` is the process that it changes, `invariants` are those of which at least one must find it.
 
-    `shown_by`: kinds of fault without which it changes nothing.
+    `shown_by`: kinds of fault without which it changes nothing. `disaster`: the one that its runs end with.
     """
 
     command: str
     apply: Callable[[], None]
     invariants: tuple[str, ...]
     shown_by: tuple[str, ...] = ()
+    disaster: str | None = None
 
 
 BREAKAGES = {
@@ -71,6 +72,18 @@ BREAKAGES = {
     "results-counted-twice": Breakage("ingress", broken_ingress.results_counted_twice, ("I8",), ("consumer kill",)),
     "answered-when-published": Breakage("ingress", broken_ingress.answered_when_published, ("I1", "I8")),
     "invalid-orders-published": Breakage("ingress", broken_ingress.invalid_orders_published, ("I2",)),
+    "permanent-errors-retried": Breakage(
+        "consumer", broken_field.permanent_errors_retried, ("I11",), ("poison records",)
+    ),
+    "large-letters-whole": Breakage("consumer", broken_field.large_letters_whole, ("I11",), ("poison records",)),
+    "refused-orders-stop": Breakage("consumer", broken_field.refused_orders_stop, ("I11",), ("shop trigger",)),
+    "rows-without-column-names": Breakage(
+        "consumer", broken_field.rows_without_column_names, ("I1", "I5", "I11"), ("shop columns",)
+    ),
+    "log-not-checked": Breakage(
+        "consumer", broken_field.log_not_checked, ("I1", "I5", "I6", "I11"), disaster="kafka put back"
+    ),
+    "ingress-not-told": Breakage("ingress", broken_field.ingress_not_told, ("I11",), disaster="topic made again"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from chaos.patching import put
 from consumer import applier
 from consumer.core import fold
+from consumer.core.log_mark import Watermark
 from consumer.core.replies import result_record
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
@@ -48,7 +49,7 @@ def fence_moved_after_the_commit() -> None:
 
     def in_two_transactions(self: Any, batch: Any, meanwhile: Any) -> Any:
         with self._holder.session() as session:
-            moves: dict[int, int] = {}
+            moves: dict[int, Watermark] = {}
             session.fence.set = moves.update
             applied = in_one_transaction(self, batch, meanwhile)
             move(session.fence, moves)

@@ -1,4 +1,4 @@
-"""I1 to I11 of issue 4, each a pure function from what was collected to what is wrong."""
+"""The invariants I1 to I11, each a pure function from what was collected to what is wrong."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 
 from chaos.audit import AUDIT
 from chaos.brokers import CLIENTS, ClusterNode, NodePorts
+from chaos.lost_log import LostLog
 from chaos.proxy import Proxy
 from chaos.workload import INGRESSES
 from consumer.postgres.migrate import migrate
@@ -59,6 +61,12 @@ class Cluster:
     """Processes that were killed, or got SIGTERM."""
     frozen: set[int] = field(default_factory=set)
     """Process ids of the consumers that are frozen (SIGSTOP) right now."""
+    writing: list[Thread] = field(default_factory=list)
+    """Foreign writers that may not have written everything yet."""
+    lost: LostLog | None = None
+    """If Kafka lost something, what it had before."""
+    complaints: list[str] = field(default_factory=list)
+    """What did not go as the operators are promised."""
 
     def start(self, partners: tuple[str, ...]) -> dict[str, str]:
         """Returns the token of each partner, when everything is ready. Raises StackError."""
@@ -93,6 +101,11 @@ class Cluster:
         for child in [*self.consumers, *self.ended, *(slot.child for slot in self.ingresses)]:
             child.kill()  # a frozen one notices no other signal
         self.running.close()
+
+    def fence(self) -> dict[int, int]:
+        """The watermark *applied* of each partition."""
+        with psycopg.connect(self.postgres.url()) as connection:
+            return dict(connection.execute("SELECT partition, next_offset FROM consumer_partition").fetchall())
 
     # processes
 

@@ -8,23 +8,46 @@ import psycopg
 from confluent_kafka import Message
 from psycopg.rows import dict_row
 
-from chaos.facts import CONFLICT, Event, Facts, FenceMove, Outcomes, Position, RowWrite
+from chaos.facts import (
+    APPLIED_BEFORE,
+    CONFLICT,
+    KEPT,
+    REFUSED,
+    Event,
+    Facts,
+    FenceMove,
+    Outcomes,
+    Position,
+    RowWrite,
+    trace_of,
+)
+from chaos.foreign import is_poison
 from chaos.history import History
+from chaos.lost_log import LostLog
 from chaos.replay import replay
 from consumer.postgres.migrate import migrate
+from consumer.postgres.orders import COLUMNS
 from support.installation import Installation, texts
 
 _ERRORS = "__connect.errors."
-_ROW_TEXTS = "SELECT orders::text AS row FROM orders ORDER BY partner_id, order_id"
+_ROW_TEXTS = f"SELECT ROW({', '.join(COLUMNS)})::text AS row FROM orders ORDER BY partner_id, order_id"
+"""Of our columns: a shop may have added some."""
 
 
-def collect(installation: Installation, history: History, seed: int) -> Facts:
+def collect(installation: Installation, history: History, seed: int, lost: LostLog | None = None) -> Facts:
+    """`lost`: if Kafka lost something, what it had before."""
     topics = installation.settings.topics
     messages = installation.records(topics.upserts)
     facts = Facts(calls=history.calls, faults=history.faults)
-    facts.events = [_event(message) for message in messages]
-    facts.letters = _letters(installation.records(topics.dlq))
-    facts.results = [_result(message) for message in installation.records(topics.results)]
+    with_eras = [(message, KEPT) for message in messages] if lost is None else lost.with_eras(messages)
+    facts.lost_something = lost is not None
+    facts.events = [_event(message, era) for message, era in with_eras if not is_poison(message.key())]
+    facts.poison = [_place(message) for message in messages if is_poison(message.key())]
+    letters, results = installation.records(topics.dlq), installation.records(topics.results)
+    if lost is not None:
+        letters, results = [*lost.letters, *letters], [*lost.results, *results]
+    facts.letters = _letters(letters, facts)
+    facts.results = [_result(message) for message in results]
     facts.committed = installation.committed()
     url = installation.postgres_url
     facts.ledger = _ledger(url)
@@ -39,16 +62,20 @@ def collect(installation: Installation, history: History, seed: int) -> Facts:
         RowWrite(row["tx"], (row["partner_id"], row["order_id"]), row["partition"], row["event_offset"])
         for row in _rows(url, "SELECT * FROM chaos.row_write ORDER BY n")
     ]
-    conflicts = {position for position, reason in facts.letters.items() if reason == CONFLICT}
+    by_reason = {
+        reason: {position for position, found in facts.letters.items() if found == reason}
+        for reason in (CONFLICT, REFUSED, APPLIED_BEFORE)
+    }
     other = _empty_database(url)
-    replay(messages, conflicts, other, seed)
+    replay(messages, by_reason[CONFLICT] | by_reason[APPLIED_BEFORE], by_reason[REFUSED], other, seed)
     facts.replayed_texts = [row["row"] for row in _rows(other, _ROW_TEXTS)]
     facts.replayed_ledger = _ledger(other)
     return facts
 
 
-def _event(message: Message) -> Event:
+def _event(message: Message, era: int) -> Event:
     headers = texts(message)
+    digest = headers.get("ce_requestdigest")
     request_id, _, index = headers["ce_id"].partition("/")
     return Event(
         partition=message.partition() or 0,
@@ -57,18 +84,29 @@ def _event(message: Message) -> Event:
         partner=headers["ce_source"].removeprefix("/partners/"),
         request_id=request_id,
         index=int(index),
-        digest=headers.get("ce_requestdigest"),
-        trace=headers.get("traceparent", "--").split("-")[1],
+        digest=digest,
+        trace=trace_of(headers.get("traceparent"), request_id, digest),
         value=message.value() or b"",
+        era=era,
     )
 
 
-def _letters(messages: list[Message]) -> dict[Position, str]:
-    found = {}
+def _place(message: Message) -> Position:
+    return message.partition() or 0, message.offset() or 0
+
+
+def _letters(messages: list[Message], facts: Facts) -> dict[Position, str]:
+    """A letter names the place of its event, and has its ce_id: two logs may have different events at one place."""
+    events = {
+        (event.partition, event.offset, f"{event.request_id}/{event.index}"): event.position for event in facts.events
+    }
+    poison, found = set(facts.poison), {}
     for message in messages:
         headers = texts(message)
-        position = int(headers[f"{_ERRORS}partition"]), int(headers[f"{_ERRORS}offset"])
-        found[position] = headers[f"{_ERRORS}exception.class.name"]
+        place = int(headers[f"{_ERRORS}partition"]), int(headers[f"{_ERRORS}offset"])
+        position = events.get((*place, headers.get("ce_id", "")), place if place in poison else None)
+        if position is not None:
+            found[position] = headers[f"{_ERRORS}exception.class.name"]
     return found
 
 

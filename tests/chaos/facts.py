@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from chaos.history import Call, FaultSeen
 
@@ -16,6 +17,17 @@ Identity = tuple[str, str, str | None]
 """(partner, request id, digest): identifies the body to which indexes belong. No digest without an Idempotency-Key."""
 
 CONFLICT = "IdempotencyConflict"
+REFUSED = "RefusedByPostgres"
+APPLIED_BEFORE = "AppliedBefore"
+TRIGGER = "shop trigger"
+KEPT, LOST, UNAPPLIED, LATER = range(4)
+"""If Kafka lost something: what stood there before and still does, what it lost (after it was applied, or before), and
+what came later. If it lost nothing, everything is KEPT.
+"""
+CLOSED = -1
+"""Where the fences stand during a reseed."""
+_RESEEDED = "reseeded "
+_LOST_BASE = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +43,21 @@ class Event:
     digest: str | None
     trace: str
     value: bytes
+    era: int = KEPT
 
     @property
     def position(self) -> Position:
-        return self.partition, self.offset
+        """With an offset below 0 if Kafka lost it: another event may stand there now."""
+        return self.partition, self.offset if self.is_there else self.offset - _LOST_BASE
+
+    @property
+    def is_there(self) -> bool:
+        return self.era in (KEPT, LATER)
+
+    @property
+    def is_reseeded(self) -> bool:
+        """Whether `orders reseed` wrote it."""
+        return self.trace.startswith(_RESEEDED)
 
     @property
     def identity(self) -> Identity:
@@ -82,12 +105,14 @@ class RowWrite:
 class Facts:
     """`letters`: the reason of each dead letter, by the position of its event. `fence` and `committed`: by partition.
 
-    `rows` are those of `orders` as dicts; `row_texts` as Postgres prints them whole, in the order of the key, and
-    `replayed_texts` those of a replay into an empty database. Times are seconds since the start of the run.
-    `not_served` are the clients that got no counts in time once healed; `lag_gone_s` is None if the lag stayed.
+    `poison`: records of a foreign writer that are not events. `rows` are those of `orders` as dicts; `row_texts` as
+    Postgres prints our columns, in the order of the key, and `replayed_texts` those of a replay into an empty
+    database. Times are seconds since the start of the run. `not_served` are the clients that got no counts in time
+    once healed; `lag_gone_s` is None if the lag stayed. If Kafka lost something, `events` are in the order of eras.
     """
 
     calls: list[Call] = field(default_factory=list)
+    poison: list[Position] = field(default_factory=list)
     faults: list[FaultSeen] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     letters: dict[Position, str] = field(default_factory=dict)
@@ -101,6 +126,7 @@ class Facts:
     row_texts: list[str] = field(default_factory=list)
     replayed_texts: list[str] = field(default_factory=list)
     replayed_ledger: list[Outcomes] = field(default_factory=list)
+    lost_something: bool = False
     not_served: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     lag_gone_s: float | None = None
@@ -127,11 +153,32 @@ class Facts:
                     found[call.partner, call.key, call.items] = event.identity
         return found
 
+    @cached_property
+    def refused_order_ids(self) -> set[str]:
+        """The orders that a trigger of the shop refused for some time, of every partner."""
+        return {fault.detail for fault in self.faults if fault.kind == TRIGGER}
+
+    def is_refused(self, event: Event) -> bool:
+        """Whether the shop refused the event, and it became a dead letter."""
+        return self.letters.get(event.position) == REFUSED and event.key[1] in self.refused_order_ids
+
+    @cached_property
+    def lost_ids(self) -> set[tuple[Identity, int]]:
+        """The applied events that Kafka lost."""
+        return {(event.identity, event.index) for event in self.events if event.era == LOST}
+
     def identity_of(self, call: Call) -> Identity | None:
         """The identity of the events that answer this call, maybe published by another attempt. None without events."""
         for event in self.events_by_trace.get(call.trace, ())[:1]:
             return event.identity
         return None if call.key is None else self.identity_by_asked.get((call.partner, call.key, call.items))
+
+
+def trace_of(traceparent: str | None, request_id: str, digest: str | None) -> str:
+    """The call that published an event. Otherwise only keyed requests have such ids as the events of a reseed."""
+    if digest is None and UUID(request_id).version == 5:
+        return f"{_RESEEDED}{request_id}"
+    return traceparent.split("-")[1] if traceparent else request_id
 
 
 def _grouped(events: list[Event], by: Any) -> dict[Any, list[Event]]:

@@ -2,36 +2,25 @@
 
 import shutil
 import signal
-import subprocess
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
+from chaos import log_loss
+from chaos.begun import Begin, Begun
 from chaos.brokers import ClusterNode
 from chaos.cluster import Cluster, IngressSlot
+from chaos.foreign import write_poison
 from chaos.plan import LINKS, MODES
 from chaos.proxy import OPEN
+from chaos.servers import copy_folder, end_postgres, start_postgres
+from chaos.shop import add_columns, refuse_an_order
 from contracts.topics import UPSERT_PARTITIONS
-from deploy.errors import StackError
 from deploy.local.child import Child
 from support.small_disk import fill
-from support.waiting import HANG_S, eventually
+from support.waiting import HANG_S
 
 _SESSIONS_PAUSE_S = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """`detail` names the victim. `end` undoes the fault quickly, and starts again what should run."""
-
-    detail: str
-    end: Callable[[], None]
-
-
-Begin = Callable[[Cluster, int], Begun]
 
 
 def _ingress(number: signal.Signals) -> Begin:
@@ -90,7 +79,7 @@ def _kill_node(node: ClusterNode) -> Begun:
 
 def _postgres(number: signal.Signals) -> Begin:
     def begin(cluster: Cluster, _: int) -> Begun:
-        _end_postgres(cluster, number)
+        end_postgres(cluster, number)
         return Begun("", lambda: start_postgres(cluster))
 
     return begin
@@ -135,14 +124,14 @@ def _disk_full(cluster: Cluster, _: int) -> Begun:
 def _restore(cluster: Cluster, _: int) -> Begun:
     """Copies the data folder and restores it later: what was committed in between is lost."""
     data, backup = cluster.postgres.folder / "data", cluster.folder / "backup"
-    _end_postgres(cluster, signal.SIGINT)
-    _copy(data, backup)
+    end_postgres(cluster, signal.SIGINT)
+    copy_folder(data, backup)
     start_postgres(cluster)
 
     def end() -> None:
-        _end_postgres(cluster, signal.SIGQUIT)
+        end_postgres(cluster, signal.SIGQUIT)
         shutil.rmtree(data)
-        _copy(backup, data)
+        copy_folder(backup, data)
         shutil.rmtree(backup)
         start_postgres(cluster)
 
@@ -171,29 +160,9 @@ BEGIN: dict[str, Begin] = {
     "postgres sessions": _sessions,
     "postgres disk full": _disk_full,
     "postgres restore": _restore,
+    "shop columns": add_columns,
+    "shop trigger": refuse_an_order,
+    "poison records": write_poison,
     **{f"{link} {mode}": _link(link, mode) for link in LINKS for mode in MODES},
+    **log_loss.BEGIN,
 }
-
-
-def start_postgres(cluster: Cluster) -> None:
-    """After a kill -9, Postgres refuses to start until its old children have ended."""
-
-    def starts() -> bool:
-        try:
-            cluster.postgres.start()
-        except StackError:
-            return False
-        return True
-
-    eventually(starts)
-
-
-def _end_postgres(cluster: Cluster, number: signal.Signals) -> None:
-    child = cluster.postgres.child
-    if child.exit_code is None:
-        child.signal(number)
-        eventually(lambda: child.exit_code is not None)
-
-
-def _copy(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # keeps the owners, which shutil does not

@@ -3,7 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from chaos.facts import CONFLICT, Event, Facts, Identity
+from chaos.facts import CLOSED, CONFLICT, LATER, UNAPPLIED, Event, Facts, Identity
+from chaos.foreign import FOREIGN, canonical_value
 from chaos.history import Call, FaultSeen
 from chaos.model import Modelled
 from chaos.workload import INVALID, canonical_of
@@ -28,11 +29,15 @@ def acknowledged_is_applied(facts: Facts, model: Modelled) -> Iterator[str]:
             continue
         if call.status == 202 and _lost_its_key(facts, identity):
             continue  # accepted before the conflict was found; its status shows it
+        if call.status == 202 and any(event.era == UNAPPLIED for event in facts.events_by_identity[identity]):
+            continue  # Kafka lost it before anybody read it: nobody can know it any more
         stored = outcomes.get(identity, {})
         events = {event.index: event for event in reversed(facts.events_by_identity[identity])}
         for index in valid_indexes(call):
             if index not in events:
                 yield f"{_named(call)}: item {index} is not on the topic"
+            elif facts.is_refused(events[index]):
+                continue
             elif stored.get(index, "invalid") == "invalid" or (call.partner, call.items[index][0]) not in facts.rows:
                 yield f"{_named(call)}: item {index} was not applied: {stored.get(index)}"
             elif call.status == 200 and moments.was_too_early(call, events[index]):
@@ -50,15 +55,24 @@ class Moments:
         self._restores = [
             (fault.begin_s, _settled_s(facts, fault)) for fault in facts.faults if fault.kind == "postgres restore"
         ]
-        self._moves: dict[int, list[tuple[int, float]]] = {}
-        for move in sorted(facts.fence_moves, key=lambda move: (move.partition, move.before)):
-            self._moves.setdefault(move.partition, []).append((move.before, move.at_s))
+        self._moves: dict[tuple[bool, int], list[tuple[int, float]]] = {}
+        reseeded: set[int] = set()
+        for move in facts.fence_moves:
+            if move.after == CLOSED:
+                reseeded.add(move.partition)
+            elif move.before != CLOSED:
+                moves = self._moves.setdefault((move.partition in reseeded, move.partition), [])
+                moves.append((move.before, move.at_s))
+        self._reseeded = reseeded
+        for moves in self._moves.values():
+            moves.sort()
 
     def was_too_early(self, call: Call, event: Event) -> bool:
         assert call.answered_s is not None
         if any(call.at_s < settled_s and call.answered_s > begin_s for begin_s, settled_s in self._restores):
             return False
-        moves = self._moves.get(event.partition, [])
+        is_after = event.era == LATER and event.partition in self._reseeded
+        moves = self._moves.get((is_after, event.partition), [])
         position = bisect_right(moves, (event.offset, float("inf"))) - 1
         return position < 0 or moves[position][1] > call.answered_s
 
@@ -79,12 +93,17 @@ def _settled_s(facts: Facts, restore: FaultSeen) -> float:
 
 def everything_has_a_request(facts: Facts, model: Modelled) -> Iterator[str]:
     by_position = {event.position: event for event in facts.events}
+    values = {(event.key, event.value) for event in facts.events if not event.is_reseeded}
     for key, row in facts.rows.items():
         event = by_position.get((row["event_partition"], row["event_offset"]))
         if event is None or event.key != key:
             yield f"row {key}: there is no such event at {row['event_partition']}/{row['event_offset']}"
     for event in facts.events:
         call = facts.call_by_trace.get(event.trace)
+        if call is None and event.partner == FOREIGN and event.value == canonical_value(event.key[1]):
+            continue
+        if event.is_reseeded and facts.lost_something and (event.key, event.value) in values:
+            continue
         if call is None:
             yield f"event {event.position}: nobody asked for it"
         elif event.index >= len(call.items) or call.items[event.index][1] == INVALID:
@@ -92,6 +111,8 @@ def everything_has_a_request(facts: Facts, model: Modelled) -> Iterator[str]:
         elif event.value != canonical_of(call.partner, call.items[event.index]):
             yield f"event {event.position}: not what {_named(call)} asked for"
     for identity in ledger_outcomes(facts).keys() - facts.events_by_identity.keys():
+        if identity[0] == FOREIGN and facts.poison:
+            continue  # a record that is no order may still name its request
         yield f"the ledger has outcomes of {identity}, and no event"
 
 

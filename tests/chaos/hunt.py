@@ -21,7 +21,8 @@ def hunt(name: str) -> str:
     for seed in seeds_for(BREAKAGES[name]):
         with tempfile.TemporaryDirectory(prefix="orders-hunt-") as output:
             arguments = ["--breakage", name, "--seed", str(seed), "--duration-s", str(DURATION_S)]
-            main([*arguments, "--output", output])
+            disaster = BREAKAGES[name].disaster
+            main([*arguments, "--output", output, *(["--disaster", disaster] if disaster else [])])
             summary = json.loads((Path(output) / "summary.json").read_text())
         spent_s += summary["checked_s"]
         found = sorted({violation["invariant"].split()[0] for violation in summary["violations"]}, key=_number)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chaos.facts import CONFLICT, Event, Identity, Key, Position
+from chaos.facts import CONFLICT, KEPT, LATER, UNAPPLIED, Event, Identity, Key, Position
 
 
 @dataclass
@@ -29,10 +29,23 @@ class Modelled:
 
 
 def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
-    """`events`: in each partition by offset. A letter that is not about a conflict makes its event invalid."""
+    """`events`: in each partition by offset. A letter that is not about a conflict makes its event invalid.
+
+    If Kafka lost something: what was kept, then what was lost, then what came later. A row whose event is gone and that
+    what was kept does not explain is written again: the next event of its order takes it, changed or not.
+    """
     model = Modelled()
     values: dict[Key, bytes] = {}
+    kept: dict[Key, Event] = {}
+    era = KEPT
     for event in events:
+        if event.era == UNAPPLIED:
+            continue
+        if event.era != era and era == KEPT:
+            kept = dict(model.rows)
+        if event.era != era and event.era == LATER:
+            _explain(model, kept)
+        era = event.era
         letter = letters.get(event.position)
         outcomes = model.outcomes.setdefault(event.identity, {})
         if letter == CONFLICT or event.index in outcomes:  # a copy is not a second event
@@ -45,7 +58,14 @@ def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
         outcomes[event.index] = (
             "inserted" if key not in values else "unchanged" if values[key] == event.value else "updated"
         )
-        if outcomes[event.index] != "unchanged":
+        if outcomes[event.index] != "unchanged" or (event.is_there and not model.rows[key].is_there):
             values[key] = event.value
             model.rows[key] = event
     return model
+
+
+def _explain(model: Modelled, kept: Mapping[Key, Event]) -> None:
+    """The rows that have the value of an event which is still there."""
+    for key, row in model.rows.items():
+        if not row.is_there and key in kept and kept[key].value == row.value:
+            model.rows[key] = kept[key]

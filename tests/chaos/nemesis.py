@@ -7,14 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
+from chaos.begun import Begun
 from chaos.cluster import Cluster
-from chaos.faults import BEGIN, Begun, start_postgres
+from chaos.faults import BEGIN
 from chaos.history import FaultSeen, History
-from chaos.plan import KIND_BY_NAME, Fault, Plan, Scaling
+from chaos.log_loss import PRODUCER_LOST
+from chaos.plan import CALM_S, DISASTER_BY_NAME, EVERYTHING, KIND_BY_NAME, Fault, Plan, Scaling
+from chaos.servers import start_postgres
+from deploy.local.child import Child
 from support.waiting import HANG_S
 
 CONSUMERS_MAX = 4
 _TICK_S = 0.05
+_KINDS = KIND_BY_NAME | DISASTER_BY_NAME
 _ASKED_FOR = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 Print = Callable[[str], None]
@@ -31,16 +36,18 @@ class Nemesis:
     unexpected: list[str] = field(default_factory=list)
     """Processes that ended by themselves."""
     _disturbed: set[str] = field(default_factory=set)
+    _until_s: float = 0.0
     _order: "count[int]" = field(default_factory=count)
     _todo: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
 
     def run(self) -> None:
         """Returns at the end of the load, with every fault ended."""
+        self._until_s = self.plan.duration_s
         for fault in self.plan.faults:
             self._at(fault.at_s, lambda fault=fault: self._begin(fault))  # type: ignore[misc]
         for scaling in self.plan.scalings:
             self._at(scaling.at_s, lambda scaling=scaling: self._scale(scaling))  # type: ignore[misc]
-        while self._todo or self.history.now_s() < self.plan.duration_s:
+        while self._todo or self.history.now_s() < self._until_s:
             while self._todo and self._todo[0][0] <= self.history.now_s():
                 heapq.heappop(self._todo)[2]()
             self.keep_up()
@@ -51,7 +58,7 @@ class Nemesis:
         for slot in self.cluster.ingresses:
             if slot.child.exit_code is None:
                 continue
-            if slot.child.exit_code not in _ASKED_FOR:
+            if slot.child.exit_code not in _ASKED_FOR and not self._is_of_the_loss(slot.child):
                 self._by_itself(slot.child.death())
             if slot.wanted:
                 self.cluster.ended.append(slot.child)
@@ -66,6 +73,8 @@ class Nemesis:
         self.cluster.proxy.heal()
         if self.cluster.postgres.child.exit_code is not None:
             start_postgres(self.cluster)
+        for thread in self.cluster.writing:
+            thread.join()
         deadline = time.monotonic() + HANG_S
         while any(child.exit_code is None for child in self.cluster.ended):
             if time.monotonic() > deadline:
@@ -81,8 +90,8 @@ class Nemesis:
 
     def _begin(self, fault: Fault) -> None:
         """Waits if another fault still disturbs the same part: on a slow machine faults end later than planned."""
-        part = KIND_BY_NAME[fault.kind].part
-        if part in self._disturbed:
+        part = _KINDS[fault.kind].part
+        if part in self._disturbed or (part == EVERYTHING and self._disturbed):
             self._at(self.history.now_s() + _TICK_S, lambda: self._begin(fault))
             return
         self._disturbed.add(part)
@@ -93,8 +102,13 @@ class Nemesis:
 
     def _end(self, fault: Fault, begun: Begun, begin_s: float) -> None:
         begun.end()
-        self._disturbed.discard(KIND_BY_NAME[fault.kind].part)
-        self.history.fault(FaultSeen(fault.kind, begun.detail, begin_s, self.history.now_s()))
+        part, end_s = _KINDS[fault.kind].part, self.history.now_s()
+        self._disturbed.discard(part)
+        for complaint in self.cluster.complaints:
+            self.show(f"{end_s:7.2f} s  COMPLAINT: {complaint}")
+        self.history.fault(FaultSeen(fault.kind, begun.detail, begin_s, end_s))
+        if part == EVERYTHING:  # which takes longer than the plan can know
+            self._until_s = max(self._until_s, end_s + CALM_S)
 
     def _scale(self, scaling: Scaling) -> None:
         at_s, consumers = self.history.now_s(), self.cluster.consumers
@@ -110,6 +124,10 @@ class Nemesis:
             victim.signal(signal.SIGTERM)
             detail = victim.name
         self.history.fault(FaultSeen("scaling up" if up else "scaling down", detail, at_s, at_s))
+
+    def _is_of_the_loss(self, ingress: Child) -> bool:
+        """The broker has forgotten the sequence of a producer. No ingress can mend that: it asks for a new start."""
+        return self.cluster.lost is not None and PRODUCER_LOST in ingress.log.read_text()
 
     def _by_itself(self, death: Exception) -> None:
         self.unexpected.append(str(death))

@@ -5,24 +5,31 @@ from collections.abc import Collection, Iterator
 
 from confluent_kafka import Message
 
-from chaos.facts import Position
+from chaos.facts import REFUSED, Position
 from consumer.applier import Applier
 from consumer.core.decode import decode
-from consumer.core.record import Batch, Decoded
+from consumer.core.record import Batch, Decoded, Rejected, Stage
 from consumer.kafka.message import record_of
 from consumer.postgres.session import SessionHolder
 
 RECORDS_MAX = 1000
 
 
-def replay(messages: list[Message], without: Collection[Position], url: str, seed: int, ledger_days: int = 7) -> None:
-    """`messages`: in each partition by offset; those at `without` were decided not to count."""
+def replay(
+    messages: list[Message], without: Collection[Position], refused: Collection[Position], url: str, seed: int,
+    ledger_days: int = 7,
+) -> None:  # fmt: skip
+    """`messages`: in each partition by offset. Those at `without` were decided not to count.
+
+    The tables refused those at `refused`: an empty database would not, because it has no trigger.
+    """
     database = SessionHolder(url, ledger_days)
     applier = Applier(database, lambda _: None)
     positions: dict[int, int] = {}
     try:
         for records in _interleaved(messages, seed):
-            kept = [decoded for decoded in records if (decoded.record.partition, decoded.record.offset) not in without]
+            placed = [((decoded.record.partition, decoded.record.offset), decoded) for decoded in records]
+            kept = [_refused(decoded, at in refused) for at, decoded in placed if at not in without]
             partitions = {decoded.record.partition for decoded in kept}
             batch = Batch(kept, {partition: positions.get(partition, 0) for partition in partitions})
             if kept:
@@ -30,6 +37,12 @@ def replay(messages: list[Message], without: Collection[Position], url: str, see
             positions |= batch.ends
     finally:
         database.close()
+
+
+def _refused(decoded: Decoded, is_refused: bool) -> Decoded:
+    if not is_refused or isinstance(decoded, Rejected):
+        return decoded
+    return decoded.rejected(Stage.TASK_PUT, REFUSED, "by a trigger")
 
 
 def _interleaved(messages: list[Message], seed: int) -> Iterator[list[Decoded]]:

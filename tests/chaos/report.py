@@ -34,6 +34,8 @@ class Summary:
     answers_by_sort: dict[str, int]
     """How many calls of each sort were answered; `status` asks for the outcomes of an earlier call."""
     conflicts: int
+    letters: dict[str, int]
+    """How many dead letters there are for each reason."""
     slowest_recovery_s: float | None
     slowest_recovery_of: str
     recovery_alone_s: dict[str, float | None]
@@ -66,6 +68,7 @@ def summarize(
         answers=dict(sorted(Counter(class_of(call) for call in asked).items())),
         answers_by_sort=dict(Counter(call.sort for call in facts.calls if call.status is not None)),
         conflicts=sum(call.status == 422 for call in asked),
+        letters=dict(sorted(Counter(facts.letters.values()).items())),
         slowest_recovery_s=slowest.after_s if slowest else None,
         slowest_recovery_of=slowest.fault.kind if slowest else "",
         recovery_alone_s=_slowest_by_kind(recovery for recovery in recovered if recovery.alone),
@@ -88,11 +91,13 @@ def _slowest_by_kind(recovered: Iterable[Recovery]) -> dict[str, float | None]:
 def lines(summary: Summary) -> list[str]:
     slowest = f"{summary.slowest_recovery_s} s after {summary.slowest_recovery_of or 'no fault'}"
     answers = ", ".join(f"{name} {count}" for name, count in summary.answers.items())
+    letters = ", ".join(f"{reason} {count}" for reason, count in summary.letters.items())
     return [
         f"orders        {summary.orders} in {summary.requests} requests, {summary.orders_acknowledged} acknowledged; "
         f"{summary.events} events, of them {summary.copies} copies, {summary.rows} rows",
         f"faults        {summary.faults}, and {summary.scalings} times a consumer more or less",
         f"answers       {answers}; of the 4xx {summary.conflicts} for another body under a key",
+        f"letters       {letters or 'none'}",
         f"recovery      at the slowest {slowest}; once healed, the lag was gone after {summary.lag_gone_s} s",
         f"violations    {len(summary.violations) or 'none'}",
         *shown(summary.violations),

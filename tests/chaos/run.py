@@ -79,8 +79,9 @@ def _load_and_heal(
         scales.stop.set()
         scales.join()
     show(f"{history.now_s():7.2f} s  healed, the lag was gone after {lag_gone_s} s; checking")
-    facts = collect(cluster.installation, history, plan.seed)
-    facts.not_served, facts.unexpected, facts.lag_gone_s = not_served, nemesis.unexpected, lag_gone_s
+    facts = collect(cluster.installation, history, plan.seed, cluster.lost)
+    facts.not_served, facts.lag_gone_s = not_served, lag_gone_s
+    facts.unexpected = [*nemesis.unexpected, *cluster.complaints]
     return facts
 
 

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from chaos.facts import CONFLICT, Event, Facts, Identity, Key, Outcomes
+from chaos.facts import APPLIED_BEFORE, CLOSED, CONFLICT, KEPT, LOST, Event, Facts, Identity, Key, Outcomes
+from chaos.foreign import FOREIGN
 from chaos.history_rules import ledger_outcomes
 from chaos.model import Modelled
+from chaos.shop import wrong_columns
 
 _COLUMNS = (
     "name", "phone", "address", "email", "refferral_code", "user_id", "products", "total_amount", "discount",
@@ -47,8 +49,12 @@ def one_event_and_one_outcome(facts: Facts, model: Modelled) -> Iterator[str]:
 
 def applied_in_order(facts: Facts, model: Modelled) -> Iterator[str]:
     moves = {(move.tx, move.partition): move for move in facts.fence_moves}
+    reseeds = {move.tx for move in facts.fence_moves if move.after == CLOSED}
     newest: dict[Key, int] = {}
     for write in facts.row_writes:
+        if write.tx in reseeds:  # what comes now is newer than what the log has lost
+            newest[write.key] = write.offset
+            continue
         if write.offset <= newest.get(write.key, -1):
             yield f"row {write.key}: offset {write.offset} was written after {newest[write.key]}"
         newest[write.key] = write.offset
@@ -71,6 +77,13 @@ def rows_are_the_newest_events(facts: Facts, model: Modelled) -> Iterator[str]:
             wrong = [column for column in _COLUMNS if row[column] != order.get(column)]
             if wrong:
                 yield f"row {key}: {wrong} are not those of its event"
+            if of_the_shop := wrong_columns(row):
+                yield f"row {key}: the shop's columns {of_the_shop} do not hold what they should"
+    for event in facts.events:
+        reason = facts.letters.get(event.position)
+        was_applied = reason == APPLIED_BEFORE and (event.identity, event.index) in facts.lost_ids
+        if reason is not None and reason != CONFLICT and not was_applied and not facts.is_refused(event):
+            yield f"event {event.position}: a dead letter ({reason}), and nothing is wrong with it"
 
 
 def no_gap(facts: Facts, model: Modelled) -> Iterator[str]:
@@ -87,7 +100,7 @@ def no_gap(facts: Facts, model: Modelled) -> Iterator[str]:
         event.position
         for event in facts.events
         if event.position in model.applied
-        and event.offset < facts.fence.get(event.partition, 0)
+        and (event.era == LOST or event.offset < facts.fence.get(event.partition, 0))
         and event.index not in outcomes.get(event.identity, {})
     ]
     if passed_over:
@@ -99,29 +112,45 @@ def a_replay_gives_the_same(facts: Facts, model: Modelled) -> Iterator[str]:
     yield from (f"only in the table: {text}" for text in live - replayed)
     yield from (f"only in the replay: {text}" for text in replayed - live)
     before, after = ledger_outcomes(facts), ledger_outcomes(Facts(ledger=facts.replayed_ledger))
+    if facts.lost_something:  # the outcomes of what was lost stand in the live ledger alone
+        before, after = _of_kept(facts, before), _of_kept(facts, after)
     for request in before.keys() | after.keys():
         if before.get(request) != after.get(request):
             yield f"request {request}: {before.get(request)}, in the replay {after.get(request)}"
 
 
+def _of_kept(facts: Facts, ledger: dict[Identity, dict[int, str]]) -> dict[Identity, dict[int, str]]:
+    """The outcomes of the events that were there before Kafka lost something, and still are."""
+    found: dict[Identity, dict[int, str]] = {}
+    for event in facts.events:
+        outcome = ledger.get(event.identity, {}).get(event.index)
+        if event.era == KEPT and outcome is not None and (event.identity, event.index) not in facts.lost_ids:
+            found.setdefault(event.identity, {})[event.index] = outcome
+    return found
+
+
 def healed(facts: Facts, model: Modelled) -> Iterator[str]:
     yield from (f"not served in time: {client}" for client in facts.not_served)
-    yield from (f"ended by itself: {death}" for death in facts.unexpected)
+    yield from (f"did not go as it should: {what}" for what in facts.unexpected)
     if facts.lag_gone_s is None:
         yield "the lag was not gone in time"
     for partition, end in ends(facts).items():
         if facts.committed.get(partition) != end:
             yield f"partition {partition}: answered up to {facts.committed.get(partition)}, the end is {end}"
+    for position in facts.poison:
+        if position not in facts.letters:
+            yield f"record {position}: is not an event, and has no dead letter"
     told = _told(facts.results)
     for event in facts.events:
-        if (event.request_id, event.digest, event.index) not in told:
+        is_waited_for = event.is_there and event.partner != FOREIGN and not event.is_reseeded
+        if is_waited_for and (event.request_id, event.digest, event.index) not in told:
             yield f"event {event.position}: nobody was told what became of it"
 
 
 def ends(facts: Facts) -> dict[int, int]:
     found: dict[int, int] = {}
-    for event in facts.events:
-        found[event.partition] = max(found.get(event.partition, 0), event.offset + 1)
+    for partition, offset in chain((event.position for event in facts.events if event.is_there), facts.poison):
+        found[partition] = max(found.get(partition, 0), offset + 1)
     return found
 
 

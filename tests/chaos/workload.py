@@ -13,7 +13,7 @@ PARTNERS = ("ant", "bee", "cat", "dog")
 INGRESSES = 2
 HOT_KEYS, COLD_KEYS, VERSIONS = 6, 3000, 5
 INVALID = -1
-"""The version of an order that cannot be true: it is skipped and counted."""
+"""The version of an order that makes no sense: it is skipped and counted."""
 
 Item = tuple[str, int]
 """(order_id, version): partner, order_id and version give the whole order."""
@@ -43,7 +43,7 @@ class Planned:
 
 
 def calls(seed: int, client: int) -> Iterator[Planned]:
-    """What this client does, one call after another, for ever."""
+    """What this client does, one call after another, forever."""
     chosen = random.Random(f"client {seed} {client}")
     past: list[Planned] = []
     keys = 0

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeated request gets the same counts, from every ingress and at any time (issue 4)."""
+"""Idempotency-Key: a repeated request gets the same counts, from every ingress and at any time (design 7)."""
 
 import json
 import sys

@@ -51,7 +51,7 @@ def test_setup_makes_what_is_missing_and_can_be_run_again(bootstrap: str, postgr
     env = {"ORDERS_KAFKA_BOOTSTRAP": bootstrap, "ORDERS_POSTGRES_URL": database, "ORDERS_TOPIC_PREFIX": "setup-test"}
     first = orders("setup", env=env)
     assert first.returncode == 0, first.stderr
-    assert first.stdout.count("made topic") == 4
+    assert first.stdout.count("made topic") == 5
     again = orders("setup", env=env)
     assert again.stdout.strip() == "Topics and tables are as they should be."
     missing = orders("setup", env={**env, "ORDERS_POSTGRES_URL": re.sub(r"/\w+$", "/no_such_db", database)})

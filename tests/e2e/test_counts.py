@@ -1,4 +1,4 @@
-"""The answers to partners, and the rows in the tables (issue 3, shown 2 and 4)."""
+"""The answers to partners, and the rows in the tables (P2)."""
 
 import pytest
 

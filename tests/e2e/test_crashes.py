@@ -1,4 +1,4 @@
-"""kill -9 at every point between the fence and the committed offsets (issue 3, shown 6)."""
+"""kill -9 at every point between the fence and the committed offsets (P3)."""
 
 import signal
 import sys

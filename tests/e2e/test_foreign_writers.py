@@ -1,4 +1,4 @@
-"""Events written straight to orders.upserts by another client, good and bad (issue 3, shown 7)."""
+"""Events written straight to orders.upserts by another client, good and bad (design 4)."""
 
 import json
 from typing import Any
@@ -63,7 +63,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "NUL": ({"value": json.dumps({**GOOD, "name": "a\0"})}, "VALUE_CONVERTER", "\\u0000"),
     "too large": ({"value": json.dumps({**GOOD, "name": "x" * 300_000})}, "VALUE_CONVERTER", "262144 bytes"),
-    "data that cannot be true": (
+    "data that makes no sense": (
         {"value": json.dumps({**GOOD, "discount": -1})},
         "TRANSFORMATION",
         "discount is negative",
@@ -171,7 +171,7 @@ def test_a_reply_topic_that_takes_no_reply_holds_up_nobody(running: Installation
 
 @pytest.mark.parametrize("name", ["upserts", "dlq", "partners"])
 def test_a_reply_into_a_topic_of_ours_is_not_sent(running: Installation, name: str) -> None:
-    """A result in the topic of the partners would stay there for ever."""
+    """A result in the topic of the partners would stay there forever."""
     topic = getattr(running.settings.topics, name)
     before = running.end_offsets(topic)
     headers = headers_of(f"into-{name}", reply_to=ReplyTo(topic))

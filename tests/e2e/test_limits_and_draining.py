@@ -1,4 +1,4 @@
-"""Limits that refuse a whole request, bugs, and how an ingress stops (issue 3, shown 8 and 9)."""
+"""Limits that refuse a whole request, bugs, and how an ingress stops (design 5)."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""10,000 orders through processes that start and die (issue 3, shown 5), and the memory of these processes."""
+"""10,000 orders through processes that start and die (P3), and the memory of these processes."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Prefer, 202, and the status of a request (issue 4, RFC 7240)."""
+"""Prefer, 202, and the status of a request (design 3, RFC 7240)."""
 
 import json
 import signal

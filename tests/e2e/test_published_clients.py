@@ -1,4 +1,4 @@
-"""The documented sample, byte by byte, as the ten published clients send it (issue 3, shown 1)."""
+"""The documented sample, byte by byte, as the ten published clients send it (design 3)."""
 
 import json
 from datetime import UTC, datetime

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -176,16 +176,15 @@ def test_what_dies_takes_the_stack_down_and_a_killed_stack_starts_again(stack: S
     assert child.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("variable", "part"),
-    [("ORDERS_PORT", "the ingress"), ("ORDERS_LOCAL_KAFKA_PORT", "Kafka"), ("ORDERS_LOCAL_POSTGRES_PORT", "Postgres")],
-)
-def test_a_port_in_use_is_named_with_its_variable(stack: Stack, variable: str, part: str) -> None:
-    with socket.create_server((LOOPBACK, int(stack.environment[variable]))):
-        text = stack.fails()
-    assert f"Port {stack.environment[variable]} for {part} cannot be used" in text
-    assert f"{variable}=<port>" in text
-    stack.wait_until_gone()
+def test_all_ports_in_use_are_named_at_once_with_their_variables(empty_stack: Stack) -> None:
+    parts = {"ORDERS_PORT": "the ingress", "ORDERS_LOCAL_KAFKA_PORT": "Kafka", "ORDERS_LOCAL_POSTGRES_PORT": "Postgres"}
+    with ExitStack() as taken:
+        for variable in parts:
+            taken.enter_context(socket.create_server((LOOPBACK, int(empty_stack.environment[variable]))))
+        text = empty_stack.fails()
+    for variable, part in parts.items():
+        assert f"Port {empty_stack.environment[variable]} for {part} cannot be used" in text
+        assert f"{variable}=<port>" in text
 
 
 def test_a_broken_data_folder_says_what_to_do(stack: Stack) -> None:

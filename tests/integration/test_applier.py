@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from typing import Any
 from uuid import UUID
@@ -14,19 +14,22 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from consumer.applier import Applier, FenceBehindError
+from consumer.applied import FenceBehindError
+from consumer.applier import Applier
 from consumer.core.decode import decode
 from consumer.core.record import Batch, Record, Rejected, Stage
 from consumer.core.repeats import LostClaims
 from consumer.core.replies import Reply
 from consumer.errors import (
     ConsumerStoppedError,
+    LogChangedError,
     RefusedByPostgresError,
     RetryLaterError,
 )
 from consumer.postgres.connection import JSON_ROWS_MAX
 from consumer.postgres.ledger_reader import PostgresLedgerReader
 from consumer.postgres.session import SessionHolder
+from consumer.restore_barrier import AheadOfRestoreError, RestoreBarrier
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
@@ -152,6 +155,32 @@ def test_a_restored_database_is_noticed_and_nothing_is_written(applier: Applier,
     assert fence(sql) == {}
 
 
+def test_each_new_session_looks_for_a_restore_before_its_first_transaction(opened: SessionHolder, sql: Sql) -> None:
+    """The batch that met the restore is not applied by the attempt that connects again."""
+    item = event(0)
+    partition, answered = item.record.partition, dict[int, int]()
+    other = (partition + 1) % 12
+    barrier = RestoreBarrier(lambda: answered, lambda _, ends: ends)
+    applier = Applier(opened, lambda _: None, barrier)
+    applier.apply(batch([item]))
+    answered.update({partition: 1, other: 5})  # by then another partition was answered, and lost
+    with opened.session() as session:
+        sql("SELECT pg_terminate_backend(%s, 60000)", session.connection.info.backend_pid)
+    later = event(1, request=2)
+    with pytest.raises(RetryLaterError):
+        applier.apply(batch([later]))
+    with pytest.raises(AheadOfRestoreError) as ahead:
+        applier.apply(batch([later]))
+    assert ahead.value.starts == {partition: 1}
+    assert fence(sql) == {partition: 1}
+    assert applier.apply(batch([item])).replies == []  # below what was answered
+    sql("UPDATE consumer_partition SET next_offset = 5 WHERE partition = %s", other)
+    with opened.session() as session:
+        assert not barrier.notice(session.fence.read())
+    applier.apply(batch([later]))
+    assert fence(sql)[partition] == 2
+
+
 def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str, sql: Sql) -> None:
     events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(3)]
     in_transaction, go_on = threading.Event(), threading.Event()
@@ -234,12 +263,12 @@ def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
 
 def test_a_table_that_is_gone_stops_the_consumer_with_advice(applier: Applier, sql: Sql) -> None:
     sql("DROP TABLE orders")
-    with pytest.raises(ConsumerStoppedError, match="Run: orders setup"):
+    with pytest.raises(ConsumerStoppedError, match="the table orders is missing"):
         applier.apply(batch([event(0)]))
 
 
 def test_errors_of_a_session_are_ours(opened: SessionHolder) -> None:
-    with pytest.raises(RefusedByPostgresError, match="22012"), opened.session() as session:
+    with pytest.raises(RefusedByPostgresError, match="22012"), opened.session(writes_rows=True) as session:
         session.connection.execute("SELECT 1 / 0")
     with opened.session() as session:
         assert session.connection.execute("SELECT 1").fetchone() == (1,)
@@ -451,7 +480,7 @@ def test_no_table_is_read_as_a_whole_while_it_grows(
         applier.apply(Batch(records, dict.fromkeys(batch(records).starts, 0)))
 
     apply(range(1), 0)
-    for table in ("orders", "request_key", "request_part_20261124"):
+    for table in ("orders", "request_key", "request_part_20260324"):
         sql(f"VACUUM ANALYZE {table}")
         sql(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
     for _ in range(10):
@@ -472,3 +501,31 @@ def test_no_table_is_read_as_a_whole_while_it_grows(
     for read in eventually(tables):
         assert read["seq_tup_read"] <= 10, read
         assert read["idx_tup_fetch"] <= 4 * events, read
+
+
+def test_an_event_below_the_fence_that_the_ledger_does_not_know_was_never_applied(applier: Applier, sql: Sql) -> None:
+    """Another record took the offset of the one that was applied: Kafka was put back, and has grown since."""
+    applier.apply(batch([event(0, "A", time=TIME - timedelta(days=2)), event(1, "B"), event(2, "C", index=1)]))
+    again = [event(1, "B"), event(2, "C", index=1)]
+    assert applier.apply(batch(again)).replies == []
+    other = [event(1, "B"), event(2, "other", request=7)]
+    with pytest.raises(LogChangedError, match="offset 2 of partition"):
+        applier.apply(batch(other))
+    forgotten = [event(0, "never seen", request=8, time=TIME - timedelta(days=2))]
+    applier.apply(batch(forgotten))  # of the oldest day: the ledger may have filed it under the day before
+
+
+def test_a_broker_whose_clock_is_ahead_makes_the_ledger_forget_nothing(
+    applier: Applier, sql: Sql, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A keyed request of today is still known, and the day of the event is kept for itself."""
+    today = datetime.now(UTC)
+    applier.apply(batch([event(0, "1", "a", digest=A, reply_to=REPLY_TO, time=today)]))
+    ahead = today + timedelta(days=30)
+    applier.apply(batch([event(0, "1", "b", request=2, time=ahead), event(1, "2", "a", request=3, time=ahead)]))
+    assert "the broker's clock is ahead" in caplog.text
+    (reply,) = applier.apply(batch([event(2, "1", "a", digest=A, reply_to=REPLY_TO, time=today)])).replies
+    assert reply.stored
+    (reply,) = applier.apply(batch([event(3, "1", "a", digest=B, reply_to=REPLY_TO, time=ahead)])).replies
+    assert reply.conflict
+    assert len(days(sql)) == 2

@@ -4,25 +4,30 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from os import urandom
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from consumer.core.record import Outgoing, Record
-from consumer.errors import ConsumerStoppedError, RetryLaterError
+from consumer.errors import ConsumerStoppedError, LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
+from consumer.kafka.broker import Broker
+from consumer.kafka.ends_of_records import ends_of_records
+from consumer.kafka.log_check import require_source
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
-from consumer.kafka.topic_reader import ANSWER_TIMEOUT_S
+from consumer.kafka.topic_reader import ANSWER_TIMEOUT_S, TopicReader
 from consumer.letters.conflicts import read_conflicts
-from consumer.postgres.fence import require_same_topic
+from consumer.postgres.fence import note_source
 from consumer.settings import ConsumerSettings
 from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings
+from contracts.topic_checks import Refusal, Told
 from deploy.errors import PartnerError, SetupError
 from deploy.local.kafka import KafkaBroker
 from deploy.setup import set_up_topics
@@ -152,19 +157,14 @@ def test_two_share_the_partitions_and_nothing_is_missed_when_they_move(
     assert found == {(partition, offset) for partition in range(12) for offset in range(40)}
 
 
-def test_an_offset_that_kafka_no_longer_has_stops_its_partition_alone(
-    installation: Installation, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_offset_that_kafka_no_longer_has_stops_the_consumer(installation: Installation) -> None:
     topic = installation.settings.topics.upserts
     installation.produce([event("a", partition=1) for _ in range(5)] + [event("b", partition=2)])
     admin = AdminClient({"bootstrap.servers": installation.bootstrap})
     admin.delete_records([TopicPartition(topic, 1, 3)])[TopicPartition(topic, 1, 3)].result()
-    with assignment_of(installation.consumer_settings()) as assignment:
-        found = take(assignment, 1)
-        eventually(lambda: taken(assignment) == [] and "PARTITION 1 STOPPED" in caplog.text)
-        installation.produce([event("b", partition=2)])
-        found += take(assignment, 1)
-        assert [record.partition for record in found] == [2, 2]
+    refused = pytest.raises(LogChangedError, match="no longer has the next record of partition 1")
+    with assignment_of(installation.consumer_settings()) as assignment, refused:
+        eventually(lambda: taken(assignment) is None)
 
 
 def test_the_partition_of_a_key_is_the_one_that_the_client_library_takes(installation: Installation) -> None:
@@ -192,11 +192,21 @@ def test_a_topic_of_somebody_else_that_does_not_exist_is_given_up_and_ours_is_no
     producer = AcknowledgedProducer(installation.settings)
     known = outgoing(installation.settings.topics.results)
     theirs = installation.settings.topics.partners
-    for lost in (outgoing("no-such-topic"), outgoing("bad topic!"), outgoing(theirs, partition=99)):
-        producer.send([lost, known], foreign={lost.topic})
-        with pytest.raises(RetryLaterError):
-            producer.send([lost])
-    assert len(installation.records(known.topic)) == 3
+    missing, illegal = outgoing("no-such-topic"), outgoing("bad topic!")
+    for lost in (missing, illegal):
+        assert producer.send([lost, known], foreign={lost.topic}) == []
+    with pytest.raises(RetryLaterError, match="orders setup"):
+        producer.send([missing])  # somebody may make it yet
+    for lost, why in (
+        (outgoing(theirs, partition=99), "_UNKNOWN_PARTITION"),
+        (outgoing(theirs, key=None), "INVALID_RECORD"),
+        (outgoing(known.topic, value=b"x" * 2 * 1024 * 1024), "MSG_SIZE_TOO_LARGE"),
+        (outgoing(known.topic, value=urandom(1_100_000)), "MSG_SIZE_TOO_LARGE"),
+    ):
+        ((told, refused),) = producer.send([lost, known])
+        assert refused is lost
+        assert told.startswith(why)
+    assert len(installation.records(known.topic)) == 6
 
 
 def test_a_topic_of_somebody_else_that_failed_gets_nothing_for_a_minute(installation: Installation) -> None:
@@ -225,33 +235,32 @@ def test_set_up_makes_the_topics_as_designed_and_mends_their_settings(
     topics = installation.settings.topics
     known = admin.list_topics(timeout=HANG_S).topics
     found = {
-        name: len(known[name].partitions) for name in (topics.upserts, topics.results, topics.dlq, topics.partners)
+        name: len(known[name].partitions)
+        for name in (topics.upserts, topics.results, topics.dlq, topics.partners, topics.halts)
     }
-    assert list(found.values()) == [12, 16, 12, 1]
+    assert list(found.values()) == [12, 16, 12, 1, 1]
     assert set_up_topics(installation.settings, None) == []
 
 
-class SlowToLearn(AdminClient):
+class SlowToLearn(Broker):
     """Hides our topics from the first three questions: a real broker may learn of them late too."""
 
     asked = 0
 
-    def list_topics(self, *arguments: Any, **named: Any) -> ClusterMetadata:
+    def describe(self, topics: Collection[str]) -> Told:
         self.asked += 1
-        found = super().list_topics(*arguments, **named)
-        found.topics = {
-            name: topic for name, topic in found.topics.items() if self.asked > 3 or not name.startswith("slow.")
-        }
-        return found
+        unknown = Refusal("UNKNOWN_TOPIC_OR_PART", "unknown", "DESCRIBE")
+        return super().describe(topics) if self.asked > 3 else dict.fromkeys(topics, unknown)
 
 
 def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
     bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = SlowToLearn({"bootstrap.servers": bootstrap})
-    monkeypatch.setattr("deploy.setup.admin", lambda _: client)
-    assert len(set_up_topics(KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow"), None)) == 4
-    assert client.asked >= 4
+    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow")
+    broker = SlowToLearn(settings)
+    monkeypatch.setattr("deploy.setup.reach", lambda *_: broker)
+    assert len(set_up_topics(settings, None)) == 5
+    assert broker.asked >= 4
 
 
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
@@ -287,8 +296,8 @@ def test_a_topic_that_was_deleted_and_created_again_is_refused(installation: Ins
     eventually(lambda: again.exit_code is not None)
     assert again.exit_code == 1
     text = again.log.read_text()
-    assert "it was deleted and created again" in text
-    assert "Nothing was applied" in text
+    assert "the topic was deleted and created again" in text
+    assert "Nothing more is applied" in text
     assert "Traceback" not in text
 
 
@@ -321,21 +330,23 @@ def test_partner_commands_that_cannot_be_done(installation: Installation) -> Non
 
 def test_data_survives_a_kill_of_the_local_broker(own_kafka: KafkaBroker) -> None:
     settings = KafkaSettings(kafka_bootstrap=own_kafka.bootstrap)
-    assert len(set_up_topics(settings, None)) == 4
+    assert len(set_up_topics(settings, None)) == 5
     own_kafka.kill()
     own_kafka.start()
     assert set_up_topics(settings, None) == []
 
 
-def test_require_same_topic_notes_the_first(installation: Installation) -> None:
+def test_the_first_topic_is_noted_and_another_one_is_refused(installation: Installation) -> None:
     import psycopg
 
     with psycopg.connect(installation.postgres_url, autocommit=True) as connection:
-        require_same_topic(connection, "t", "id-1")
-        require_same_topic(connection, "t", "id-1")
-        for other in (("t", "id-2"), ("u", "id-1")):
-            with pytest.raises(ConsumerStoppedError, match="Nothing was applied"):
-                require_same_topic(connection, *other)
+        assert note_source(connection, "t", "id-1") == ("t", "id-1")
+        known = note_source(connection, "t", "id-2")
+    assert known == ("t", "id-1")
+    require_source(known, ("t", "id-1"))
+    for other in (("t", "id-2"), ("u", "id-1")):
+        with pytest.raises(LogChangedError, match="orders reseed"):
+            require_source(known, other)
 
 
 def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
@@ -376,3 +387,47 @@ def test_conflicts_are_read_from_the_dead_letters_and_nobody_waits_for_more_of_t
         return time.monotonic() - started_s < ANSWER_TIMEOUT_S / 3
 
     eventually(is_fast, not_yet=())
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_answered_is_read_for_all_partitions_also_those_of_others(installation: Installation, protocol: str) -> None:
+    settings = installation.consumer_settings(group_protocol=protocol)
+    with assignment_of(settings) as one, assignment_of(settings) as two:
+
+        def is_shared() -> bool:
+            return taken(one) == taken(two) == [] and (len(one.positions), len(two.positions)) == (6, 6)
+
+        eventually(is_shared)
+        partition = min(two.positions)
+        two.commit({partition: 6})
+        eventually(lambda: taken(two) == [] and one.read_answered() == {**dict.fromkeys(range(12), 0), partition: 6})
+        mine = min(one.positions)
+        for offset in (3, 4):  # the second one comes too soon after the first to be committed at once
+            one.commit({mine: offset})
+        assert one.read_answered()[mine] == 4
+
+
+def test_where_the_last_record_before_an_offset_ends(installation: Installation) -> None:
+    """Markers of transactions take offsets, and the log may end before."""
+    topic = installation.settings.topics.upserts
+    installation.produce([event("a", partition=1) for _ in range(3)])
+    producer = Producer({"bootstrap.servers": installation.bootstrap, "transactional.id": f"{installation.prefix}-t"})
+    producer.init_transactions(HANG_S)
+    for _ in range(20):
+        producer.begin_transaction()
+        for partition in (1, 2):
+            producer.produce(topic, partition=partition, **event("a"))
+        producer.flush(HANG_S)
+        producer.abort_transaction(HANG_S)
+
+    def is_there() -> bool:
+        ends = installation.end_offsets(topic)
+        return (ends[1], ends[2]) == (43, 40)  # 20 aborted records, each with a marker
+
+    eventually(is_there)
+    installation.produce([event("a", partition=2)])
+    with closing(TopicReader(installation.settings, topic)) as reader:
+        ends = {1: 43, 2: 41, 3: 9}
+        assert ends_of_records(reader, {1: 1, 2: 0, 3: 0}, ends) == {1: 3, 2: 41, 3: 0}
+        assert ends_of_records(reader, {1: 3, 2: 0}, {1: 43, 2: 40}) == {1: 3, 2: 0}
+        assert ends_of_records(reader, {1: 3}, {1: 3}) == {1: 3}

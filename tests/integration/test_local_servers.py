@@ -13,7 +13,7 @@ from deploy import stack_file
 from deploy.errors import StackError
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker
-from deploy.local.ports import LOOPBACK, free_port, require_free
+from deploy.local.ports import LOOPBACK, WantedPort, free_port, require_free
 from deploy.local.postgres import PostgresServer
 from ingress.server import ServeError, serve
 from ingress.settings import IngressSettings
@@ -62,11 +62,11 @@ def test_a_child_does_not_outlive_us(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_reported_with_its_variable() -> None:
-    require_free(free_port(), LOOPBACK, "x", "ORDERS_X")
+    require_free([WantedPort(free_port(), LOOPBACK, "x", "ORDERS_X")])
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StackError, match="ORDERS_X=<port>"):
-            require_free(port, LOOPBACK, "x", "ORDERS_X")
+            require_free([WantedPort(port, LOOPBACK, "x", "ORDERS_X")])
         with pytest.raises(ServeError, match="ORDERS_PORT"):
             serve(IngressSettings(kafka_bootstrap="x", port=port), NoLedger())
 

@@ -140,7 +140,7 @@ def test_the_work_for_a_request_does_not_grow(installation: Installation) -> Non
     token = installation.add_partner("shop-1")
     settings = IngressSettings(kafka_bootstrap=installation.bootstrap, topic_prefix=installation.prefix)
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
-    app = create_app(settings, NoLedger(), admission, lambda: None)
+    app = create_app(settings, NoLedger(), admission, lambda _: None)
 
     async def measure() -> Figures:
         async with started(app):

@@ -4,7 +4,8 @@ from typing import Protocol
 
 import pytest
 
-from consumer.applier import Applier, FenceBehindError
+from consumer.applied import FenceBehindError
+from consumer.applier import Applier
 from consumer.core.record import Batch
 from consumer.errors import RetryLaterError
 from support.events import batch, event

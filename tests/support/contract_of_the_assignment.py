@@ -87,6 +87,36 @@ class AssignmentContract:
         world.assignment.rewind({1: 1, 99: 0})
         assert places(collect(world, 2)) == {1: [1, 2]}
 
+    def test_what_is_held_is_not_read_before_its_release(self, world: AssignmentWorld) -> None:
+        world.write(1, 3)
+        world.write(2, 1)
+        collect(world, 4)
+        world.assignment.hold({1: 1, 99: 0})
+        assert set(world.assignment.held) == {1}
+        assert world.assignment.positions[1] == 1
+        world.write(2, 1)
+        assert places(collect(world, 1)) == {2: [1]}
+        world.assignment.wait(TAKE_S)
+        self.take_nothing(world)
+        world.assignment.release()
+        assert set(world.assignment.held) == set()
+        assert places(collect(world, 2)) == {1: [1, 2]}
+        world.assignment.hold({1: 3})
+        world.assignment.rewind({1: 2})
+        assert places(collect(world, 1)) == {1: [2]}
+
+    def test_what_was_held_and_revoked_is_read_when_it_comes_back(self, world: AssignmentWorld) -> None:
+        world.assignment.hold(dict.fromkeys(PARTITIONS, 0))
+        world.lose_some(lambda: self.take_nothing(world))
+        lost = set(PARTITIONS) - set(world.assignment.positions)
+        assert set(world.assignment.held) == set(PARTITIONS) - lost
+        for partition in PARTITIONS:
+            world.write(partition, 1)
+        found: list[Record] = []
+        world.get_all_back(lambda: found.extend(world.assignment.take(100, TAKE_S)[0]))
+        found += collect(world, len(lost) - len(found))
+        assert places(found) == {partition: [0] for partition in lost}
+
     def test_a_commit_arrives_soon(self, world: AssignmentWorld) -> None:
         world.write(1, 2)
         collect(world, 2)

@@ -12,7 +12,7 @@ from contracts.order import Order
 from contracts.partitioner import partition_of
 from support.orders import an_order
 
-TIME = datetime(2026, 11, 24, tzinfo=UTC)
+TIME = datetime(2026, 3, 24, tzinfo=UTC)
 REPLY_TO = ReplyTo("replies", 3)
 
 

@@ -1,4 +1,4 @@
-"""Records that must stay readable for ever: the files of tests/golden, and how the code reads them.
+"""Records that must stay readable forever: the files of tests/golden, and how the code reads them.
 
 A file is `{"about", "record": {partition, offset, time_ms, key, value, headers}, "reads_as"}`. Bytes are text where
 they are UTF-8, else `{"hex": …}`.
@@ -36,7 +36,7 @@ def load(file: Path) -> Golden:
 
 
 def dump(file: Path, about: str, record: Record) -> None:
-    """How the code reads it today is how it must read it for ever."""
+    """How the code reads it today is how it must read it forever."""
     said = {
         "partition": record.partition,
         "offset": record.offset,

@@ -1,4 +1,4 @@
-"""Files that must be kept for ever: each stands with its SHA-256 in its folder's SHA256SUMS, as sha256sum writes it.
+"""Files that must be kept forever: each stands with its SHA-256 in its folder's SHA256SUMS, as sha256sum writes it.
 
 `make asyncapi` adds the new ones. Nobody changes or removes a line: `test_what_must_be_kept_is_kept` compares.
 """

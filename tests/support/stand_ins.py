@@ -4,9 +4,9 @@ Each stand-in passes the same suite as the real part (support/contract_of_the_as
 contract_of_the_applier.py).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from consumer.applier import Applied, FenceBehindError
+from consumer.applied import Applied, FenceBehindError
 from consumer.core.record import Batch, Record, Work
 from consumer.errors import RetryLaterError
 
@@ -18,6 +18,7 @@ class StandInAssignment:
         self._log: dict[int, list[Record]] = {}
         self._positions: dict[int, int] = {}
         self._revoked: set[int] = set()
+        self._held: set[int] = set()
         self.committed: dict[int, int] = {}
         self.in_take: list[Callable[[], None]] = []
         self.in_wait: Callable[[], None] = lambda: None
@@ -34,6 +35,7 @@ class StandInAssignment:
     def revoke(self, *partitions: int) -> None:
         for partition in partitions:
             del self._positions[partition]
+            self._held.discard(partition)
             self._revoked.add(partition)
 
     # what the worker uses
@@ -42,12 +44,18 @@ class StandInAssignment:
     def positions(self) -> Mapping[int, int]:
         return self._positions
 
+    @property
+    def held(self) -> Collection[int]:
+        return self._held
+
     def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
         if self.in_take:
             self.in_take.pop(0)()
         records: list[Record] = []
         starts: dict[int, int] = {}
         for partition, position in self._positions.items():
+            if partition in self._held:
+                continue
             found = self._log.get(partition, [])[position : position + records_max - len(records)]
             if found:
                 starts[partition] = position
@@ -63,6 +71,17 @@ class StandInAssignment:
         return revoked
 
     def rewind(self, offsets: Mapping[int, int]) -> None:
+        self._held.difference_update(offsets)
+        self._go_to(offsets)
+
+    def hold(self, offsets: Mapping[int, int]) -> None:
+        self._held.update(offsets.keys() & self._positions.keys())
+        self._go_to(offsets)
+
+    def release(self) -> None:
+        self._held.clear()
+
+    def _go_to(self, offsets: Mapping[int, int]) -> None:
         self._positions.update({partition: offsets[partition] for partition in offsets.keys() & self._positions.keys()})
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
@@ -70,9 +89,13 @@ class StandInAssignment:
 
 
 class StandInApplier:
-    """A fence in memory. `outages`: how many calls fail before the next one is applied."""
+    """A fence in memory. `outages`: how many calls fail before the next one is applied.
 
-    def __init__(self) -> None:
+    `require_passed` is called with each batch, as the barrier of the real one.
+    """
+
+    def __init__(self, require_passed: Callable[[Batch], None] = lambda _: None) -> None:
+        self._require_passed = require_passed
         self.fence: dict[int, int] = {}
         self.outages = 0
         self.applied: list[set[tuple[int, int]]] = []
@@ -83,6 +106,7 @@ class StandInApplier:
         if self.outages:
             self.outages -= 1
             raise RetryLaterError("an outage")
+        self._require_passed(batch)
         behind = {p: self.fence.get(p, 0) for p, start in batch.starts.items() if self.fence.get(p, 0) < start}
         if behind:
             raise FenceBehindError(behind)

@@ -7,7 +7,7 @@ from typing import TypeVar
 HANG_S = 300.0
 """After this time something hangs. A test that works stays far below it, even on a machine that does much else.
 
-A clock in a test only ends what hangs. It is never what the test is about. pytest's `timeout` is longer: the error from
+A timeout in a test only stops a hang. It is never what the test is about. pytest's `timeout` is longer: the error from
 here comes first, and says what was missing.
 """
 

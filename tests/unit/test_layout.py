@@ -27,6 +27,7 @@ PURE = [
     "consumer/errors.py",
     "consumer/history.py",
     "consumer/letters/letter.py",
+    "consumer/refusals.py",
     "consumer/letters/redrive.py",
     "ingress/admission.py",
     "ingress/auth.py",

@@ -91,6 +91,16 @@ def test_every_source_file_that_a_page_names_is_there(name: str) -> None:
     assert unknown_paths(page(name)) == []
 
 
+def test_the_file_map_has_every_source_file() -> None:
+    """By its name, or by a link to its folder."""
+    file_map = page("docs/architecture.md").partition("## File map")[2]
+    folders = set(re.findall(r"\[([\w/]+)/\]\(", file_map))
+    for package in PACKAGES:
+        for file in files(f"{package}/*.py"):
+            path = str(file.relative_to(ROOT))
+            assert file.name == "__init__.py" or f"`{path}`" in file_map or path.rpartition("/")[0] in folders, path
+
+
 def test_a_dead_link_a_dead_anchor_and_a_file_that_is_gone_are_found() -> None:
     text = """# A `b` heading, twice
 [good](README.md#two-commands) [good](#a-b-heading-twice) [far](https://example.org/x) `[code](nowhere)`

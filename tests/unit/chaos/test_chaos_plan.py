@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from chaos import foreign
 from chaos.breakages import BREAKAGES
 from chaos.checker import RULES
 from chaos.faults import BEGIN
 from chaos.history import Call, FaultSeen
-from chaos.plan import KIND_BY_NAME, KINDS, make_plan
+from chaos.plan import CALM_S, DISASTERS, KIND_BY_NAME, KINDS, make_plan
 from chaos.recovery import Recovery, recoveries
 from chaos.workload import calls, canonical_of
+from consumer.core.decode import decode
+from consumer.core.record import Record, Rejected
+from contracts.partitioner import partition_of
+from contracts.topics import UPSERT_PARTITIONS, Topics
 
 TESTS = Path(__file__).parents[2]
 
@@ -71,7 +76,30 @@ def test_what_a_machine_cannot_do_is_left_out() -> None:
 
 
 def test_every_kind_of_fault_is_carried_out() -> None:
-    assert {kind.name for kind in KINDS} == set(BEGIN)
+    assert {kind.name for kind in (*KINDS, *DISASTERS)} == set(BEGIN)
+
+
+@pytest.mark.parametrize("disaster", [kind.name for kind in DISASTERS])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_disaster_is_the_last_fault_and_alone(seed: int, disaster: str) -> None:
+    plan = make_plan(seed, 60, 1, disaster=disaster)
+    *others, last = plan.faults
+    assert last.kind == disaster
+    assert max(fault.end_s for fault in others) <= last.at_s
+    assert max(scaling.at_s for scaling in plan.scalings) <= last.at_s
+    assert last.end_s + CALM_S <= 60
+    assert not {kind.name for kind in DISASTERS} & {fault.kind for fault in make_plan(seed, 600, 3).faults}
+
+
+def test_records_of_a_foreign_writer_say_what_must_become_of_them() -> None:
+    """Decoded by the consumer itself: those that it takes, and those that it rejects."""
+    topics = Topics("orders")
+    for number, record in enumerate(foreign.records(topics, 7)):
+        headers = [(name, value if value is None else bytes(value)) for name, value in record["headers"]]
+        partition = record.get("partition", partition_of(record["key"].encode(), UPSERT_PARTITIONS))
+        found = decode(Record(partition, number, 0, record["key"].encode(), record["value"], headers))
+        is_misplaced = partition != partition_of(record["key"].encode(), UPSERT_PARTITIONS)
+        assert foreign.is_poison(record["key"].encode()) == (isinstance(found, Rejected) or is_misplaced), record["key"]
 
 
 def test_an_order_names_its_partner() -> None:

@@ -17,7 +17,7 @@ from support.orders import an_order
 def test_outcomes_are_those_of_the_consumer(events: list[tuple[str, str]]) -> None:
     records = [record(an_order(name=name), offset, partner=p) for offset, (name, p) in enumerate(events)]
     expected = [outcome for _, outcome in fold([decode(item) for item in records], {}).outcomes]
-    assert [version.outcome for version in History({}).versions(records)] == expected
+    assert [version.outcome for version in History().versions(records)] == expected
 
 
 def test_changes_name_fields_and_lines_of_products() -> None:
@@ -38,8 +38,8 @@ def test_changes_name_fields_and_lines_of_products() -> None:
 
 def test_what_a_consumer_refused_is_a_version_that_changed_nothing() -> None:
     records = [record(an_order(name=name), offset) for offset, name in enumerate("ABC")]
-    place = records[1].partition, 1
-    versions = list(History({place: "RefusedByPostgres: 23514"}).versions(records))
+    refused = {1: "RefusedByPostgres: 23514"}
+    versions = list(History(lambda event: refused.get(event.offset)).versions(records))
     assert [version.outcome for version in versions] == [Outcome.INSERTED, Outcome.INVALID, Outcome.UPDATED]
     assert versions[1].reason == "RefusedByPostgres: 23514"
     assert versions[2].changes == [Change("name", "A", "C")]
@@ -47,6 +47,6 @@ def test_what_a_consumer_refused_is_a_version_that_changed_nothing() -> None:
 
 def test_a_record_that_is_not_an_event_has_a_reason_and_no_outcome() -> None:
     broken = Record(3, 0, 0, b"O-1", b"{", ())
-    (version,) = History({}).versions([broken])
+    (version,) = History().versions([broken])
     assert (version.outcome, version.partner_id, version.order) == (None, None, None)
     assert version.reason == "header ce_specversion is missing"

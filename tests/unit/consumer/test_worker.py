@@ -4,21 +4,23 @@ No broker revokes a partition at a given moment, so the assignment and the appli
 of the real ones (test_stand_ins.py).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from threading import Event as Flag
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from consumer.core.record import Record
 from consumer.kafka.producer import AcknowledgedProducer
+from consumer.restore_barrier import RestoreBarrier
 from consumer.settings import ConsumerSettings
 from consumer.worker import AHEAD_RECORDS_MIN, Worker
 from support.events import record
 from support.orders import an_order
 from support.stand_ins import StandInApplier, StandInAssignment
 
-A, B = 0, 1
+A, B, C = 0, 1, 2
 MANY = AHEAD_RECORDS_MIN // 2  # of each partition
 
 
@@ -40,17 +42,23 @@ class Running:
 
     def __init__(self) -> None:
         settings = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
-        self.assignment, self.applier, self.restores = StandInAssignment(), StandInApplier(), 0
+        self.answered: dict[int, int] = {}
+        self.barrier = RestoreBarrier(lambda: self.answered, lambda _, ends: ends)
+        self.session = cast(Any, SimpleNamespace(fence=SimpleNamespace(read=self._fence)))
+        self.assignment, self.restores, self.now_s = StandInAssignment(), 0, 0.0
+        self.applier = StandInApplier(lambda batch: self.barrier.require_passed(self.session, batch))
         self.assignment.assign({A: 0, B: 0})
         self._worker = Worker(
             settings,
             cast(Any, self.assignment),
             cast(Any, self.applier),
             AcknowledgedProducer(settings),  # nobody asks for a reply, so there is nothing to send
-            lambda partitions: {partition: self.applier.fence.get(partition, 0) for partition in partitions},
+            self._fence,
+            cast(Any, self),
+            self.barrier,
             self._note_restore,
             Flag(),
-            lambda: 0.0,
+            lambda: self.now_s,
         )
         self.step = self._worker.step
 
@@ -70,8 +78,21 @@ class Running:
         self.applier.fence[partition] = offset
         self.assignment.assign({partition: offset})
 
+    def look(self, positions: Mapping[int, int]) -> None:
+        """The guard finds nothing."""
+        self.looked_at = set(positions)
+
+    def is_restored(self, fence: dict[int, int]) -> None:
+        """To these offsets, which ends all connections."""
+        self.applier.fence = fence
+        self.session = cast(Any, SimpleNamespace(fence=SimpleNamespace(read=self._fence)))
+
+    def _fence(self) -> dict[int, int]:
+        return {partition: self.applier.fence.get(partition, 0) for partition in (A, B, C)}
+
     def _note_restore(self) -> None:
         self.restores += 1
+        self.barrier.suspect()
 
 
 @pytest.fixture
@@ -132,3 +153,70 @@ def test_after_a_restore_nothing_is_applied_before_it_is_read_again(running: Run
     running.step()
     running.step()
     assert running.applier.applied == [places([B], 0), places([A], 0, 4 * MANY)]
+
+
+def applied_up_to(running: Running, *, a: int, b: int, c: int) -> None:
+    """All three are answered so far. C belongs to another consumer."""
+    running.assignment.write(records_of([A], 0, a))
+    running.assignment.write(records_of([B], 0, b))
+    running.assignment.assign({A: a, B: b})
+    running.applier.fence = {A: a, B: b, C: c}
+    running.answered = dict(running.applier.fence)
+
+
+def test_new_events_wait_until_all_partitions_have_caught_up_after_a_restore(running: Running) -> None:
+    applied_up_to(running, a=10, b=10, c=10)
+    running.is_restored({A: 10, B: 4, C: 7})
+    running.arrives([*records_of([A], 10, 2), *records_of([B], 10, 2)])
+    for running.now_s in (1.0, 2.0, 3.0):
+        running.step()
+    assert running.applier.applied == [places([B], 4, 6)]  # B was answered up to 10
+    assert running.restores == 1
+    assert running.assignment.positions == {A: 10, B: 10}
+    assert running.looked_at == set()  # the guard must not think that the client is stuck
+    running.applier.fence[C] = 10  # the other consumer reads its events again
+    for running.now_s in (4.0, 5.0):
+        running.step()
+    assert running.applier.applied[1:] == [{*places([A], 10, 2), *places([B], 10, 2)}]
+    assert running.looked_at == {A, B}
+
+
+def test_answered_does_not_go_back_while_events_are_applied_again(running: Running) -> None:
+    """Else a consumer that starts meanwhile would see no restore."""
+    applied_up_to(running, a=10, b=10, c=10)
+    running.is_restored({A: 4, B: 10, C: 7})
+    running.assignment.assign({A: 4})
+    running.step()
+    assert running.applier.applied == [places([A], 4, 6)]
+    assert running.assignment.committed == {A: 10}
+
+
+def test_an_idle_partition_of_ours_that_others_wait_for_is_read_again(running: Running) -> None:
+    applied_up_to(running, a=10, b=10, c=10)
+    running.is_restored({A: 4, B: 10, C: 10})
+    running.arrives(records_of([B], 10, 1))
+    for running.now_s in (1.0, 2.0, 3.0, 4.0):
+        running.step()
+    assert running.applier.applied == [places([A], 4, 6), places([B], 10, 1)]
+
+
+def test_a_restore_in_an_outage_is_seen_before_the_batch_is_tried_again(running: Running) -> None:
+    applied_up_to(running, a=10, b=10, c=10)
+    running.arrives(records_of([A], 10, 1))
+    running.applier.outages, running.assignment.in_wait = 1, lambda: running.is_restored({A: 10, B: 10, C: 0})
+    running.step()
+    assert running.applier.applied == []
+
+
+def test_a_connection_that_outlived_the_restore_notices_it_within_a_check(running: Running) -> None:
+    applied_up_to(running, a=10, b=10, c=10)
+    running.arrives(records_of([A], 10, 1))
+    for running.now_s in (6.0,):
+        running.step()
+    assert running.applier.applied == [places([A], 10, 1)]
+    running.applier.fence[C] = 0
+    running.now_s = 12.0
+    running.step()
+    running.arrives(records_of([A], 11, 1))
+    running.step()
+    assert running.applier.applied == [places([A], 10, 1)]

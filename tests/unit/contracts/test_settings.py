@@ -50,7 +50,7 @@ def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_url_that_no_server_can_have_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, settings: type[OrdersSettings], url: str
 ) -> None:
-    """libpq reports it only when it connects, as it does an outage. The consumer would wait for ever."""
+    """libpq reports it only when it connects, as it does an outage. The consumer would wait forever."""
     monkeypatch.setenv("ORDERS_POSTGRES_URL", url)
     with pytest.raises(SettingsError, match="ORDERS_POSTGRES_URL is wrong"):
         load(settings)
@@ -64,11 +64,13 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_properties_of_the_operator_reach_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", '{"security.protocol": "ssl", "linger.ms": 5}')
-    assert load(KafkaSettings).client_config(linger_ms=0) == {
+    monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", '{"security.protocol": "ssl", "client.id": "shop"}')
+    assert load(KafkaSettings).client_config(client_id="ours", linger_ms=0) == {
         "bootstrap.servers": "broker:9092",
+        "allow.auto.create.topics": False,
         "security.protocol": "ssl",
-        "linger.ms": 5,
+        "client.id": "shop",
+        "linger.ms": 0,
     }
 
 

@@ -1,6 +1,6 @@
 """Records of every form that was ever written are read as on the first day (P7: a replay makes the same rows).
 
-Never change a file that fails: the topic is kept for ever, and has such records.
+Never change a file that fails: the topic is kept forever, and has such records.
 """
 
 import json

@@ -72,6 +72,8 @@ def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_the_ledger_read
     assert {name for name in modules if name.startswith("consumer")} <= {
         "consumer",
         "consumer.postgres",
+        "consumer.postgres.conninfo",
+        "consumer.postgres.describe",
         "consumer.postgres.ledger_reader",
         "consumer.settings",
     }

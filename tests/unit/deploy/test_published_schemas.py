@@ -38,7 +38,7 @@ def test_what_must_be_kept_is_kept(folder: Path) -> None:
     kept, found = listed(folder), present(folder)
     assert kept
     for path, digest in kept.items():
-        assert found.get(path) == digest, f"{path} must stay as it was for ever"
+        assert found.get(path) == digest, f"{path} must stay as it was forever"
     assert found.keys() == kept.keys(), "there are new files: run make asyncapi"
 
 

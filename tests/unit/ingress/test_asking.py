@@ -90,7 +90,7 @@ def test_an_id_without_a_key_tells_when_it_was_given_out() -> None:
 
 
 def test_the_id_of_a_key_is_the_same_in_every_version() -> None:
-    """It stays in the topic for ever."""
+    """It stays in the topic forever."""
     assert str(keyed("k", "demo")) == "b9489ebf-71a0-5a1c-bbc8-a51f40b1aa80"
 
 

@@ -31,7 +31,7 @@ class Running:
     def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
         patient = {"api.version.request.timeout.ms": int(HANG_S * 1000)}  # an error would count as on its way too
         settings = IngressSettings(kafka_bootstrap=f"{LOOPBACK}:{port}", kafka_properties=patient)
-        self.publisher = Publisher(settings, loop, lambda _: None, lambda: None)
+        self.publisher = Publisher(settings, loop, lambda _: None, lambda _: None)
 
     def publish(self, *, crowded: bool, acknowledged: "Future[None] | None" = None) -> None:
         self.publisher.publish(REQUEST, [(0, b"O-1", b"{}")], HEADERS, acknowledged, crowded=crowded)

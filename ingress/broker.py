@@ -1,0 +1,109 @@
+"""Asks a broker about topics and rights. Reads the errors of its client: a wrong password shows nowhere else.
+
+The consumer has the same in `consumer/kafka/broker.py`, because neither imports the other.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from threading import Event as Flag
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from contracts import access, kafka_errors
+from contracts.settings import KafkaSettings
+from contracts.topic_checks import Problem, Refusal, Told, Trouble, problems
+from contracts.topic_spec import TopicFound
+
+ANSWER_TIMEOUT_S = 5.0
+_POLL_S = 0.02
+_log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+class Broker:
+    """An AdminClient with the errors that it meets. For one thread."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._refused: str | None = None
+        self._stopped = Flag()
+        callback: Any = self._on_error
+        config = settings.client_config(client_id="order-upsert-ingress", reconnect_backoff_max_ms=1000)
+        self._client = AdminClient({**config, "error_cb": callback}, logger=_log)
+
+    def stop(self) -> None:
+        """Waits for no answer any more. May be called by any thread."""
+        self._stopped.set()
+
+    def check(self, rights: access.Rights) -> tuple[list[Problem], Told]:
+        """What is wrong with the topics of which `rights` speaks, and what the broker said of them."""
+        settings = self._settings
+        try:
+            told = self._describe(rights)
+        except _NotLetInError as error:
+            text = access.not_let_in(settings.kafka_bootstrap, settings.kafka_user, str(error))
+            return [Problem(Trouble.FORBIDDEN, text)], {}
+        return problems(settings.topics.specs(), told, rights, settings.kafka_user), told
+
+    def _describe(self, topics: Collection[str]) -> Told:
+        asked = self._client.describe_topics(
+            TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=ANSWER_TIMEOUT_S
+        )
+        told: dict[str, TopicFound | Refusal] = {}
+        for topic, future in asked.items():
+            try:
+                found = self._answer(future)
+            except KafkaException as error:
+                told[topic] = _refusal(error, "DESCRIBE")
+                continue
+            operations = found.authorized_operations
+            told[topic] = TopicFound(
+                str(found.topic_id),
+                len(found.partitions),
+                min((len(partition.replicas) for partition in found.partitions), default=0),
+                rights=None if operations is None else frozenset(operation.name for operation in operations),
+            )
+        return {**told, **self._with_config({t: f for t, f in told.items() if isinstance(f, TopicFound)})}
+
+    def _with_config(self, found: Mapping[str, TopicFound]) -> Told:
+        """The same, with the topics' settings."""
+        if not found:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in found]
+        told: dict[str, TopicFound | Refusal] = {}
+        for resource, future in self._client.describe_configs(resources, request_timeout=ANSWER_TIMEOUT_S).items():
+            about = found[resource.name]
+            try:
+                config = {name: entry.value for name, entry in self._answer(future).items()}
+            except KafkaException as error:
+                told[resource.name] = _refusal(error, "DESCRIBE_CONFIGS")
+                continue
+            told[resource.name] = TopicFound(about.topic_id, about.partitions, about.replicas, config, about.rights)
+        return told
+
+    def _answer(self, future: "Future[Answer]") -> Answer:
+        while not future.done():
+            if self._stopped.is_set():
+                raise KafkaException(KafkaError(KafkaError._DESTROY))
+            self._client.poll(_POLL_S)
+            if self._refused is not None:
+                said, self._refused = self._refused, None
+                raise _NotLetInError(said)
+        return future.result()
+
+    def _on_error(self, error: KafkaError) -> None:
+        """While polling."""
+        if error.name() in kafka_errors.AUTHENTICATION:
+            self._refused = error.str()
+
+
+class _NotLetInError(Exception):
+    """The broker refuses this user."""
+
+
+def _refusal(error: KafkaException, asked: str) -> Refusal:
+    return Refusal(error.args[0].name(), error.args[0].str(), asked)

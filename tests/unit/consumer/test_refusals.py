@@ -1,0 +1,65 @@
+"""A row that is refused and a table that refuses everything; and transactions that are too large."""
+
+from consumer.core.record import Batch
+from consumer.refusals import GROWS_AFTER, IN_A_ROW_MAX, SLOWLY_IN_A_ROW_MAX, SLOWLY_S, Portion, Refusals
+from support.events import batch, event
+
+
+def many(records: int) -> Batch:
+    return batch([event(number) for number in range(records)])
+
+
+def sizes(portion: Portion, rest: Batch | None) -> list[int]:
+    """Of the parts, if all of them succeed."""
+    found = []
+    while rest is not None:
+        part, rest = portion.cut(rest)
+        portion.succeed(len(part.records))
+        found.append(len(part.records))
+    return found
+
+
+def test_many_refusals_in_a_row_are_the_table_s() -> None:
+    refusals = Refusals()
+    assert [refusals.refuse("a", 0) for _ in range(IN_A_ROW_MAX + 1)] == [False] * IN_A_ROW_MAX + [True]
+
+
+def test_an_accepted_row_or_another_reason_begins_the_count_anew() -> None:
+    refusals = Refusals()
+    for _ in range(3):
+        assert not any(refusals.refuse("a", 0) for _ in range(IN_A_ROW_MAX))
+        refusals.accept([("p", "O-1")])
+    for reason in ("b", "c"):
+        assert not any(refusals.refuse(reason, 0) for _ in range(IN_A_ROW_MAX))
+
+
+def test_few_orders_a_minute_are_enough_after_some_minutes() -> None:
+    refusals = Refusals()
+    found = [refusals.refuse("a", 60.0 * minute) for minute in range(30)]
+    first = found.index(True)
+    assert first >= SLOWLY_IN_A_ROW_MAX
+    assert 60.0 * (first - 1) <= SLOWLY_S
+
+
+def test_a_batch_is_cut_only_after_it_failed_twice() -> None:
+    portion, whole = Portion(), many(100)
+    assert portion.cut(whole) == (whole, None)
+    portion.fail(100)
+    assert portion.cut(whole) == (whole, None)
+    portion.fail(100)
+    part, rest = portion.cut(whole)
+    assert rest is not None
+    assert [*part.records, *rest.records] == whole.records
+    assert part.starts == whole.starts
+    assert rest.starts == {**whole.starts, **part.ends}
+
+
+def test_the_size_grows_back_when_transactions_succeed() -> None:
+    portion, whole = Portion(), many(100)
+    for _ in range(20):
+        portion.fail(len(portion.cut(whole)[0].records))
+    found = sizes(portion, whole)
+    assert found[:17] == [1] * GROWS_AFTER + [2] * GROWS_AFTER + [3]
+    for _ in range(10 * GROWS_AFTER):
+        found = sizes(portion, whole)
+    assert found == [100]
