@@ -101,8 +101,7 @@ class LogGuard:
 
     def _lift_halts(self, ours: Collection[int]) -> None:
         """What was halted is lifted by whoever has the partition and found its log right."""
-        lifted = self._to_lift & set(ours)
-        if lifted:
+        if lifted := self._to_lift and self._to_lift.intersection(ours):
             try:
                 self._producer.send(self._record(partition, None) for partition in sorted(lifted))
                 self._to_lift.clear()
