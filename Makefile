@@ -23,10 +23,10 @@ check: $(VENV)/.dev ## lint, format and types
 fix: $(VENV)/.dev ## mend what ruff can mend, format, and show what is left
 	$(VENV)/bin/ruff check --fix .; found=$$?; $(VENV)/bin/ruff format . && exit $$found
 
-# Tests of one file run in one process: they share what starts slowly.
-PYTEST := $(VENV)/bin/pytest -n 4 --dist loadfile
+# Neighbours run in one process, because they share what starts slowly. A process that is done takes over from others.
+PYTEST := $(VENV)/bin/pytest -n 4 --dist worksteal
 T ?=
-test: $(if $(T),$(VENV)/.dev,check pgbouncer) ## all checks and tests, on real servers; T=tests/...::name runs just that
+test: $(if $(T),$(VENV)/.dev,check pgbouncer kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
 	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
 
 # A Debian package that some tests need. If it cannot be installed, they are skipped, and say so.
@@ -36,13 +36,18 @@ pgbouncer:
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer; } \
 	  >/dev/null 2>&1 || echo "PgBouncer cannot be installed: its tests are skipped"
 
+# Tests start many Kafka nodes: with an archive of the classes that they load, each costs less than half.
+.PHONY: kafka-classes
+kafka-classes: $(VENV)/.dev
+	@[ -e $(VENV)/kafka-classes.aot ] || PYTHONPATH=tests $(VENV)/bin/python -m support.kafka_classes
+
 unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 	$(VENV)/bin/pytest -n 2 tests/unit
 
-integration: $(VENV)/.dev ## only the tests of single parts, on a real Kafka and Postgres
+integration: kafka-classes ## only the tests of single parts, on a real Kafka and Postgres
 	$(PYTEST) tests/integration
 
-e2e: $(VENV)/.dev pgbouncer ## only the tests of whole processes
+e2e: kafka-classes pgbouncer ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever

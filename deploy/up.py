@@ -25,7 +25,8 @@ from deploy import stack_file
 from deploy.errors import StackError
 from deploy.kafka_settings import load_kafka
 from deploy.local.child import Child
-from deploy.local.kafka import KafkaBroker, class_path
+from deploy.local.java import class_path
+from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import LOOPBACK, WantedPort, require_free
 from deploy.local.postgres import PostgresServer
 from deploy.partners import PartnerRegistry

