@@ -33,6 +33,7 @@ class Publisher:
 
     Calls on the loop: `on_failure(request_id)` if a record of that request is not acknowledged in time,
     `on_refused(request_id)` if Kafka did not write it and never will, and `on_fatal(why)` if a producer cannot go on.
+    Calls `on_unreachable()` in a thread of its own when no broker can be reached any more.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class Publisher:
         on_failure: Callable[[UUID], None],
         on_fatal: Callable[[str], None],
         on_refused: Callable[[UUID], None] = lambda _: None,
+        on_unreachable: Callable[[], None] = lambda: None,
     ) -> None:
         self._topic = settings.topics.upserts
         self._user = settings.kafka_user
         self._on_refused = on_refused
+        self._on_unreachable = on_unreachable
         self._loop = loop
         self._on_failure = on_failure
         self._on_fatal = on_fatal
@@ -178,6 +181,7 @@ class Publisher:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             _log.warning("Kafka is not reachable: %s", error.str())
             self._reachable = False
+            self._on_unreachable()
         else:
             _log.warning("Kafka: %s", error.str())
 
