@@ -3,7 +3,7 @@
 Pure: no client library, no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from consumer.core.record import Batch, OrderKey
 
@@ -13,6 +13,7 @@ SLOWLY_IN_A_ROW_MAX = 10
 SLOWLY_S = 600.0
 """If orders arrive slowly, fewer are enough: none was accepted in all this time."""
 KNOWN_MAX = 5
+_SEVERAL = 2
 GROWS_AFTER = 8
 
 
@@ -23,20 +24,41 @@ class Refusals:
         self._reason = ""
         self._count = 0
         self._since_s = 0.0
-        self.known: Sequence[OrderKey] = ()
-        """Some orders whose rows were accepted lately."""
+        self._partners: set[str] = set()
+        self._known: dict[str, OrderKey] = {}
+
+    @property
+    def known(self) -> Sequence[OrderKey]:
+        """Orders whose rows were accepted lately, one of each partner."""
+        return list(self._known.values())
+
+    @property
+    def are_some(self) -> bool:
+        """Whether so many were refused that other rows than the known ones may tell why."""
+        return self._count > SLOWLY_IN_A_ROW_MAX
+
+    def are_of_one_among(self, partners: Collection[str]) -> bool:
+        """Whether all that were refused are of one partner, and there are others."""
+        return len(self._partners) < _SEVERAL and not self._partners.issuperset(partners)
 
     def accept(self, keys: Sequence[OrderKey]) -> None:
         """Rows of these orders were written."""
         self._count = 0
-        self.known = keys[-KNOWN_MAX:]
+        for key in keys[-KNOWN_MAX:]:
+            self._known.pop(key[0], None)  # so that the newest stand at the end
+            self._known[key[0]] = key
+        while len(self._known) > KNOWN_MAX:
+            del self._known[next(iter(self._known))]
 
-    def refuse(self, reason: str, now_s: float) -> bool:
+    def refuse(self, reason: str, partner_id: str, now_s: float) -> bool:
         """Counts one more. True if there are so many that the rows cannot be to blame."""
         if reason != self._reason or not self._count:
             self._reason, self._count, self._since_s = reason, 0, now_s
+            self._partners.clear()
         self._count += 1
-        is_slow = self._count > SLOWLY_IN_A_ROW_MAX and now_s - self._since_s > SLOWLY_S
+        if len(self._partners) < _SEVERAL:
+            self._partners.add(partner_id)
+        is_slow = self.are_some and now_s - self._since_s > SLOWLY_S
         return is_slow or self._count > IN_A_ROW_MAX
 
 

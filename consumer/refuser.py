@@ -8,7 +8,7 @@ from consumer.core.log_mark import Watermark, mark_of
 from consumer.core.record import Batch, Decoded, Rejected, Stage
 from consumer.core.replies import first_replies, request_parts
 from consumer.errors import RefusedByPostgresError, TablesAtFaultError
-from consumer.postgres.probe import refuses_known_rows
+from consumer.postgres.probe import others_of, refuses_rows, some_rows
 from consumer.postgres.session import SessionHolder
 from consumer.refusals import Refusals
 from contracts.result import Outcome
@@ -34,7 +34,9 @@ class Refuser:
     def refuse(self, batch: Batch, error: RefusedByPostgresError) -> Applied:
         """Buries the only record of the batch. Raises TablesAtFaultError if the tables would refuse any other too."""
         (decoded,) = batch.records
-        if self._refusals.refuse(error.reason, self._clock_s()) or self._refuses_all(decoded, error.reason):
+        partner_id = "" if decoded.context is None else decoded.context.partner_id
+        are_many = self._refusals.refuse(error.reason, partner_id, self._clock_s())
+        if (are_many and not self._is_one_partners(partner_id)) or self._refuses_all(decoded, error.reason):
             raise TablesAtFaultError(
                 f"The tables refuse every order for one reason: {error}. No order is to blame, so none becomes a dead "
                 "letter; the consumer waits, and goes on by itself when the tables are mended"
@@ -45,12 +47,21 @@ class Refuser:
                 return self._apply(Batch([decoded], batch.starts))
         return self._bury_without_ledger(decoded, batch)
 
+    def _is_one_partners(self, partner_id: str) -> bool:
+        """Whether only one of several partners sends what is refused: the others must not wait for it."""
+        with self._holder.session() as session:
+            others = others_of(session.connection, partner_id)
+        return self._refusals.are_of_one_among([*others, *(partner for partner, _ in self._refusals.known)])
+
     def _refuses_all(self, decoded: Decoded, reason: str) -> bool:
         if isinstance(decoded, Rejected):
             return False
         with self._holder.session() as session:
             is_new = not session.orders.read({decoded.key}).result()
-            return refuses_known_rows(session.connection, self._refusals.known, reason, is_new=is_new)
+            keys = self._refusals.known
+            if not keys and self._refusals.are_some:  # the rows may be older than the rule that refuses
+                keys = some_rows(session.connection)
+            return refuses_rows(session.connection, keys, reason, is_new=is_new)
 
     def _bury_without_ledger(self, rejected: Rejected, batch: Batch) -> Applied:
         """Only the letter is written and the fence moved: then one request keeps no outcome, and all others go on."""

@@ -1,4 +1,4 @@
-"""How an ingress reads the ledger. It needs the ledger only for the status resource; other requests are faster with it.
+"""How an ingress reads the tables. It needs them only for the status resource; other requests are faster with them.
 
 The ingress does not know Postgres. The command that starts it passes a LedgerReader in.
 """
@@ -7,6 +7,7 @@ from typing import Protocol
 
 from contracts.errors import OrdersError
 from contracts.event import RequestKey
+from contracts.log_identity import AppliedLog
 from contracts.result import StoredRequest
 
 
@@ -25,6 +26,12 @@ class LedgerReader(Protocol):
     async def read(self, request: RequestKey) -> StoredRequest | None:
         """None if nothing of the request is applied, or if it is no longer kept. Raises LedgerUnavailableError."""
 
+    async def read_log(self) -> AppliedLog | None:
+        """From which log the tables were filled, and how far. None before the first start of a consumer.
+
+        Raises LedgerUnavailableError.
+        """
+
 
 class NoLedger:
     """The reader of an ingress without ORDERS_POSTGRES_URL: every read raises LedgerUnavailableError."""
@@ -34,4 +41,7 @@ class NoLedger:
     async def close(self) -> None: ...
 
     async def read(self, request: RequestKey) -> StoredRequest | None:
+        raise LedgerUnavailableError("ORDERS_POSTGRES_URL is not set.")
+
+    async def read_log(self) -> AppliedLog | None:
         raise LedgerUnavailableError("ORDERS_POSTGRES_URL is not set.")

@@ -20,7 +20,8 @@ from uuid_utils.compat import uuid7
 
 from contracts.access import rights_of_ingress
 from contracts.event import ReplyTo
-from contracts.ledger_reader import LedgerReader
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
+from contracts.log_identity import AppliedLog
 from contracts.partner import PartnerRecordError, decode_partner
 from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
@@ -39,6 +40,7 @@ from ingress.status import StatusEndpoint
 from ingress.topic_watch import TopicWatch
 
 READY_WAIT_S = 3.0
+READ_TIMEOUT_S = 3.0
 _READY_CHECK_S = 0.01
 _log = logging.getLogger(__name__)
 
@@ -57,7 +59,6 @@ class Ingress:
         self._admission = admission
         self._partners = Partners()
         self._pending = PendingReplies()
-        self._publisher = Publisher(settings, loop, self._on_failure, on_fatal, self._on_refused)
         self._partner_records = ReaderThread(
             PartitionReader(settings, topics.partners, 0, from_beginning=True),
             loop,
@@ -89,7 +90,20 @@ class Ingress:
             if topic in readers:
                 readers[topic].restart()
 
-        self._topics = TopicWatch(Broker(settings), rights_of_ingress(topics), loop, on_fatal, on_replaced)
+        def read_applied() -> AppliedLog | None:
+            asked = asyncio.run_coroutine_threadsafe(ledger.read_log(), loop)
+            try:
+                return asked.result(READ_TIMEOUT_S)
+            except TimeoutError:
+                asked.cancel()
+                raise LedgerUnavailableError(f"Postgres did not answer within {READ_TIMEOUT_S:.0f} s.") from None
+
+        self._topics = TopicWatch(
+            Broker(settings), rights_of_ingress(topics), topics.upserts, read_applied, loop, on_fatal, on_replaced
+        )
+        self._publisher = Publisher(
+            settings, loop, self._on_failure, on_fatal, self._on_refused, on_unreachable=self._topics.doubt
+        )
         self.endpoint = OrdersEndpoint(
             partners=self._partners,
             admission=admission,
@@ -101,7 +115,7 @@ class Ingress:
             ready=lambda: (
                 self._partner_records.ready and self._replies.ready and self._halt_records.ready and self._topics.right
             ),
-            halts=self._halts,
+            halted=lambda: bool(self._halts.partitions or self._topics.log_changed),
             new_request_id=_new_request_id,
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
@@ -123,6 +137,7 @@ class Ingress:
             "topics_as_set_up": self._topics.right,
             "broker_reachable": self._publisher.reachable,
             "accepting": not self._admission.draining,
+            "log_as_applied": not self._topics.log_changed,
             "consumers_not_halted": self._halt_records.ready and not self._halts.partitions,
         }
 

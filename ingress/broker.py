@@ -9,13 +9,20 @@ from concurrent.futures import Future
 from threading import Event as Flag
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from contracts import access, kafka_errors
+from contracts.log_identity import FoundLog
 from contracts.settings import KafkaSettings
 from contracts.topic_checks import Problem, Refusal, Told, Trouble, problems
 from contracts.topic_spec import TopicFound
+from contracts.topics import UPSERT_PARTITIONS
 
 ANSWER_TIMEOUT_S = 5.0
 _POLL_S = 0.02
@@ -31,9 +38,12 @@ class Broker:
         self._settings = settings
         self._refused: str | None = None
         self._stopped = Flag()
+        self._client = self._new_client()
+
+    def _new_client(self) -> AdminClient:
         callback: Any = self._on_error
-        config = settings.client_config(client_id="order-upsert-ingress", reconnect_backoff_max_ms=1000)
-        self._client = AdminClient({**config, "error_cb": callback}, logger=_log)
+        config = self._settings.client_config(client_id="order-upsert-ingress", reconnect_backoff_max_ms=1000)
+        return AdminClient({**config, "error_cb": callback}, logger=_log)
 
     def stop(self) -> None:
         """Waits for no answer any more. May be called by any thread."""
@@ -48,6 +58,25 @@ class Broker:
             text = access.not_let_in(settings.kafka_bootstrap, settings.kafka_user, str(error))
             return [Problem(Trouble.FORBIDDEN, text)], {}
         return problems(settings.topics.specs(), told, rights, settings.kafka_user), told
+
+    def find_log(self, topic: str, topic_id: str) -> FoundLog | None:
+        """The log of orders.upserts as it is now; None if the broker does not tell.
+
+        Then the next call asks by a new client: one that knew the log before Kafka was put back does not believe the
+        older leader epochs of the broker, and never gets an answer.
+        """
+        partitions = [TopicPartition(topic, partition) for partition in range(UPSERT_PARTITIONS)]
+        asked = [
+            self._client.list_offsets(dict.fromkeys(partitions, spec), request_timeout=ANSWER_TIMEOUT_S)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        ]
+        try:
+            firsts, ends = ({p.partition: self._answer(f).offset for p, f in futures.items()} for futures in asked)
+        except (KafkaException, _NotLetInError) as error:
+            _log.warning("the ends of %s are not known: %s", topic, error)
+            self._client = self._new_client()
+            return None
+        return FoundLog(topic, topic_id, {partition: (firsts[partition], ends[partition]) for partition in ends})
 
     def _describe(self, topics: Collection[str]) -> Told:
         asked = self._client.describe_topics(

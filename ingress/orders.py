@@ -21,7 +21,6 @@ from ingress.auth import Partners
 from ingress.body import count_orders, parse_body, read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
-from ingress.halts import Halts
 from ingress.idempotency import digest_of, parse_key
 from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import Preferences, parse_preferences
@@ -56,7 +55,7 @@ class Accepted:
 
 
 class OrdersEndpoint:
-    """Serves requests. `ready` says whether the partners are read and the reply partition is assigned."""
+    """Serves requests. `ready`: partners are read, the reply partition is assigned. `halted`: nothing is applied."""
 
     def __init__(
         self,
@@ -69,7 +68,7 @@ class OrdersEndpoint:
         ledger: LedgerReader,
         reply_to: ReplyTo,
         ready: Callable[[], bool],
-        halts: Halts,
+        halted: Callable[[], bool],
         new_request_id: Callable[[], UUID],
         request_timeout_s: float,
         body_timeout_s: float,
@@ -82,7 +81,7 @@ class OrdersEndpoint:
         self._ledger = ledger
         self._reply_to = reply_to
         self._ready = ready
-        self._halts = halts
+        self._halted = halted
         self._new_request_id = new_request_id
         self._request_timeout_s = request_timeout_s
         self._body_timeout_s = body_timeout_s
@@ -95,7 +94,7 @@ class OrdersEndpoint:
         with self._admission.request() as held:
             if not self._ready():
                 raise UnavailableError("This server is not ready yet.")
-            if self._halts.partitions:
+            if self._halted():
                 raise UnavailableError("Orders cannot be applied at the moment.")
             partner = self._partners.authenticate(request.headers.getlist("token"))
             key = parse_key(request.headers.getlist("idempotency-key"))

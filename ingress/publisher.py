@@ -33,6 +33,7 @@ class Publisher:
 
     Calls on the loop: `on_failure(request_id)` if a record of that request is not acknowledged in time,
     `on_refused(request_id)` if Kafka did not write it and never will, and `on_fatal(why)` if a producer cannot go on.
+    Calls `on_unreachable()` in a thread of its own when no broker can be reached any more, or a producer was replaced.
     """
 
     def __init__(
@@ -42,24 +43,24 @@ class Publisher:
         on_failure: Callable[[UUID], None],
         on_fatal: Callable[[str], None],
         on_refused: Callable[[UUID], None] = lambda _: None,
+        on_unreachable: Callable[[], None] = lambda: None,
     ) -> None:
         self._topic = settings.topics.upserts
         self._user = settings.kafka_user
         self._on_refused = on_refused
+        self._on_unreachable = on_unreachable
         self._loop = loop
         self._on_failure = on_failure
         self._on_fatal = on_fatal
         self._reachable = False
         self._is_fatal = False
         self._stop = Flag()
-        self._prompt = self._new_producer(settings)
-        self._lingering = self._new_producer(settings, linger_ms=LINGER_MS)
-        self._reporting = self._new_producer(settings, only_failures=False)
-        self._producers = self._prompt, self._lingering, self._reporting
+        self._prompt = _Lane(partial(self._new_producer, settings))
+        self._lingering = _Lane(partial(self._new_producer, settings, linger_ms=LINGER_MS))
+        self._reporting = _Lane(partial(self._new_producer, settings, only_failures=False))
+        self._lanes = self._prompt, self._lingering, self._reporting
         self._in_use = self._prompt
-        self._threads = [
-            Thread(target=self._poll, args=[producer], name="publisher", daemon=True) for producer in self._producers
-        ]
+        self._threads = [Thread(target=self._poll, args=[lane], name="publisher", daemon=True) for lane in self._lanes]
         for thread in self._threads:
             thread.start()
 
@@ -106,12 +107,13 @@ class Publisher:
         If a later one fails, some orders may be applied. That is a failed delivery: 504, never 503. `acknowledged` is
         done when all in-sync replicas have every order. `crowded`: many orders are in flight, so lingering pays.
         """
-        producer = self._reporting
+        lane = self._reporting
         on_delivery: Callable[[KafkaError | None, Message], None] = partial(self._on_delivery, request_id)
         if acknowledged is None:
-            producer = self._choose_producer(crowded)
+            lane = self._choose_lane(crowded)
         else:
             on_delivery = _Acknowledgements(len(items), on_delivery, partial(self._set_done, acknowledged))
+        producer = lane.producer
         for position, (index, key, value) in enumerate(items):
             try:
                 producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
@@ -124,33 +126,49 @@ class Publisher:
 
     def stop(self, timeout_s: float) -> None:
         """Waits until every record is acknowledged or failed, but at most `timeout_s` for each producer."""
-        for producer in self._producers:
+        for lane in self._lanes:
             with suppress(KafkaException):  # a fatal error was told before
-                producer.flush(timeout_s)
+                lane.producer.flush(timeout_s)
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def _choose_producer(self, crowded: bool) -> Producer:
-        """Changes the producer only if the one in use has no record in flight, so that no order overtakes another."""
+    def _choose_lane(self, crowded: bool) -> "_Lane":
+        """Changes the lane only if the one in use has no record in flight, so that no order overtakes another."""
         wanted = self._lingering if crowded else self._prompt
-        if wanted is not self._in_use and len(self._in_use) == 0:
+        if wanted is not self._in_use and len(self._in_use.producer) == 0:
             self._in_use = wanted
         return self._in_use
 
-    def _poll(self, producer: Producer) -> None:
-        """The client library raises what is fatal to a producer. Polling goes on, for the requests in flight."""
+    def _poll(self, lane: "_Lane") -> None:
+        """The client library raises what is fatal to a producer."""
         try:
             while not self._stop.is_set():
                 try:
-                    producer.poll(_POLL_S)
+                    lane.producer.poll(_POLL_S)
                 except KafkaException as error:
-                    self._end(error.args[0])
-                if producer is self._prompt and not self._reachable:
+                    self._replace(lane, error.args[0])
+                if lane is self._prompt and not self._reachable:
                     self._probe()
         except Exception as error:  # noqa: BLE001 - whatever ends a thread ends the process
             _log.error("a thread of the publisher ended", exc_info=True)
             self._loop.call_soon_threadsafe(self._on_fatal, f"The publisher ended: {error!r}")
+
+    def _replace(self, lane: "_Lane", error: KafkaError) -> None:
+        """Another producer takes the place of one that failed for good. Requests in flight fail: 504.
+
+        It happens if Kafka was put back: the broker does not know the producer's last records. So the log is doubted.
+        """
+        if verdict_of(error.name()) is Verdict.STOP:
+            self._end(error)
+            return
+        _log.error("a producer failed for good, another one takes its place: %s", error.str())
+        old = lane.renew()
+        self._on_unreachable()
+        old.purge()
+        while len(old):
+            with suppress(KafkaException):
+                old.poll(_POLL_S)
 
     def _end(self, error: KafkaError) -> None:
         _log.error("the producer failed for good: %s", error.str())
@@ -163,7 +181,7 @@ class Publisher:
 
     def _probe(self) -> None:
         try:
-            topic = self._prompt.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
+            topic = self._prompt.producer.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S).topics[self._topic]
         except KafkaException:
             self._stop.wait(_POLL_S)
             return
@@ -178,6 +196,7 @@ class Publisher:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             _log.warning("Kafka is not reachable: %s", error.str())
             self._reachable = False
+            self._on_unreachable()
         else:
             _log.warning("Kafka: %s", error.str())
 
@@ -190,6 +209,19 @@ class Publisher:
 
     def _set_done(self, acknowledged: "Future[None]") -> None:
         self._loop.call_soon_threadsafe(acknowledged.set_result, None)
+
+
+class _Lane:
+    """One producer at a time."""
+
+    def __init__(self, make: Callable[[], Producer]) -> None:
+        self._make = make
+        self.producer = make()
+
+    def renew(self) -> Producer:
+        """Gives the producer that was in use."""
+        old, self.producer = self.producer, self._make()
+        return old
 
 
 class _Acknowledgements:

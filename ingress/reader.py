@@ -17,6 +17,7 @@ _WATERMARK_TIMEOUT_S = 2.0
 SILENCE_S = 3.0
 BEHIND_LOOKS_MAX = 2
 """After so many looks at which the broker has more than was read, and nothing came, the client is replaced."""
+_OF_A_BATCH = KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG
 _BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.1, 2.0
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class PartitionReader:
         self.at_end = False
         """Whether every record that was there at the start is read."""
         self._position: int | None = None
+        self._unreadable: int | None = None
         self._settings = settings
         self._consumer = self._new_client()
 
@@ -72,10 +74,14 @@ class PartitionReader:
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
-        messages = [first, *self._consumer.consume(RECORDS_MAX - 1, 0)]
-        for message in messages:
+        records: list[KeyValue] = []
+        for message in (first, *self._consumer.consume(RECORDS_MAX - 1, 0)):
+            if self._is_unreadable(message):
+                break  # what comes behind it is read again
             self._note_position(message)
-        return [(message.key(), message.value()) for message in messages if self._is_record(message)]
+            if self._is_record(message):
+                records.append((message.key(), message.value()))
+        return records
 
     def has_read_all(self) -> bool:
         """Whether it stands at the end of the partition now. False if no broker answers.
@@ -97,6 +103,24 @@ class PartitionReader:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _is_unreadable(self, message: Message) -> bool:
+        """Passes over a record that the client library cannot read: it would ask for it again for ever.
+
+        A few kilobytes can decompress to more than it takes. Only a second error at one offset counts: the first one
+        may be about another place.
+        """
+        error, offset, position = message.error(), message.offset(), self._position
+        if error is None or error.code() not in _OF_A_BATCH or offset is None or position is None or offset > position:
+            return False
+        if self._unreadable == position:
+            _log.error("%s: the record at offset %d cannot be read: %s; it is left out", self.topic, position, error)
+            position += 1
+        else:
+            self._unreadable = position
+        self._position = position
+        self._consumer.assign([TopicPartition(self.topic, self._partition, position)])
+        return True
 
     def _note_position(self, message: Message) -> None:
         error, offset = message.error(), message.offset()

@@ -15,13 +15,10 @@ from consumer.core.record import Record
 from consumer.errors import LogChangedError
 from consumer.kafka.topic_id import topic_id
 from consumer.kafka.topic_reader import TopicReader
+from contracts.log_identity import ADVICE, another_topic, not_inside
 from contracts.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
-_ADVICE = (
-    "Nothing more is applied, and the tables stay as they are. Find out what happened to Kafka. To go on with the log "
-    "as it is now, stop all consumers and run: orders reseed"
-)
 
 
 class LogCheck:
@@ -48,31 +45,14 @@ class LogCheck:
 
 def require_source(known: tuple[str, str], now: tuple[str, str]) -> None:
     """Raises LogChangedError if the topic is not the one that the tables were filled from."""
-    if known != now:
-        raise LogChangedError(
-            None,
-            f"These tables were filled from the topic {known[0]} with the id {known[1]}, and the topic {now[0]} has "
-            f"the id {now[1]}: the topic was deleted and created again, or ORDERS_KAFKA_BOOTSTRAP, ORDERS_TOPIC_PREFIX "
-            f"or ORDERS_POSTGRES_URL belongs to another installation. {_ADVICE}",
-        )
+    if text := another_topic(known, now):
+        raise LogChangedError(None, text)
 
 
 def require_inside(topic: str, partition: int, next_offset: int, first: int, end: int) -> None:
     """Raises LogChangedError unless the fence lies inside the log."""
-    if end < next_offset:
-        raise LogChangedError(
-            partition,
-            f"Partition {partition} of {topic} ends at offset {end}, and events up to offset {next_offset - 1} were "
-            f"applied: Kafka lost the {next_offset - end} records from offset {end} on, or was put back to an older "
-            f"state. {_ADVICE}",
-        )
-    if first > next_offset:
-        raise LogChangedError(
-            partition,
-            f"Partition {partition} of {topic} begins at offset {first}, and only events below offset {next_offset} "
-            f"were applied: the {first - next_offset} records from offset {next_offset} on were removed before they "
-            f"were applied (retention.ms and retention.bytes must be -1). {_ADVICE}",
-        )
+    if text := not_inside(topic, partition, next_offset, first, end):
+        raise LogChangedError(partition, text)
 
 
 def require_marks(topic: str, watermarks: Mapping[int, Watermark], records: Mapping[int, Record]) -> None:
@@ -85,7 +65,7 @@ def require_marks(topic: str, watermarks: Mapping[int, Watermark], records: Mapp
                 f"The record at offset {record.offset} of partition {partition} of {topic} is not the one that was "
                 "applied: Kafka was put back to an older state or lost records, and the log has grown since. Records "
                 f"up to offset {record.offset} that were applied are lost, and the records that took their offsets are "
-                f"not applied. {_ADVICE}",
+                f"not applied. {ADVICE}",
             )
 
 

@@ -8,9 +8,7 @@ from consumer.core.log_mark import LogMark, Watermark
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection, Pending
 from consumer.postgres.tables import counted
-
-CLOSED = -1
-"""next_offset while the tables are reseeded: no batch begins at or below it."""
+from contracts.log_identity import CLOSED
 
 _SET = counted(
     "consumer_partition",

@@ -1,6 +1,7 @@
-"""Reads the ledger for an ingress: one statement for each request, on a small pool of connections."""
+"""Reads the ledger for an ingress: one statement for each question, on a small pool of connections."""
 
 import logging
+from typing import Any
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -9,6 +10,7 @@ from consumer.postgres.conninfo import conninfo
 from consumer.postgres.describe import describe
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerUnavailableError
+from contracts.log_identity import AppliedLog
 from contracts.result import StoredRequest, decode_outcomes
 
 CONNECTIONS_MAX = 4
@@ -25,6 +27,7 @@ FULL JOIN (SELECT request_id, partner_id, digest FROM request_key
       WHERE request_id = %(request_id)s AND partner_id = %(partner_id)s) AS k USING (request_id, partner_id)
 WHERE k.digest IS NOT DISTINCT FROM p.digest OR p.outcomes IS NULL
 """
+_LOG = "SELECT s.topic, s.topic_id, p.partition, p.next_offset FROM source_topic AS s, consumer_partition AS p"
 _log = logging.getLogger(__name__)
 
 
@@ -56,15 +59,7 @@ class PostgresLedgerReader:
     async def read(self, request: RequestKey) -> StoredRequest | None:
         """Raises LedgerUnavailableError."""
         request_id, partner_id = request
-        try:
-            async with self._pool.connection() as connection, connection.pipeline():  # all of it in one round trip
-                await connection.execute("BEGIN READ ONLY")
-                await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-                cursor = await connection.execute(_STATEMENT, {"request_id": request_id, "partner_id": partner_id})
-                await connection.execute("COMMIT")
-                rows = await cursor.fetchall()
-        except (psycopg.Error, PoolTimeout, TooManyRequests) as error:
-            raise LedgerUnavailableError(f"Postgres: {_explained(error)}") from error
+        rows = await self._rows(_STATEMENT, {"request_id": request_id, "partner_id": partner_id})
         if not rows:
             return None
         stored = StoredRequest()
@@ -74,8 +69,30 @@ class PostgresLedgerReader:
                 stored.merge(decode_outcomes(outcomes))
         return stored
 
+    async def read_log(self) -> AppliedLog | None:
+        """Raises LedgerUnavailableError."""
+        rows = await self._rows(_LOG, {})
+        if not rows:
+            return None
+        return AppliedLog(rows[0][0], rows[0][1], {partition: next_offset for *_, partition, next_offset in rows})
+
+    async def _rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            async with self._pool.connection() as connection, connection.pipeline():  # all of it in one round trip
+                await connection.execute("BEGIN READ ONLY")
+                await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+                cursor = await connection.execute(statement.encode(), parameters)
+                await connection.execute("COMMIT")
+                rows: list[tuple[Any, ...]] = await cursor.fetchall()
+                return rows
+        except (psycopg.Error, PoolTimeout, TooManyRequests) as error:
+            raise LedgerUnavailableError(f"Postgres: {_explained(error)}") from error
+
 
 def _explained(error: Exception) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"{describe(error)}. The role of the ingress needs SELECT on request_part and request_key."
+        return (
+            f"{describe(error)}. The role of the ingress needs SELECT on request_part, request_key, "
+            "source_topic and consumer_partition."
+        )
     return describe(error) if isinstance(error, psycopg.Error) else str(error).strip()

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
-from consumer.postgres.tables import ORDERS
+from consumer.postgres.tables import ORDER_LETTER, ORDERS
 from consumer.replay import shop_columns
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 
@@ -45,8 +45,30 @@ UNION SELECT 'extended statistics ' || stxname FROM pg_statistic_ext WHERE stxre
 UNION SELECT 'trigger ' || tgname || ', which is not simply enabled' FROM pg_trigger
   WHERE tgrelid = %(live)s AND NOT tgisinternal AND tgenabled <> 'O'
 UNION SELECT 'rights on the column ' || attname FROM pg_attribute WHERE attrelid = %(live)s AND attacl IS NOT NULL
+UNION SELECT 'comment on ' || pg_describe_object(classoid, objoid, objsubid) FROM pg_description
+  WHERE classoid = 'pg_class'::regclass AND objoid = %(live)s
+UNION SELECT 'storage parameters ' || array_to_string(reloptions, ', ') FROM pg_class
+  WHERE oid = %(live)s AND reloptions IS NOT NULL
+UNION SELECT 'settings of the column ' || attname FROM pg_attribute JOIN pg_type AS t ON t.oid = atttypid
+  WHERE attrelid = %(live)s AND attnum > 0 AND NOT attisdropped
+  AND (attoptions IS NOT NULL OR attstattarget >= 0 OR attcompression <> '' OR attstorage <> typstorage)
+UNION SELECT 'replica identity' FROM pg_class WHERE oid = %(live)s AND relreplident <> 'd'
+UNION SELECT 'tablespace' FROM pg_class WHERE oid = %(live)s AND reltablespace <> 0
+UNION SELECT 'UNLOGGED' FROM pg_class WHERE oid = %(live)s AND relpersistence <> 'p'
 ORDER BY 1
 """
+_ADDED_TO_LETTERS: LiteralString = """
+SELECT 'column ' || attname FROM pg_attribute
+  WHERE attrelid = %(live)s AND attnum > 0 AND NOT attisdropped AND attname <> ALL(%(ours)s::text[])
+UNION SELECT 'constraint ' || conname FROM pg_constraint WHERE conrelid = %(live)s AND contype NOT IN ('p', 'n')
+UNION SELECT 'index ' || i.relname FROM pg_index JOIN pg_class AS i ON i.oid = indexrelid
+  WHERE indrelid = %(live)s AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid)
+UNION SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = %(live)s AND NOT tgisinternal
+UNION SELECT 'view ' || r.ev_class::regclass FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
+  WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(live)s
+ORDER BY 1
+"""
+"""A swap makes `order_letter` as this version has it, so whatever a shop added to it would be lost."""
 
 _VIEWS: LiteralString = """
 SELECT DISTINCT format('CREATE OR REPLACE VIEW %%I.%%I%%s AS %%s', n.nspname, v.relname,
@@ -101,22 +123,25 @@ def dependents(connection: Connection) -> Dependents:
     `orders`."""
     live = connection.execute("SELECT 'orders'::regclass::oid").fetchone()
     assert live is not None
-    about = {"live": live[0]}
+    about: dict[str, Any] = {"live": live[0], "ours": list(ORDER_LETTER)}
     # From here on, Postgres writes every name with its schema.
     connection.execute("SET LOCAL search_path = pg_catalog")
     ((schema,),) = connection.execute(_SCHEMA, about)
+    letters = sql.Identifier(str(schema), "order_letter").as_string(connection)
+    ((letters_oid,),) = connection.execute("SELECT %s::regclass::oid", [letters])
+    about_letters = {**about, "live": letters_oid}
     lost = [str(name) for (name,) in connection.execute(_LOST, about)]
+    for query in (_LOST, _ADDED_TO_LETTERS):
+        lost += [f"{name} (of order_letter)" for (name,) in connection.execute(query, about_letters)]
     if lost:
         raise ConsumerStoppedError(
-            "The table orders cannot be swapped, because these would stay with the old table:\n  "
+            "The tables cannot be swapped, because these would stay with the old ones:\n  "
             + "\n  ".join(lost)
             + f"\nRemove them, swap, and create them again. {LIVE_TABLES_UNCHANGED}"
         )
     queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS
     statements = [str(text) for query in queries for (text,) in connection.execute(query, about)]
-    letters = sql.Identifier(str(schema), "order_letter").as_string(connection)
-    ((about["live"],),) = connection.execute("SELECT %s::regclass::oid", [letters])
-    statements += [str(text) for query in (_OWNER, _RIGHTS) for (text,) in connection.execute(query, about)]
+    statements += [str(text) for query in (_OWNER, _RIGHTS) for (text,) in connection.execute(query, about_letters)]
     return Dependents(str(schema), statements)
 
 

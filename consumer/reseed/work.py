@@ -16,12 +16,13 @@ from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import dead_letter
 from consumer.letters.redrive import as_request_of_its_own
 from consumer.postgres.connection import Connection
-from consumer.postgres.fence import CLOSED, Fence
+from consumer.postgres.fence import Fence
 from consumer.replay.compare import Difference
 from consumer.reseed.plan import PartitionPlan, Plan
 from contracts import request_id
 from contracts.canonical import FIELDS
 from contracts.event import HeaderWriter, RequestContext
+from contracts.log_identity import CLOSED
 from contracts.order import Order
 from contracts.partitioner import partition_of
 from contracts.topics import UPSERT_PARTITIONS, Topics

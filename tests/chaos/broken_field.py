@@ -14,6 +14,7 @@ from consumer.postgres import orders
 from consumer.postgres.tables import counted
 from contracts.kafka_errors import Verdict
 from ingress.halts import Halts
+from ingress.known_log import KnownLog
 
 
 def log_not_checked() -> None:
@@ -21,11 +22,13 @@ def log_not_checked() -> None:
     put(LogCheck, "require", lambda self, source, watermarks: None)
     put(LogWatch, "require_same_log", lambda self, source: None)
     put(LogGuard, "_require_progress", lambda self, positions: None)
+    put(KnownLog, "look", lambda self, found: "")
 
 
 def ingress_not_told() -> None:
     """An ingress takes orders in that nobody can apply."""
     put(Halts, "on_records", lambda self, records: None)
+    put(KnownLog, "look", lambda self, found: "")
 
 
 def permanent_errors_retried() -> None:

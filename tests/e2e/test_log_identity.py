@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
 from deploy.setup import set_up_topics
 from support.commands import orders_here
 from support.installation import Ingress, Installation, headers_of
@@ -20,6 +21,7 @@ from support.waiting import eventually
 
 Install = Callable[[str, str], Installation]
 ORDERS = 60
+NO_POSTGRES = "postgresql://u@127.0.0.1:1/d"
 
 
 @pytest.fixture
@@ -57,6 +59,15 @@ def require_refused(installation: Installation, ingress: Ingress, token: str) ->
     assert answer.status == 503
     assert "retry-after" in answer.headers
     assert not ingress.is_ready
+
+
+def make_again(installation: Installation) -> None:
+    """Deletes the topic and makes it again."""
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap})
+    topic = installation.settings.topics.upserts
+    admin.delete_topics([topic])[topic].result()
+    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
+    set_up_topics(installation.settings, None)
 
 
 def test_kafka_put_back_to_an_older_copy_stops_the_consumer_and_orders_get_503(
@@ -103,11 +114,7 @@ def test_a_topic_that_is_made_again_under_a_sleeping_consumer_is_noticed(
     write_foreign(installed, "lost", 10 * ORDERS)
     installed.wait_until_answered()
     os.kill(consumer.pid, signal.SIGSTOP)
-    admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap})
-    topic = installed.settings.topics.upserts
-    admin.delete_topics([topic])[topic].result()
-    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
-    set_up_topics(installed.settings, None)
+    make_again(installed)
     write_foreign(installed, "other", 10 * ORDERS)
     os.kill(consumer.pid, signal.SIGCONT)
     require_halted(consumer, "was deleted and created again")
@@ -130,3 +137,45 @@ def test_orders_are_taken_again_when_a_consumer_finds_the_log_right(
     eventually(lambda: installed.post(ingress, token, orders("2")).status == 200)
     eventually(lambda: ingress.is_ready)
     assert len(installed.rows("shop")) == 2 * ORDERS
+
+
+def test_without_any_consumer_no_order_is_taken_in_that_could_not_be_applied(
+    installed: Installation, own_kafka: KafkaBroker, folder: Path
+) -> None:
+    """Neither by an ingress that runs while Kafka is put back, nor by one that is started afterwards."""
+    consumer, ingress = installed.start_consumer(), installed.start_ingress()
+    token = installed.add_partner("shop")
+    older = copy_of(own_kafka, folder)
+    eventually(lambda: installed.post(ingress, token, orders("1")).status == 200)
+    installed.wait_until_answered()
+    consumer.stop()
+    put_back(own_kafka, older)
+    port = free_port()
+    later = Ingress(installed.start("ingress", {"ORDERS_PORT": str(port)}), port)
+    statuses: list[int] = []
+    for each in (ingress, later):
+        eventually(lambda each=each: "No orders are taken in" in each.child.log.read_text())  # type: ignore[misc]
+        statuses += [installed.post(each, token, orders("2"), prefer="respond-async").status for _ in range(3)]
+        assert not each.is_ready
+        assert "ends at offset" in each.child.log.read_text()
+    assert set(statuses) == {503}
+
+
+def test_a_topic_that_is_made_again_takes_no_order_in_before_a_reseed(installation: Installation) -> None:
+    """Whether the ingress reaches Postgres or not, and no consumer runs."""
+    consumer = installation.start_consumer()
+    knowing, unknowing = installation.start_ingress(), installation.start_ingress({"ORDERS_POSTGRES_URL": NO_POSTGRES})
+    token = installation.add_partner("shop")
+    assert installation.post(unknowing, token, orders("1")).counts == (ORDERS, 0, 0)
+    consumer.stop()
+
+    def status_of(ingress: Ingress) -> int:
+        return installation.post(ingress, token, orders("2", 1), prefer="respond-async").status
+
+    make_again(installation)
+    for ingress in (knowing, unknowing):
+        eventually(lambda ingress=ingress: status_of(ingress) == 503)  # type: ignore[misc]
+        assert "deleted and created again" in ingress.child.log.read_text()
+    assert orders_here("reseed", "--yes", env=installation.environment).returncode == 0
+    installation.start_consumer()
+    eventually(lambda: status_of(knowing) == 202)

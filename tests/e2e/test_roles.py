@@ -189,14 +189,16 @@ def test_an_ingress_says_what_it_may_not_read(rights: Rights) -> None:
         await reader.open()
         try:
             await reader.read(RequestKey(UUID(int=1), "p"))
+            await reader.read_log()
         finally:
             await reader.close()
 
     asyncio.run(read())
-    rights.run("REVOKE SELECT ON request_key FROM orders_ingress")
-    with pytest.raises(LedgerUnavailableError, match=r"request_key.*needs SELECT"):
-        asyncio.run(read())
-    rights.run("GRANT SELECT ON request_key TO orders_ingress")
+    for table in ("request_part", "request_key", "source_topic", "consumer_partition"):
+        rights.run(f"REVOKE SELECT ON {table} FROM orders_ingress")
+        with pytest.raises(LedgerUnavailableError, match=rf"{table}.*needs SELECT"):
+            asyncio.run(read())
+        rights.run(f"GRANT SELECT ON {table} TO orders_ingress")
 
 
 def test_who_may_not_create_tables_is_told_by_setup(rights: Rights, postgres_url: str) -> None:

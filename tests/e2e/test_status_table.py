@@ -321,4 +321,4 @@ def test_health(ingress: Ingress) -> None:
     assert ask(ingress, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").json == {"status": "ok"}
     ready = ask(ingress, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").json
     names = ["partners_read", "reply_partition_assigned", "topics_as_set_up", "broker_reachable", "accepting"]
-    assert ready == dict.fromkeys([*names, "consumers_not_halted"], True)
+    assert ready == dict.fromkeys([*names, "log_as_applied", "consumers_not_halted"], True)

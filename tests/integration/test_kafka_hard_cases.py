@@ -3,10 +3,11 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -23,9 +24,10 @@ from consumer.letters.writer import LetterWriter
 from contracts.topics import Topics
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
+from ingress.reader import PartitionReader
 from support.installation import Installation, headers_of
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 DAY_MS = 86_400_000
 
@@ -89,6 +91,32 @@ def test_a_producer_that_failed_for_good_is_replaced(
         producer.send([record])
     assert producer.send([record]) == []
     assert len(installation.records(record.topic)) == 1
+
+
+def test_an_ingress_reads_on_behind_a_record_that_the_client_library_cannot_read(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A few kilobytes that decompress to more than it takes. It asked for them again for ever, without a word."""
+    topic = installation.settings.topics.results
+    megabyte = 1 << 20
+    bomb = Producer(
+        {
+            "bootstrap.servers": installation.bootstrap,
+            "compression.type": "zstd",
+            "message.max.bytes": 200 * megabyte,
+            "batch.size": 200 * megabyte,
+        }
+    )
+    reader = PartitionReader(installation.settings, topic, 0, from_beginning=True)
+    with closing(reader):
+        bomb.produce(topic, bytes(120 * megabyte), partition=0)
+        assert bomb.flush(HANG_S) == 0
+        installation.produce([{"topic": topic, "partition": 0, "key": "behind", "value": "v"}])
+        reader.start()
+        assert eventually(reader.read) == [(b"behind", b"v")]
+        eventually(lambda: reader.read() or reader.at_end)
+        assert reader.has_read_all()
+    assert "the record at offset 0 cannot be read" in caplog.text
 
 
 @pytest.fixture

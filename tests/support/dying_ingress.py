@@ -34,7 +34,7 @@ class FailingProducer(Producer):
     def poll(self, *arguments: Any, **named: Any) -> Any:
         if DYING:
             DYING.clear()
-            raise KafkaException(KafkaError(KafkaError._FENCED, "told to", fatal=True))
+            raise KafkaException(KafkaError(KafkaError.UNSUPPORTED_VERSION, "told to", fatal=True))
         return super().poll(*arguments, **named)
 
 

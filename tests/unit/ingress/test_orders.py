@@ -18,7 +18,6 @@ from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_o
 from ingress.admission import Admission
 from ingress.auth import Partners
 from ingress.fast_path import ParsedOrder
-from ingress.halts import Halts
 from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Item, Publisher
@@ -58,7 +57,7 @@ def an_endpoint(publisher: CopyingPublisher, pending: PendingReplies) -> OrdersE
         ledger=NoLedger(),
         reply_to=ReplyTo("orders.results", 0),
         ready=lambda: True,
-        halts=Halts(),
+        halted=lambda: False,
         new_request_id=lambda: UUID("0199f4a0-1c00-7000-8000-000000000000"),
         request_timeout_s=60,
         body_timeout_s=60,

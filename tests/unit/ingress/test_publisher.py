@@ -6,20 +6,21 @@ The producers are real. Their broker accepts connections and says nothing, so th
 import asyncio
 import socket
 from asyncio import Future
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from contracts.event import HeaderWriter, RequestContext
 from deploy.local.ports import LOOPBACK
 from ingress import publisher
 from ingress.publisher import Publisher
 from ingress.settings import IngressSettings
-from support.waiting import HANG_S
+from support.waiting import HANG_S, eventually
 
 REQUEST = UUID(int=1)
 HEADERS = HeaderWriter(RequestContext(REQUEST, "p", datetime(2026, 1, 1, tzinfo=UTC), 1, 0))
@@ -31,20 +32,26 @@ class Running:
     def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
         patient = {"api.version.request.timeout.ms": int(HANG_S * 1000)}  # an error would count as on its way too
         settings = IngressSettings(kafka_bootstrap=f"{LOOPBACK}:{port}", kafka_properties=patient)
-        self.publisher = Publisher(settings, loop, lambda _: None, lambda _: None)
+        self.failed: list[UUID] = []
+        self.fatal: list[str] = []
+        self.doubts: list[bool] = []
+        self.publisher = Publisher(
+            settings, loop, self.failed.append, self.fatal.append, on_unreachable=lambda: self.doubts.append(True)
+        )
+        self.loop = loop
 
     def publish(self, *, crowded: bool, acknowledged: "Future[None] | None" = None) -> None:
         self.publisher.publish(REQUEST, [(0, b"O-1", b"{}")], HEADERS, acknowledged, crowded=crowded)
 
     @property
     def on_their_way(self) -> tuple[int, int]:
-        return len(self.publisher._prompt), len(self.publisher._lingering)
+        return len(self.publisher._prompt.producer), len(self.publisher._lingering.producer)
 
     def prompt_ones_end(self) -> None:
-        _end_all(self.publisher._prompt)
+        _end_all(self.publisher._prompt.producer)
 
     def lingering_ones_end(self) -> None:
-        _end_all(self.publisher._lingering)
+        _end_all(self.publisher._lingering.producer)
 
 
 def _end_all(producer: Producer) -> None:
@@ -63,6 +70,52 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
         running.prompt_ones_end()
         running.lingering_ones_end()
         running.publisher.stop(0)
+
+
+class FatalProducer(Producer):
+    """Fails for good once, when it is told to."""
+
+    told: KafkaError | None = None
+
+    def poll(self, *arguments: Any, **named: Any) -> Any:
+        if self.told is not None:
+            told, self.told = self.told, None
+            raise KafkaException(told)
+        return super().poll(*arguments, **named)
+
+
+def fail_for_good(running: Running, code: int) -> None:
+    producer = running.publisher._prompt.producer
+    assert isinstance(producer, FatalProducer)
+    producer.told = KafkaError(code, "told to", fatal=True)
+
+
+def until_heard(running: Running, condition: Callable[[], object]) -> None:
+    eventually(lambda: running.loop.run_until_complete(asyncio.sleep(0)) or condition())
+
+
+@pytest.fixture
+def fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "Producer", FatalProducer)
+
+
+@pytest.mark.usefixtures("fatal")
+def test_a_producer_that_failed_for_good_is_replaced_and_its_requests_fail(running: Running) -> None:
+    """The broker knows less than the producer: Kafka was put back. The process goes on, and doubts the log."""
+    running.publish(crowded=False)
+    fail_for_good(running, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    until_heard(running, lambda: running.failed)
+    assert running.failed == [REQUEST]
+    assert (running.fatal, running.doubts) == ([], [True])
+    running.publish(crowded=False)
+    assert running.on_their_way == (1, 0)
+
+
+@pytest.mark.usefixtures("fatal")
+def test_a_producer_that_nothing_mends_ends_the_process(running: Running) -> None:
+    fail_for_good(running, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    until_heard(running, lambda: running.fatal)
+    assert "WRITE" in running.fatal[0]
 
 
 def test_records_wait_for_others_only_if_many_are_in_flight(running: Running) -> None:
