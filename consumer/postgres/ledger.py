@@ -39,7 +39,8 @@ class Ledger:
         self._connection = connection
         self._kept = timedelta(days=days_kept)
         self._days: set[date] = set()
-        self._today = date.max - _CLOCKS_APART
+        self.today = date.max - _CLOCKS_APART
+        """Of Postgres's clock, when a day was last created."""
 
     def ensure_days(self, days: Collection[date]) -> None:
         """Creates the missing days in a transaction of its own, because attaching a table needs a heavy lock."""
@@ -49,7 +50,7 @@ class Ledger:
             self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_DAYS_LOCK])
             present = self._read_days()
             self._days = present | set(days)
-            self._today = self._read_today()
+            self.today = self._read_today()
             for day in [day for day in self._days if self._is_past(day)]:
                 self._connection.execute("SELECT drop_ledger_day(%s)", [day])
                 self._connection.execute("DELETE FROM request_key WHERE day <= %s", [day])
@@ -109,7 +110,7 @@ class Ledger:
     def _newest(self) -> date:
         """The newest day of the ledger. A day that Postgres has not reached yet is a broker's clock that runs ahead:
         it drops nothing."""
-        return min(max(self._days), self._today + _CLOCKS_APART)
+        return min(max(self._days), self.today + _CLOCKS_APART)
 
     def _read_today(self) -> date:
         ((today,),) = self._connection.execute("SELECT (now() AT TIME ZONE 'UTC')::date")

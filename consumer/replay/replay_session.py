@@ -19,15 +19,15 @@ class ReplayLedger(Ledger):
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
         super().__init__(connection, days_kept)
-        self._today = date.min
+        self.today = date.min
 
     def ensure_days(self, days: Collection[date]) -> None:
         """Creates nothing. Notes the day of the batch: every batch of a replay has one day."""
-        self._today = max(days)
+        self.today = max(days)
 
     def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
         """The parts that a consumer still had on the day of the batch."""
-        first_kept = self._today - self._kept + timedelta(days=1)
+        first_kept = self.today - self._kept + timedelta(days=1)
         return super().read(requests, max(since, first_kept))
 
 
