@@ -83,6 +83,18 @@ BREAKAGES = {
     "log-not-checked": Breakage(
         "consumer", broken_field.log_not_checked, ("I1", "I5", "I6", "I11"), disaster="kafka put back"
     ),
+    "offsets-believed": Breakage(
+        "consumer", broken_field.offsets_believed, ("I1", "I5", "I6", "I11"), disaster="kafka tail cut"
+    ),
+    "days-dropped-by-the-brokers-clock": Breakage(
+        "consumer", broken_field.days_dropped_by_the_brokers_clock, ("I1", "I3", "I7", "I8"), ("broker clock ahead",)
+    ),
+    "barrier-not-raised": Breakage(
+        "consumer", broken_consumer.barrier_not_raised, ("I1", "I3", "I7", "I8", "I10"), ("postgres restore",)
+    ),
+    "gap-after-failover": Breakage(
+        "consumer", broken_consumer.gap_after_restore, ("I1", "I5", "I6"), disaster="replica promoted"
+    ),
     "ingress-not-told": Breakage("ingress", broken_field.ingress_not_told, ("I11",), disaster="topic made again"),
 }
 

@@ -6,9 +6,10 @@ import threading
 
 import psycopg
 
-from chaos import log_loss
+from chaos import failover, log_loss
 from chaos.begun import Begin, Begun
 from chaos.brokers import ClusterNode
+from chaos.clock import AHEAD_S
 from chaos.cluster import Cluster, IngressSlot
 from chaos.foreign import write_poison
 from chaos.plan import LINKS, MODES
@@ -75,6 +76,19 @@ def _leader(cluster: Cluster, choice: int) -> Begun:
 def _kill_node(node: ClusterNode) -> Begun:
     node.kill()
     return Begun(f"broker {node.node + 1}", node.launch)
+
+
+def _clock_ahead(cluster: Cluster, choice: int) -> Begun:
+    """In mid-run. The clock is set right while the broker is down, because Kafka's timers do not go back."""
+    node = cluster.nodes[choice % len(cluster.nodes)]
+    node.clock.set_ahead(AHEAD_S)
+
+    def end() -> None:
+        node.kill()
+        node.clock.set_ahead(0)
+        node.launch()
+
+    return Begun(f"broker {node.node + 1}", end)
 
 
 def _postgres(number: signal.Signals) -> Begin:
@@ -155,6 +169,7 @@ BEGIN: dict[str, Begin] = {
     "consumer term": _consumer(signal.SIGTERM),
     "broker kill": _broker,
     "leader kill": _leader,
+    "broker clock ahead": _clock_ahead,
     "postgres immediate": _postgres(signal.SIGQUIT),
     "postgres kill": _postgres(signal.SIGKILL),
     "postgres sessions": _sessions,
@@ -165,4 +180,5 @@ BEGIN: dict[str, Begin] = {
     "poison records": write_poison,
     **{f"{link} {mode}": _link(link, mode) for link in LINKS for mode in MODES},
     **log_loss.BEGIN,
+    "replica promoted": failover.promote_replica,
 }
