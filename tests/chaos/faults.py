@@ -6,10 +6,9 @@ import threading
 
 import psycopg
 
-from chaos import failover, log_loss
+from chaos import clock_ahead, failover, log_loss
 from chaos.begun import Begin, Begun
 from chaos.brokers import ClusterNode
-from chaos.clock import AHEAD_S
 from chaos.cluster import Cluster, IngressSlot
 from chaos.foreign import write_poison
 from chaos.plan import LINKS, MODES
@@ -76,19 +75,6 @@ def _leader(cluster: Cluster, choice: int) -> Begun:
 def _kill_node(node: ClusterNode) -> Begun:
     node.kill()
     return Begun(f"broker {node.node + 1}", node.launch)
-
-
-def _clock_ahead(cluster: Cluster, choice: int) -> Begun:
-    """In mid-run. The clock is set right while the broker is down, because Kafka's timers do not go back."""
-    node = cluster.nodes[choice % len(cluster.nodes)]
-    node.clock.set_ahead(AHEAD_S)
-
-    def end() -> None:
-        node.kill()
-        node.clock.set_ahead(0)
-        node.launch()
-
-    return Begun(f"broker {node.node + 1}", end)
 
 
 def _postgres(number: signal.Signals) -> Begin:
@@ -169,7 +155,7 @@ BEGIN: dict[str, Begin] = {
     "consumer term": _consumer(signal.SIGTERM),
     "broker kill": _broker,
     "leader kill": _leader,
-    "broker clock ahead": _clock_ahead,
+    "broker clock ahead": clock_ahead.put_ahead,
     "postgres immediate": _postgres(signal.SIGQUIT),
     "postgres kill": _postgres(signal.SIGKILL),
     "postgres sessions": _sessions,
