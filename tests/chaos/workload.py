@@ -12,7 +12,6 @@ from support.orders import an_order
 PARTNERS = ("ant", "bee", "cat", "dog")
 INGRESSES = 2
 HOT_KEYS, COLD_KEYS, VERSIONS = 6, 3000, 5
-RECENT = 8
 INVALID = -1
 """The version of an order that makes no sense: it is skipped and counted."""
 
@@ -54,10 +53,8 @@ def calls(seed: int, client: int) -> Iterator[Planned]:
             planned = replace(chosen.choice(past), key=None, hang_up_s=None, twin=False)
         elif past and kind < 0.24:  # a partner that asks again, with its key if it has one
             planned = replace(chosen.choice(past), hang_up_s=None)
-        elif (
-            past and kind < 0.28
-        ):  # another body under a key that was used, so recently that a restore may have lost it
-            planned = replace(chosen.choice(past[-RECENT:]), items=_items(chosen), hang_up_s=None)
+        elif past and kind < 0.28:  # another body under a key that was used
+            planned = replace(chosen.choice(past), items=_items(chosen), hang_up_s=None)
         elif past and kind < 0.30:  # partners do not share keys
             planned = replace(chosen.choice(past), partner=chosen.choice(PARTNERS), hang_up_s=None)
         else:
