@@ -171,7 +171,8 @@ def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What the ledger has of the requests without a key, for the days in which a producer may have sent a copy."""
     contexts = [run.context for run in runs(batch.records)]
     requests = {context.body_key.request_key for context in contexts if context is not None and context.digest is None}
-    return session.ledger.read(requests, min(batch.days) - COPIES_WITHIN)
+    first_day = min(*batch.days, session.ledger.today)  # a broker's clock may be ahead of what the first copy got
+    return session.ledger.read(requests, first_day - COPIES_WITHIN)
 
 
 def _classify(session: Session, new: list[Decoded], lost_claims: LostClaims, copies: list[StoredPart]) -> Classified:

@@ -205,6 +205,10 @@ class ReaderThread:
             except KafkaException as error:
                 _log.warning("%s: waiting for Kafka: %s", self._reader.topic, error.args[0].str())
                 self._stop.wait(wait_s)
+                if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+                    # A broker that starts may know the topic, and not its partitions yet. The client asks again only
+                    # after metadata.max.age.ms (15 minutes).
+                    self._reader.replace_client()
                 wait_s = min(2 * wait_s, _BACKOFF_MAX_S)
             else:
                 return True

@@ -21,7 +21,7 @@ _INSERT = counted(
     f"INSERT INTO request_part ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} "
     f"FROM json_to_recordset(%b::json) AS p ({column_definitions(REQUEST_PART)})",
 )
-_CLOCKS_APART = timedelta(days=1)
+CLOCKS_APART = timedelta(days=1)
 """Two clocks may be on different days without being wrong."""
 _log = logging.getLogger(__name__)
 _NOTHING: Pending[list[StoredPart]] = Pending(list)
@@ -39,7 +39,8 @@ class Ledger:
         self._connection = connection
         self._kept = timedelta(days=days_kept)
         self._days: set[date] = set()
-        self._today = date.max - _CLOCKS_APART
+        self.today = date.max - CLOCKS_APART
+        """Of Postgres's clock, when a day was last created."""
 
     def ensure_days(self, days: Collection[date]) -> None:
         """Creates the missing days in a transaction of its own, because attaching a table needs a heavy lock."""
@@ -49,7 +50,8 @@ class Ledger:
             self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_DAYS_LOCK])
             present = self._read_days()
             self._days = present | set(days)
-            self._today = self._read_today()
+            self.today = self._read_today()
+            self._warn_of_a_clock_ahead()
             for day in [day for day in self._days if self._is_past(day)]:
                 self._connection.execute("SELECT drop_ledger_day(%s)", [day])
                 self._connection.execute("DELETE FROM request_key WHERE day <= %s", [day])
@@ -109,20 +111,22 @@ class Ledger:
     def _newest(self) -> date:
         """The newest day of the ledger. A day that Postgres has not reached yet is a broker's clock that runs ahead:
         it drops nothing."""
-        return min(max(self._days), self._today + _CLOCKS_APART)
+        return min(max(self._days), self.today + CLOCKS_APART)
 
     def _read_today(self) -> date:
         ((today,),) = self._connection.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
         assert isinstance(today, date)
-        ahead = max(self._days)
-        if ahead > today + _CLOCKS_APART:
+        return today
+
+    def _warn_of_a_clock_ahead(self) -> None:
+        ahead, today = max(self._days), self.today
+        if ahead > today + CLOCKS_APART:
             _log.warning(
                 "an event is of %s, and the clock of Postgres says %s: the broker's clock is ahead. No day of the "
                 "ledger is dropped because of it",
                 ahead,
                 today,
             )
-        return today
 
     def _read_days(self) -> set[date]:
         rows = self._connection.execute(

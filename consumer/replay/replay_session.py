@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from consumer.core.replies import StoredPart
 from consumer.postgres.connection import BusyConnection, Connection, Pending
-from consumer.postgres.ledger import IdempotencyKeys, Ledger
+from consumer.postgres.ledger import CLOCKS_APART, IdempotencyKeys, Ledger
 from consumer.postgres.session import Session
 from contracts.event import RequestKey
 
@@ -19,15 +19,21 @@ class ReplayLedger(Ledger):
 
     def __init__(self, connection: Connection, days_kept: int) -> None:
         super().__init__(connection, days_kept)
-        self._today = date.min
+        self.today = self._reached = date.min
 
     def ensure_days(self, days: Collection[date]) -> None:
-        """Creates nothing. Notes the day of the batch: every batch of a replay has one day."""
-        self._today = max(days)
+        """Creates nothing. Notes the day of the batch: every batch of a replay has one day.
+
+        A day that Postgres has not reached yet is that of a broker whose clock was ahead: the consumers forgot nothing.
+        """
+        self.today = max(days)
+        if self.today > self._reached:
+            self._reached = self._read_today() + CLOCKS_APART
+            self.today = min(self.today, self._reached)
 
     def read(self, requests: Collection[RequestKey], since: date = date.min) -> Pending[list[StoredPart]]:
         """The parts that a consumer still had on the day of the batch."""
-        first_kept = self._today - self._kept + timedelta(days=1)
+        first_kept = self.today - self._kept + timedelta(days=1)
         return super().read(requests, max(since, first_kept))
 
 

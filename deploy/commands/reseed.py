@@ -8,10 +8,11 @@ from rich.progress import Progress
 from rich.table import Table
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from consumer.core.log_mark import Watermark
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
 from consumer.postgres.connection import Connection
-from consumer.postgres.fence import read_fence, read_source
+from consumer.postgres.fence import read_source, read_watermarks
 from consumer.postgres.migrate import require_migrated
 from consumer.replay.engine import OnProgress
 from consumer.replay.schema import connected, drop_schema
@@ -28,6 +29,7 @@ from consumer.reseed.run import (
     write,
 )
 from consumer.settings import ConsumerSettings
+from contracts.limits import INT64_MAX
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.admin import REQUEST_TIMEOUT_S, call_broker, reach
 from deploy.console import confirm, err, out, progress_bar
@@ -61,7 +63,7 @@ def reseed(*, yes: bool, dry_run: bool) -> None:
         tell_ingresses(settings, producer)
         with progress_bar() as progress:
             result = write(settings, connection, producer, _phases(progress))
-        _set_answered(settings, client, read_fence(connection))
+        _set_answered(settings, client, read_watermarks(connection))
     _tell(result)
 
 
@@ -115,13 +117,26 @@ def _is_running(settings: ConsumerSettings, client: AdminClient) -> bool:
     return found
 
 
-def _set_answered(settings: ConsumerSettings, client: AdminClient, fence: Mapping[int, int]) -> None:
-    """Nothing behind the fence was answered. Higher offsets of the group would look like a restore of Postgres."""
-    topics = settings.topics
-    offsets = [TopicPartition(topics.upserts, partition, offset) for partition, offset in fence.items()]
-    group = ConsumerGroupTopicPartitions(topics.consumer_group, offsets)
+def _set_answered(settings: ConsumerSettings, client: AdminClient, watermarks: Mapping[int, Watermark]) -> None:
+    """Nothing behind the fence was answered. Higher offsets of the group would look like a restore of Postgres.
+
+    Lower ones stay: events before the fence may be applied and not answered yet.
+    """
+    topic, group = settings.topics.upserts, settings.topics.consumer_group
+
+    def set_answered() -> None:
+        found = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+        answered = {at.partition: at.offset for at in found.topic_partitions if at.topic == topic and at.offset >= 0}
+        offsets = [
+            TopicPartition(
+                topic, partition, max(mark.log_start, min(mark.next_offset, answered.get(partition, INT64_MAX)))
+            )
+            for partition, mark in watermarks.items()
+        ]
+        client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)])[group].result()
+
     try:
-        call_broker(settings, lambda: client.alter_consumer_group_offsets([group])[topics.consumer_group].result())
+        call_broker(settings, set_answered)
     except SetupError as error:
         err.print(f"The offsets of the group were not set: {error} The consumers only wait a little longer.")
 

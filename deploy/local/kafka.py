@@ -90,6 +90,10 @@ class KafkaBroker:
         """The text of server.properties. `log` is the folder of the records."""
         return _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
 
+    def class_path(self) -> str:
+        """Where Java finds Kafka's classes. Raises StackError."""
+        return class_path()
+
     def start(self) -> None:
         """Formats a new folder, starts the node and returns when the broker answers. Raises StackError."""
         self.launch()
@@ -100,7 +104,7 @@ class KafkaBroker:
 
         Raises StackError.
         """
-        jars = class_path()
+        jars = self.class_path()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"
         if not log.exists():

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--disaster", choices=DISASTER_BY_NAME, metavar="KIND", help=f"of {', '.join(DISASTER_BY_NAME)}"
     )
+    parser.add_argument("--rival", action="store_true", help="somebody asks for every new key with another body")
     parser.add_argument("--steady", action="store_true", help="no process is ended: for its memory over a long time")
     parser.add_argument(
         "--breakage", choices=sorted(BREAKAGES), metavar="NAME", help="switch off one thing that upholds the promises"
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="orders-chaos-"))
     _show(f"seed {given.seed}, {given.duration_s:g} s, {given.brokers} brokers; history and picture in {output}")
     try:
-        summary = run(plan, folder, output, given.brokers, given.clients, _show, programs_of(given.breakage))
+        programs = programs_of(given.breakage)
+        summary = run(plan, folder, output, given.brokers, given.clients, _show, programs, rival=given.rival)
     finally:
         for log in folder.glob("*.log"):
             shutil.copy(log, output)

@@ -16,7 +16,8 @@ from deploy.cli import main
 class Breakage:
     """`command` is the process that it changes, `invariants` are those of which at least one must find it.
 
-    `shown_by`: kinds of fault without which it changes nothing. `disaster`: the one that its runs end with.
+    `shown_by`: kinds of fault without which it changes nothing. `disaster`: the one that its runs end with. `rival`:
+    somebody must ask for the same keys.
     """
 
     command: str
@@ -24,6 +25,7 @@ class Breakage:
     invariants: tuple[str, ...]
     shown_by: tuple[str, ...] = ()
     disaster: str | None = None
+    rival: bool = False
 
 
 BREAKAGES = {
@@ -82,6 +84,22 @@ BREAKAGES = {
     ),
     "log-not-checked": Breakage(
         "consumer", broken_field.log_not_checked, ("I1", "I5", "I6", "I11"), disaster="kafka put back"
+    ),
+    "offsets-believed": Breakage(
+        "consumer", broken_field.offsets_believed, ("I1", "I5", "I6", "I11"), disaster="kafka tail cut"
+    ),
+    "days-dropped-by-the-brokers-clock": Breakage(
+        "consumer", broken_field.days_dropped_by_the_brokers_clock, ("I1", "I3", "I7", "I8"), ("broker clock ahead",)
+    ),
+    "barrier-not-raised": Breakage(
+        "consumer",
+        broken_consumer.barrier_not_raised,
+        ("I1", "I3", "I7", "I8", "I10"),
+        ("postgres restore",),
+        rival=True,
+    ),
+    "gap-after-failover": Breakage(
+        "consumer", broken_consumer.gap_after_restore, ("I1", "I5", "I6"), disaster="replica promoted"
     ),
     "ingress-not-told": Breakage("ingress", broken_field.ingress_not_told, ("I11",), disaster="topic made again"),
 }

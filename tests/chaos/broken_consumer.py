@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -16,10 +17,12 @@ from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.postgres import fence, ledger, orders
 from consumer.postgres.connection import Pending
+from consumer.restore_barrier import RestoreBarrier
 from consumer.worker import Worker
 from contracts.result import Outcome
 
 REPLY_DELAY_S = 0.2
+REWIND_DELAY_MAX_S = 3.0
 FORGOTTEN = 0.002
 
 
@@ -64,6 +67,21 @@ def gap_after_restore() -> None:
         lambda fence, starts: {partition: max(fence[partition], start) for partition, start in starts.items()}
     )
     put(Worker, "_check_fence", lambda self: None)
+
+
+def barrier_not_raised() -> None:
+    """After a restore, new events are applied although others that were answered before it are not applied again yet.
+
+    Consumers read again at different times, as they do if one of them has much more to read.
+    """
+    rewind = Assignment.rewind
+
+    def later(self: Any, next_offsets: Mapping[int, int]) -> None:
+        time.sleep(random.uniform(0, REWIND_DELAY_MAX_S))
+        rewind(self, next_offsets)
+
+    put(Assignment, "rewind", later)
+    put(RestoreBarrier, "require_passed", lambda self, session, batch: None)
 
 
 def _change_fence(change: Callable[[Mapping[int, int], Mapping[int, int]], dict[int, int]]) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chaos.patching import put
+from consumer import applier
 from consumer.applier import Applier
 from consumer.errors import ConsumerStoppedError, RefusedByPostgresError
 from consumer.kafka import producer
@@ -11,6 +12,7 @@ from consumer.kafka.log_watch import LogWatch
 from consumer.letters import letter
 from consumer.log_guard import LogGuard
 from consumer.postgres import orders
+from consumer.postgres.ledger import Ledger
 from consumer.postgres.tables import counted
 from contracts.kafka_errors import Verdict
 from ingress.halts import Halts
@@ -23,6 +25,17 @@ def log_not_checked() -> None:
     put(LogWatch, "require_same_log", lambda self, source: None)
     put(LogGuard, "_require_progress", lambda self, positions: None)
     put(KnownLog, "look", lambda self, found: "")
+
+
+def offsets_believed() -> None:
+    """Also, what stands below the fence is taken for applied, whether the ledger knows it or not."""
+    log_not_checked()
+    put(applier, "require_known", lambda applied, parts, oldest: None)
+
+
+def days_dropped_by_the_brokers_clock() -> None:
+    """The newest day of any event decides what the ledger forgets, whatever the clock of Postgres says."""
+    put(Ledger, "_newest", lambda self: max(self._days))
 
 
 def ingress_not_told() -> None:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos.clock import Clock
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import LOOPBACK
 
 CLIENTS = ("ingress", "consumer")
+_NEVER_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,14 @@ class NodePorts:
 class ClusterNode(KafkaBroker):
     """A node of a cluster whose topics have three copies, of which two must be there (one of one, on a single node)."""
 
-    def __init__(self, folder: Path, node: int, ports: list[NodePorts], cluster_id: str) -> None:
+    def __init__(self, folder: Path, node: int, ports: list[NodePorts], cluster_id: str, clock: Clock) -> None:
         super().__init__(folder, ports[node].plain, cluster_id)
         self.node = node
+        self.clock = clock
         self._ports = ports
+
+    def class_path(self) -> str:
+        return f"{self.clock.folder}:{super().class_path()}"
 
     def properties(self, log: Path) -> str:
         """The local stack's, and over them what a cluster needs: of two equal names the later one counts."""
@@ -46,6 +52,9 @@ class ClusterNode(KafkaBroker):
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,
             "transaction.state.log.min.isr": min(2, copies),
+            # The checker reads all results at the end: a clock that is ahead must not remove them by their age.
+            "log.initial.task.delay.ms": _NEVER_MS,
+            "log.retention.check.interval.ms": _NEVER_MS,
         }
         return super().properties(log) + "".join(f"{name}={value}\n" for name, value in ours.items())
 

@@ -13,6 +13,7 @@ import psycopg
 
 from chaos.audit import AUDIT
 from chaos.brokers import CLIENTS, ClusterNode, NodePorts
+from chaos.clock import Clock, compile_clock
 from chaos.lost_log import LostLog
 from chaos.proxy import Proxy
 from chaos.workload import INGRESSES
@@ -102,10 +103,15 @@ class Cluster:
             child.kill()  # a frozen one notices no other signal
         self.running.close()
 
-    def fence(self) -> dict[int, int]:
+    def fence(self, server: PostgresServer | None = None) -> dict[int, int]:
         """The watermark *applied* of each partition."""
-        with psycopg.connect(self.postgres.url()) as connection:
+        with psycopg.connect((server or self.postgres).url()) as connection:
             return dict(connection.execute("SELECT partition, next_offset FROM consumer_partition").fetchall())
+
+    def take_over(self, standby: PostgresServer) -> None:
+        """From now on it is Postgres."""
+        self.postgres = standby
+        self.installation.postgres_url = standby.url()
 
     # processes
 
@@ -159,14 +165,21 @@ class Cluster:
             for client in CLIENTS:
                 self.proxy.add(f"{client}-kafka", node_ports.proxies[client], node_ports.clients[client])
                 self._kafka_proxies[client].append(node_ports.proxies[client])
-        cluster_id = new_cluster_id()
-        return [ClusterNode(self.folder / f"kafka-{node}", node, ports, cluster_id) for node in range(self.brokers)]
+        cluster_id, classes = new_cluster_id(), self.folder / "clock"
+        compile_clock(classes)
+        clocks = [Clock(classes, self.folder / f"clock-{node}") for node in range(self.brokers)]
+        return [
+            ClusterNode(self.folder / f"kafka-{node}", node, ports, cluster_id, clock)
+            for node, clock in enumerate(clocks)
+        ]
 
     def _bootstrap(self, client: str) -> str:
         return ",".join(f"{LOOPBACK}:{port}" for port in self._kafka_proxies[client])
 
     def _postgres_url(self, client: str) -> str:
-        return self.postgres.url().replace(f":{self.postgres.port}/", f":{self._postgres_proxies[client]}/")
+        """Of both hosts: the standby takes over if it is promoted, and until then nobody is there."""
+        hosts = ",".join(f"{LOOPBACK}:{port}" for port in self._postgres_proxies[client])
+        return f"postgresql://orders@{hosts}/orders?target_session_attrs=read-write"
 
     def _set_up(self) -> None:
         set_up_topics(self.installation.settings, None)
@@ -177,9 +190,11 @@ class Cluster:
             connection.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
             connection.execute("ALTER SYSTEM SET min_wal_size = '32MB'")
             connection.execute("SELECT pg_reload_conf()")
-        self._postgres_proxies = {client: stable_port() for client in CLIENTS}
-        for client, port in self._postgres_proxies.items():
-            self.proxy.add(f"{client}-postgres", port, self.postgres.port)
+        self.standby_port = stable_port()
+        self._postgres_proxies = {client: (stable_port(), stable_port()) for client in CLIENTS}
+        for client, ports in self._postgres_proxies.items():
+            for port, upstream_port in zip(ports, (self.postgres.port, self.standby_port), strict=True):
+                self.proxy.add(f"{client}-postgres", port, upstream_port)
 
 
 _given: set[int] = set()

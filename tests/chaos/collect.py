@@ -46,6 +46,7 @@ def collect(installation: Installation, history: History, seed: int, lost: LostL
     letters, results = installation.records(topics.dlq), installation.records(topics.results)
     if lost is not None:
         letters, results = [*lost.letters, *letters], [*lost.results, *results]
+        facts.fence_at_loss = lost.fence
     facts.letters = _letters(letters, facts)
     facts.results = [_result(message) for message in results]
     facts.committed = installation.committed()

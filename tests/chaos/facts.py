@@ -20,6 +20,8 @@ CONFLICT = "IdempotencyConflict"
 REFUSED = "RefusedByPostgres"
 APPLIED_BEFORE = "AppliedBefore"
 TRIGGER = "shop trigger"
+RESTORES = ("postgres restore", "replica promoted")
+"""Faults that take the last commits of Postgres away."""
 KEPT, LOST, UNAPPLIED, LATER = range(4)
 """If Kafka lost something: what stood there before and still does, what it lost (after it was applied, or before), and
 what came later. If it lost nothing, everything is KEPT.
@@ -108,7 +110,8 @@ class Facts:
     `poison`: records of a foreign writer that are not events. `rows` are those of `orders` as dicts; `row_texts` as
     Postgres prints our columns, in the order of the key, and `replayed_texts` those of a replay into an empty
     database. Times are seconds since the start of the run. `not_served` are the clients that got no counts in time
-    once healed; `lag_gone_s` is None if the lag stayed. If Kafka lost something, `events` are in the order of eras.
+    once healed; `lag_gone_s` is None if the lag stayed. If Kafka lost something, `events` are in the order of eras, and
+    `fence_at_loss` is how far each partition was applied then.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -127,6 +130,7 @@ class Facts:
     replayed_texts: list[str] = field(default_factory=list)
     replayed_ledger: list[Outcomes] = field(default_factory=list)
     lost_something: bool = False
+    fence_at_loss: Mapping[int, int] = field(default_factory=dict)
     not_served: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     lag_gone_s: float | None = None
@@ -166,6 +170,17 @@ class Facts:
     def lost_ids(self) -> set[tuple[Identity, int]]:
         """The applied events that Kafka lost."""
         return {(event.identity, event.index) for event in self.events if event.era == LOST}
+
+    def was_applied_before(self, event: Event) -> bool:
+        """Whether it was applied before the reseed: and lost, or while nobody had noticed the loss yet."""
+        if (event.identity, event.index) in self.lost_ids:
+            return True
+        unnoticed = range(self.fence_at_loss.get(event.partition, 0), self._fence_at_reseed.get(event.partition, 0))
+        return event.era == LATER and event.offset in unnoticed
+
+    @cached_property
+    def _fence_at_reseed(self) -> dict[int, int]:
+        return {move.partition: move.before for move in self.fence_moves if move.after == CLOSED}
 
     def identity_of(self, call: Call) -> Identity | None:
         """The identity of the events that answer this call, maybe published by another attempt. None without events."""

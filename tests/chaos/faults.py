@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 
-from chaos import log_loss
+from chaos import clock_ahead, failover, log_loss
 from chaos.begun import Begin, Begun
 from chaos.brokers import ClusterNode
 from chaos.cluster import Cluster, IngressSlot
@@ -155,6 +155,7 @@ BEGIN: dict[str, Begin] = {
     "consumer term": _consumer(signal.SIGTERM),
     "broker kill": _broker,
     "leader kill": _leader,
+    "broker clock ahead": clock_ahead.put_ahead,
     "postgres immediate": _postgres(signal.SIGQUIT),
     "postgres kill": _postgres(signal.SIGKILL),
     "postgres sessions": _sessions,
@@ -165,4 +166,5 @@ BEGIN: dict[str, Begin] = {
     "poison records": write_poison,
     **{f"{link} {mode}": _link(link, mode) for link in LINKS for mode in MODES},
     **log_loss.BEGIN,
+    "replica promoted": failover.promote_replica,
 }

@@ -61,8 +61,7 @@ def _poison(number: int) -> list[dict[str, Any]]:
 
 def _odd(topics: Topics, number: int) -> list[dict[str, Any]]:
     def replying(name: str, topic: str, partition: int | None = None) -> dict[str, Any]:
-        key = f"{APPLIED}{name}-{number}"
-        return {"key": key, "value": canonical_value(key), "headers": _headers(ReplyTo(topic, partition))}
+        return applied_record(name, number, ReplyTo(topic, partition))
 
     return [
         replying("no-such-partition", topics.results, 16),
@@ -71,6 +70,11 @@ def _odd(topics: Topics, number: int) -> list[dict[str, Any]]:
         replying("internal", "__consumer_offsets", 0),
         replying("ours", topics.partners, 0),
     ]
+
+
+def applied_record(name: str, number: int, reply_to: ReplyTo | None = None) -> dict[str, Any]:
+    key = f"{APPLIED}{name}-{number}"
+    return {"key": key, "value": canonical_value(key), "headers": _headers(reply_to)}
 
 
 def _headers(reply_to: ReplyTo | None = None) -> list[tuple[str, Any]]:

@@ -16,16 +16,28 @@ from contracts.topics import UPSERT_PARTITIONS
 PROBE = "probe"
 PROBE_TIMEOUT_S = 3.0
 PROBE_EVERY_S = 0.5
+RIVAL_EVERY_S = 0.2
+CALLS_LOOKED_AT = 200
 RETRY_AFTER_S = 0.3
 ALL_PARTNERS = (*PARTNERS, PROBE)
 
 
 class Load:
-    """Runs `clients` threads from start to stop. The seed decides every call."""
+    """Runs `clients` threads from start to stop. The seed decides every call of theirs."""
 
-    def __init__(self, seed: int, clients: int, ports: list[int], tokens: dict[str, str], history: History) -> None:
+    def __init__(
+        self,
+        seed: int,
+        clients: int,
+        ports: list[int],
+        tokens: dict[str, str],
+        history: History,
+        *,
+        rival: bool = False,
+    ) -> None:
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(2 * clients + INGRESSES, thread_name_prefix="client")
+        self._history = history
+        self._pool = ThreadPoolExecutor(2 * clients + INGRESSES + rival, thread_name_prefix="client")
         self._clients = [Client(f"client {number}", ports, tokens, history) for number in range(clients)]
         self._probes = [
             Client(f"probe {ingress}", ports, tokens, history, PROBE_TIMEOUT_S) for ingress in range(INGRESSES)
@@ -34,6 +46,8 @@ class Load:
             self._pool.submit(self._drive, client, calls(seed, number)) for number, client in enumerate(self._clients)
         ]
         self._work += [self._pool.submit(self._probe, probe, ingress) for ingress, probe in enumerate(self._probes)]
+        if rival:
+            self._work.append(self._pool.submit(self._rival, Client("rival", ports, tokens, history)))
 
     def stop(self) -> None:
         """Starts no new calls. The running ones end by themselves."""
@@ -93,6 +107,19 @@ class Load:
                 return
             items = tuple((order_id, version) for order_id, _ in one_in_each_partition())
             probe.post(Planned(PROBE, items, ingress, 0))
+
+    def _rival(self, rival: Client) -> None:
+        """Another body under the newest key that was answered: a restore may have lost it. Waits for no outcome."""
+        for number in count():
+            if self._stop.wait(RIVAL_EVERY_S):
+                return
+            for call in reversed(self._history.calls[-CALLS_LOOKED_AT:]):
+                if call.key is not None and call.status == 200 and call.client != rival.name:
+                    items = ((f"rival-{number}", 0),)
+                    rival.post(
+                        Planned(call.partner, items, number % INGRESSES, 0, key=call.key, prefer="respond-async")
+                    )
+                    break
 
 
 @cache

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from chaos.facts import CLOSED, CONFLICT, LATER, UNAPPLIED, Event, Facts, Identity
+from chaos.facts import CLOSED, CONFLICT, LATER, RESTORES, UNAPPLIED, Event, Facts, Identity
 from chaos.foreign import FOREIGN, canonical_value
 from chaos.history import Call, FaultSeen
 from chaos.model import Modelled
@@ -52,9 +52,7 @@ class Moments:
     """When each event was applied."""
 
     def __init__(self, facts: Facts) -> None:
-        self._restores = [
-            (fault.begin_s, _settled_s(facts, fault)) for fault in facts.faults if fault.kind == "postgres restore"
-        ]
+        self._restores = [(fault.begin_s, _settled_s(facts, fault)) for fault in facts.faults if fault.kind in RESTORES]
         self._moves: dict[tuple[bool, int], list[tuple[int, float]]] = {}
         reseeded: set[int] = set()
         for move in facts.fence_moves:

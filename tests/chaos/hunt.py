@@ -21,8 +21,10 @@ def hunt(name: str) -> str:
     for seed in seeds_for(BREAKAGES[name]):
         with tempfile.TemporaryDirectory(prefix="orders-hunt-") as output:
             arguments = ["--breakage", name, "--seed", str(seed), "--duration-s", str(DURATION_S)]
-            disaster = BREAKAGES[name].disaster
-            main([*arguments, "--output", output, *(["--disaster", disaster] if disaster else [])])
+            breakage = BREAKAGES[name]
+            arguments += ["--disaster", breakage.disaster] if breakage.disaster else []
+            arguments += ["--rival"] if breakage.rival else []
+            main([*arguments, "--output", output])
             summary = json.loads((Path(output) / "summary.json").read_text())
         spent_s += summary["checked_s"]
         found = sorted({violation["invariant"].split()[0] for violation in summary["violations"]}, key=_number)

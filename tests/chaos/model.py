@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chaos.facts import CONFLICT, KEPT, LATER, UNAPPLIED, Event, Identity, Key, Position
+from chaos.facts import APPLIED_BEFORE, CONFLICT, KEPT, LATER, UNAPPLIED, Event, Identity, Key, Position
 
 
 @dataclass
@@ -29,7 +29,8 @@ class Modelled:
 
 
 def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
-    """`events`: in each partition by offset. A letter that is not about a conflict makes its event invalid.
+    """`events`: in each partition by offset. A letter makes its event invalid, unless it is about a conflict, or about
+    an event that was applied before a reseed: that one is for the replay.
 
     If Kafka lost something: what was kept, then what was lost, then what came later. A row whose event is gone and that
     what was kept does not explain is written again: the next event of its order takes it, changed or not.
@@ -51,7 +52,7 @@ def run(events: Iterable[Event], letters: Mapping[Position, str]) -> Modelled:
         if letter == CONFLICT or event.index in outcomes:  # a copy is not a second event
             continue
         model.applied.add(event.position)
-        if letter is not None:
+        if letter not in (None, APPLIED_BEFORE):
             outcomes[event.index] = "invalid"
             continue
         key = event.key

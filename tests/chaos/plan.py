@@ -33,6 +33,7 @@ KINDS = (
     Kind("consumer term", "consumer", 0.5, 3),
     Kind("broker kill", "kafka", 2, 6),
     Kind("leader kill", "kafka", 2, 6),
+    Kind("broker clock ahead", "kafka", 2, 5),
     Kind("postgres immediate", "postgres", 0.5, 4),
     Kind("postgres kill", "postgres", 0.5, 4),
     Kind("postgres sessions", "postgres", 2, 4),
@@ -49,9 +50,10 @@ DISASTERS = (
     Kind("kafka put back", EVERYTHING, 2, 4),
     Kind("kafka tail cut", EVERYTHING, 2, 4),
     Kind("topic made again", EVERYTHING, 0, 0.1),
+    Kind("replica promoted", EVERYTHING, 2, 4),
 )
-"""Kafka loses records, and an operator reseeds. At most one in a run, as the last fault and alone: what two of them
-leave cannot be told apart in the topic.
+"""Kafka loses records, and an operator reseeds; or Postgres is gone, and a standby takes over. At most one in a run, as
+the last fault and alone: what two of them leave cannot be told apart in the topic, and there is one standby.
 """
 DISASTER_BY_NAME = {kind.name: kind for kind in DISASTERS}
 DISASTER_S = 6.0

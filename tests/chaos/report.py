@@ -26,6 +26,8 @@ class Summary:
     events: int
     copies: int
     """Events that repeat an earlier one: a producer sent it again, or a partner asked again with its key."""
+    ahead: int
+    """Events of a time that had not come: the broker's clock was ahead."""
     rows: int
     faults: int
     scalings: int
@@ -49,6 +51,7 @@ class Summary:
 def summarize(
     plan: Plan, facts: Facts, history: History, recovered: list[Recovery], violations: list[Violation]
 ) -> Summary:
+    now_ms = (history.start_s + history.now_s()) * 1000
     asked = [call for call in facts.calls if call.sort != "status"]
     slowest = max(recovered, key=lambda r: float("inf") if r.after_s is None else r.after_s, default=None)
     lasting = [fault for fault in facts.faults if fault.end_s > fault.begin_s]
@@ -61,6 +64,7 @@ def summarize(
         orders_acknowledged=sum(len(call.items) for call in asked if call.status == 200),
         events=len(facts.events),
         copies=len(facts.events) - len({(event.identity, event.index) for event in facts.events}),
+        ahead=sum(event.time_ms > now_ms for event in facts.events),
         rows=len(facts.rows),
         faults=len(lasting),
         scalings=len(facts.faults) - len(lasting),
@@ -94,7 +98,8 @@ def lines(summary: Summary) -> list[str]:
     letters = ", ".join(f"{reason} {count}" for reason, count in summary.letters.items())
     return [
         f"orders        {summary.orders} in {summary.requests} requests, {summary.orders_acknowledged} acknowledged; "
-        f"{summary.events} events, of them {summary.copies} copies, {summary.rows} rows",
+        f"{summary.events} events, of them {summary.copies} copies and {summary.ahead} of the future, "
+        f"{summary.rows} rows",
         f"faults        {summary.faults}, and {summary.scalings} times a consumer more or less",
         f"answers       {answers}; of the 4xx {summary.conflicts} for another body under a key",
         f"letters       {letters or 'none'}",

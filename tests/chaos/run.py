@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from chaos.checker import check
@@ -27,12 +28,13 @@ MakePlan = Callable[[bool], Plan]
 
 def run(
     make_plan: MakePlan, folder: Path, output: Path, brokers: int, clients: int, show: Callable[[str], None],
-    programs: Mapping[str, list[str]], *, healed_within_s: float = HEALED_WITHIN_S,
+    programs: Mapping[str, list[str]], *, rival: bool = False, healed_within_s: float = HEALED_WITHIN_S,
     has_shown_enough: Callable[[History], bool] = lambda _: True,
 ) -> Summary:  # fmt: skip
     """`folder` is for the servers' data, `output` for what is kept: history, picture, summary.
 
-    After the plan the load goes on until `has_shown_enough`, which takes longer on a slow machine.
+    After the plan the load goes on until `has_shown_enough`, which takes longer on a slow machine. `rival`: somebody
+    asks for every new Idempotency-Key with another body.
     """
     output.mkdir(parents=True, exist_ok=True)
     cluster = Cluster(folder, brokers, programs)
@@ -40,7 +42,9 @@ def run(
         tokens = cluster.start(ALL_PARTNERS)
         plan = make_plan(cluster.has_own_disk)
         with History(output / "history.jsonl") as history:
-            facts = _load_and_heal(cluster, plan, tokens, clients, history, show, has_shown_enough, healed_within_s)
+            ports = [slot.proxy_port for slot in cluster.ingresses]
+            load = Load(plan.seed, clients, ports, tokens, history, rival=rival)
+            facts = _load_and_heal(cluster, plan, load, history, show, has_shown_enough, healed_within_s)
             violations = check(facts)
             probes = [call for call in facts.calls if call.partner == PROBE]
             recovered = recoveries(facts.faults, probes, INGRESSES)
@@ -54,13 +58,12 @@ def run(
 
 
 def _load_and_heal(
-    cluster: Cluster, plan: Plan, tokens: dict[str, str], clients: int, history: History, show: Callable[[str], None],
+    cluster: Cluster, plan: Plan, load: Load, history: History, show: Callable[[str], None],
     has_shown_enough: Callable[[History], bool], healed_within_s: float,
 ) -> Facts:  # fmt: skip
     nemesis = Nemesis(cluster, plan, history, show)
     scales = Scales(cluster, history)
     scales.start()
-    load = Load(plan.seed, clients, [slot.proxy_port for slot in cluster.ingresses], tokens, history)
     try:
         nemesis.run()
         while not has_shown_enough(history):
@@ -72,7 +75,12 @@ def _load_and_heal(
             time.sleep(_PAUSE_S)
         nemesis.heal()
         healed_s = history.now_s()
-        not_served = load.not_served(healed_within_s)
+        with ThreadPoolExecutor(1) as asking:
+            served = asking.submit(load.not_served, healed_within_s)
+            while not served.done():  # after a loss of Kafka, an ingress ends when it publishes for the first time
+                nemesis.keep_up()
+                time.sleep(_PAUSE_S)
+        not_served = served.result()
         lag_gone_s = _lag_gone_s(cluster, history, healed_s, healed_within_s)
     finally:
         load.stop()

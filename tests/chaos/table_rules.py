@@ -81,7 +81,7 @@ def rows_are_the_newest_events(facts: Facts, model: Modelled) -> Iterator[str]:
                 yield f"row {key}: the shop's columns {of_the_shop} do not hold what they should"
     for event in facts.events:
         reason = facts.letters.get(event.position)
-        was_applied = reason == APPLIED_BEFORE and (event.identity, event.index) in facts.lost_ids
+        was_applied = reason == APPLIED_BEFORE and facts.was_applied_before(event)
         if reason is not None and reason != CONFLICT and not was_applied and not facts.is_refused(event):
             yield f"event {event.position}: a dead letter ({reason}), and nothing is wrong with it"
 

@@ -113,6 +113,14 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
     assert all(row == expected for row in rows)
 
 
+def test_a_copy_is_known_though_the_brokers_clock_jumped_before_it(applier: Applier, sql: Sql) -> None:
+    today = datetime.now(UTC)
+    about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}
+    applier.apply(batch([event(0, "old", **about, time=today), event(1, "new", request=2, time=today)]))
+    applier.apply(batch([event(2, "old", **about, time=today + timedelta(days=30))]))
+    assert sql("SELECT name, event_offset FROM orders") == [{"name": "new", "event_offset": 1}]
+
+
 def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Applier, sql: Sql) -> None:
     """If a record times out, the client library sends others again that may have arrived."""
     about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}

@@ -1,7 +1,7 @@
 """How a replay decides requests with an Idempotency-Key, in any order of its partitions, and how it limits its rate."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -114,6 +114,21 @@ def test_a_repeat_in_a_slow_partition_is_not_applied_twice(tables: tuple[Session
     assert "newer" not in str(rows(replayed))
     with replayed.session() as session:
         assert session.connection.execute("SELECT count(*) FROM request_part").fetchone() == (4,)  # nothing is dropped
+
+
+def test_a_repeat_by_a_broker_whose_clock_is_ahead_is_one_in_the_replay_too(
+    tables: tuple[SessionHolder, SessionHolder],
+) -> None:
+    today, digest = datetime.now(UTC), "d" * 32
+    events = [
+        event(0, "K", digest=digest, time=today),
+        event(1, "newer", request=3, time=today),
+        event(2, "K", digest=digest, time=today + timedelta(days=30)),
+    ]
+    for database in tables:
+        for item in events:
+            Applier(database, lambda _: None).apply(batch([item]))
+        assert "newer" in str(rows(database))
 
 
 def test_a_pace_is_kept_without_saving_up() -> None:

@@ -14,8 +14,8 @@ from support.waiting import eventually
 class Replica(PostgresServer):
     """It follows `primary` from its start on, until `detach`. `promote` makes it a primary."""
 
-    def __init__(self, folder: Path, primary: PostgresServer) -> None:
-        super().__init__(folder, free_port())
+    def __init__(self, folder: Path, primary: PostgresServer, port: int | None = None) -> None:
+        super().__init__(folder, port or free_port())
         self._primary = primary
 
     def start(self) -> None:

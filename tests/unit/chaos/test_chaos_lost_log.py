@@ -113,6 +113,15 @@ def test_what_is_lost_and_reseeded_breaks_no_promise() -> None:
     assert check(right()) == []
 
 
+def test_an_event_that_was_applied_before_anybody_noticed_the_loss_may_get_a_letter() -> None:
+    """The new log went on behind the fence of the old one. The letter is for the replay."""
+    facts = right()
+    facts.letters[0, 4] = APPLIED_BEFORE
+    facts.fence_at_loss = {0: 3}
+    facts.fence_moves[2:3] = [FenceMove(9, 0, 3, 5, 4), FenceMove(3, 0, 5, CLOSED, 5)]
+    assert check(facts) == []
+
+
 def lost_for_good(facts: Facts) -> None:
     """The reseed wrote nothing for `b`."""
     facts.events = [event for event in facts.events if event.trace != "reseeded b"]
@@ -160,6 +169,10 @@ def letter_for_what_was_not_applied(facts: Facts) -> None:
     facts.letters[0, 5] = APPLIED_BEFORE
 
 
+def letter_for_an_event_of_the_reseed(facts: Facts) -> None:
+    facts.letters[0, 4] = APPLIED_BEFORE
+
+
 def replayed_otherwise(facts: Facts) -> None:
     facts.replayed_texts[1] = "c"
 
@@ -176,6 +189,7 @@ WRONG: dict[Callable[[Facts], None], str] = {
     passed_over: "I6",
     applied_too_late: "I1",
     letter_for_what_was_not_applied: "I5",
+    letter_for_an_event_of_the_reseed: "I5",
     replayed_otherwise: "I7",
 }
 
