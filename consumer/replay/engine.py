@@ -1,7 +1,7 @@
 """Applies the events of some partitions to the tables of a replay, up to given offsets, as the consumer does."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -19,13 +19,14 @@ from consumer.applier import Applier
 from consumer.core.batch import Batch, Columns, Run
 from consumer.core.decoder import Decoder
 from consumer.core.log_mark import Watermark
-from consumer.core.record import DAY_MS, Record, Rejected, Stage, Unread, utc_day
-from consumer.core.records import Records
+from consumer.core.record import DAY_MS, Rejected, Stage, Unread, utc_day
 from consumer.core.repeats import NEVER_APPLIED
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
+from consumer.kafka.message import Taken, records_of
 from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.letters.verdicts import Verdicts
 from consumer.postgres.session import SessionHolder
+from consumer.prefetch import Prefetched
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
 from consumer.replay.replay_session import ReplaySession
@@ -78,7 +79,7 @@ class Engine:
         fence = self._patiently(self._read_fence)
         done = {partition: fence[partition] for partition in self._partitions if fence[partition] < ends[partition]}
         for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
-            for batch in self._batches(chunk.records, done):
+            for batch in self._batches(chunk.taken, done):
                 self._pace.take(len(batch))
                 self._patiently(partial(self._applier.apply, batch))
                 on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
@@ -86,10 +87,9 @@ class Engine:
         self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))
         on_progress(sum(ends[partition] - offset for partition, offset in done.items()))
 
-    def _batches(self, records: Iterable[Record], done: Mapping[int, int]) -> Iterator[Batch]:
+    def _batches(self, taken: Sequence[Taken], done: Mapping[int, int]) -> Iterator[Batch]:
         """Batches of one day each, because the ledger forgets by day."""
-        columns = Columns()
-        self._decoder.decode(Records.of(records), columns)
+        columns = Prefetched(taken, {}, self._decode).batch().columns
         days: dict[date, list[Run]] = {}
         for run in columns.runs:
             for day, positions in self._by_day(self._kept(run, columns), run.partition, columns).items():
@@ -99,6 +99,9 @@ class Engine:
             while rest.runs:
                 part, rest = rest.cut(self._records_max)
                 yield Batch(columns, part.runs, {partition: done[partition] for partition in part.ends})
+
+    def _decode(self, taken: Sequence[Taken], columns: Columns) -> None:
+        self._decoder.decode(records_of(taken), columns)
 
     def _kept(self, run: Run, columns: Columns) -> Sequence[int]:
         """The positions of what the consumers applied or rejected. The latter is rejected again."""

@@ -14,12 +14,15 @@ from consumer.core.fold import RowState, fold, row_state
 from consumer.core.record import Event, OrderKey, Record
 from consumer.core.repeats import classify
 from consumer.core.replies import request_parts
+from contracts.event import Headers
 from contracts.limits import ORDER_BYTES_MAX
 from contracts.partitioner import partition_of
+from contracts.result import Outcome
 from support.events import REPLY_TO, batch_of, decode_all, record
 from support.orders import an_order
 
-IDS = [b"x", b"", b"/", b"00000000-0000-0000-0000-000000000001/01", b"00000000-0000-0000-0000-000000000001/1000", None]
+_ID = b"00000000-0000-0000-0000-000000000001/"
+IDS = [_ID + b"2", _ID + b"01", _ID + b"1000", b"x", b"", b"/", None]
 ORIGIN = [
     ("ce_originpartition", b"%d" % partition_of(b"a", 12)),
     ("ce_originoffset", b"1"),
@@ -27,6 +30,12 @@ ORIGIN = [
 ]
 LATER = [ORIGIN[0], ("ce_originoffset", b"99"), ORIGIN[2]]
 TOO_LARGE = b" " * (ORDER_BYTES_MAX + 1)
+
+
+def without(headers: Headers, prefix: str) -> Headers:
+    return [(name, value) for name, value in headers if not name.startswith(prefix)]
+
+
 # Each makes another record of one, and most of them a bad one.
 CHANGES: dict[str, Any] = {
     "nothing": lambda item, _: item,
@@ -43,6 +52,7 @@ CHANGES: dict[str, Any] = {
     "order of headers": lambda item, draw: replace(item, headers=draw(st.permutations(item.headers))),
     "a second id": lambda item, draw: replace(item, headers=[*item.headers, ("ce_id", draw(st.sampled_from(IDS)))]),
     "a header less": lambda item, draw: replace(item, headers=item.headers[: draw(st.integers(0, len(item.headers)))]),
+    "headers that do not name the request": lambda item, _: replace(item, headers=without(item.headers, "kafka_cor")),
     "origin": lambda item, draw: replace(item, headers=[*item.headers, *ORIGIN[: draw(st.sampled_from([3, 3, 3, 1]))]]),
     "a later origin": lambda item, _: replace(item, headers=[*item.headers, *LATER]),
 }
@@ -92,6 +102,24 @@ def test_columns_are_folded_as_objects_are(records: list[Record], letters: dict[
     for open_letters in ({}, letters):
         results = [told(batch, rows, open_letters) for batch in ways]
         assert results[1:] == results[:1] * 2
+
+
+def test_a_letter_of_the_same_batch_counts() -> None:
+    """The event after it changes nothing, and yet becomes the row: so the letter does not look newer than the row."""
+    row, invalid, after = (
+        record(an_order("a", discount=discount), n, request=n) for n, discount in enumerate((0, -1, 0))
+    )
+    batch = batch_of([invalid, after])
+    folded = fold(batch, rows_after([row]))
+    assert folded.outcomes == [Outcome.INVALID, Outcome.UNCHANGED]
+    assert (folded.changed, folded.letters) == ({("p", "a"): 1}, {("p", "a"): None})
+
+
+def test_requests_are_told_apart_by_their_ids_alone() -> None:
+    """Another writer need not name the request in any other header."""
+    items = [record(an_order("a"), n, request=n, index=n) for n in range(3)]
+    batch = batch_of([replace(item, headers=without(item.headers, "kafka_cor")) for item in items])
+    assert [run.context.request_id.int for run in batch.runs if run.context] == [0, 1, 2]
 
 
 def rows_after(records: list[Record]) -> dict[OrderKey, RowState]:
