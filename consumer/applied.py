@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from consumer.core.record import DAY_MS, Batch, Decoded, OrderKey, Rejected, utc_day
+from consumer.core.batch import Batch
+from consumer.core.record import DAY_MS, OrderKey, Rejected, utc_day
 from consumer.core.replies import Reply, StoredPart
 from consumer.errors import ConsumerError, LogChangedError
 from consumer.postgres.fence import require_open
@@ -49,22 +50,26 @@ def require_fence(fence: Mapping[int, int], batch: Batch) -> None:
         raise FenceBehindError(behind)
 
 
-def require_known(applied: list[Decoded], parts: list[StoredPart], oldest: date | None) -> None:
-    """An event below the fence was applied, so the ledger knows it, unless its day is forgotten.
+def require_known(batch: Batch, parts: list[StoredPart], oldest: date | None) -> None:
+    """The events of the batch are below the fence, so they were applied, and the ledger knows them, unless their day is
+    forgotten.
 
     Raises LogChangedError if it does not: then other records took the offsets of those that were applied.
     """
     known: dict[BodyKey, set[int]] = {}
     for part in parts:
         known.setdefault(part.body_key, set()).update(indexes_of(part.outcomes_json))
-    for decoded in applied:
-        context, record = decoded.context, decoded.record
+    columns = batch.columns
+    for run in batch.runs:
         # The outcome of an event may be filed under the day before, if its batch spans midnight.
-        if context is None or oldest is None or utc_day(record.time_ms // DAY_MS) <= oldest:
+        if run.context is None or oldest is None:
             continue
-        if decoded.index not in known.get(context.body_key, ()):
+        of_body = known.get(run.context.body_key, set())
+        for position in run.positions:
+            if columns.indexes[position] in of_body or utc_day(columns.times_ms[position] // DAY_MS) <= oldest:
+                continue
             raise LogChangedError(
-                record.partition,
-                f"The record at offset {record.offset} of partition {record.partition} is below the fence, and the "
-                "ledger does not know it: it was never applied, and stands where another record was.",
+                run.partition,
+                f"The record at offset {columns.offsets[position]} of partition {run.partition} is below the fence, "
+                "and the ledger does not know it: it was never applied, and stands where another record was.",
             )

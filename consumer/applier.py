@@ -1,15 +1,16 @@
 """Applies a batch to Postgres in one transaction, whatever the batch contains (design 6)."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
 
 from consumer.applied import Applied, BuryRejected, require_fence, require_known, sum_of
+from consumer.core.batch import Batch, Run
 from consumer.core.fold import fold
 from consumer.core.log_mark import Watermark, mark_of
-from consumer.core.record import Batch, Decoded, Rejected, Work, runs
+from consumer.core.record import OrderKey, Rejected, Work
 from consumer.core.repeats import Classified, LostClaims, classify, conflict, digests
 from consumer.core.replies import Reply, StoredPart, conflict_replies, first_replies, request_parts, stored_replies
 from consumer.errors import (
@@ -76,8 +77,8 @@ class Applier:
         try:
             applied = self._in_one_transaction(batch, meanwhile)
         except TooMuchAtOnceError as error:
-            self._portion.fail(len(batch.records))
-            if len(batch.records) > 1 or error.reason is None:
+            self._portion.fail(len(batch))
+            if len(batch) > 1 or error.reason is None:
                 raise
             self._too_slow += 1
             if self._too_slow <= TOO_SLOW_MAX:
@@ -91,12 +92,12 @@ class Applier:
         except RefusedByPostgresError as error:
             refused = error
         else:
-            self._portion.succeed(len(batch.records))
+            self._portion.succeed(len(batch))
             self._refuser.accept(applied)
             return applied
-        if len(batch.records) == 1:
+        if len(batch) == 1:
             return self._refuser.refuse(batch, refused)
-        return sum_of([self._halving(half, meanwhile) for half in batch.halves()])
+        return sum_of([self._halving(half, meanwhile) for half in batch.cut(len(batch) // 2)])
 
     def _in_one_transaction(self, batch: Batch, meanwhile: Work | None) -> Applied:
         barrier = self._barrier
@@ -114,23 +115,23 @@ class Applier:
 
     def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> Applied:
         pending_fence = session.fence.lock(batch.starts)
-        keys = {decoded.key for decoded in batch.records if not isinstance(decoded, Rejected)}
+        keys = _keys(batch)
         pending_rows = session.orders.read(keys)  # after the lock, so nobody changes them before the commit
-        rejected_keys = {item.key for item in batch.records if isinstance(item, Rejected) and item.key is not None}
+        rejected_keys = {item.key for _, item in batch.objects if isinstance(item, Rejected) and item.key is not None}
         pending_letters = session.open_letters.read(keys | rejected_keys)
         pending_copies = _read_copies(session, batch)
-        if len(batch.records) > JSON_ROWS_MAX:
+        if len(batch) > JSON_ROWS_MAX:
             pipeline.close()  # a pipeline has no COPY. Few rows need no COPY, and then two round trips do everything.
         fence = pending_fence.result()
         require_fence(fence, batch)
-        applied_before, new = _split(batch.records, fence)
+        applied_before, new = batch.split(fence)
         classified = _classify(session, new, self._lost_claims, pending_copies.result())
         rows = pending_rows.result()
         folded = fold(classified.fresh, rows, pending_letters.result())
-        parts = request_parts(folded.outcomes)
+        parts = request_parts(classified.fresh, folded.outcomes)
         # Before the ledger is written: what this batch adds to it is answered by `first_replies`.
-        replies_again = _replies_again(session, applied_before) if applied_before else []
-        session.orders.write(folded.changed.values(), rows)
+        replies_again = _replies_again(session, applied_before) if applied_before.runs else []
+        session.orders.write(batch.columns, folded.changed, rows)
         if folded.letters:
             session.open_letters.write(folded.letters)
         session.ledger.write(parts)
@@ -142,8 +143,8 @@ class Applier:
             }
         )
         replies = first_replies(parts)
-        if classified.repeats:
-            replies += _read_replies(session, classified.repeats, repeated=True)
+        if classified.repeats.runs:
+            replies += _read_replies(session, classified.repeats)
         if classified.conflicts:
             replies += conflict_replies(classified.conflicts)
         replies += replies_again
@@ -157,25 +158,21 @@ class Applier:
         return Applied(replies, bool(folded.changed), list(folded.changed)[-KNOWN_MAX:])
 
 
-def _split(records: Iterable[Decoded], fence: Mapping[int, int]) -> tuple[list[Decoded], list[Decoded]]:
-    """The records below the fence, which are applied already, and the new ones."""
-    applied_before: list[Decoded] = []
-    new: list[Decoded] = []
-    for decoded in records:
-        record = decoded.record
-        (new if record.offset >= fence[record.partition] else applied_before).append(decoded)
-    return applied_before, new
+def _keys(batch: Batch) -> set[OrderKey]:
+    """Of the records that are not rejected already."""
+    keys = set(batch.column(batch.columns.keys))
+    return {key for key in keys if key is not None} if None in keys else keys  # type: ignore[return-value]
 
 
 def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
     """What the ledger has of the requests without a key, for the days in which a producer may have sent a copy."""
-    contexts = [run.context for run in runs(batch.records)]
+    contexts = [run.context for run in batch.runs]
     requests = {context.body_key.request_key for context in contexts if context is not None and context.digest is None}
     first_day = min(*batch.days, session.ledger.today)  # a broker's clock may be ahead of what the first copy got
     return session.ledger.read(requests, first_day - COPIES_WITHIN)
 
 
-def _classify(session: Session, new: list[Decoded], lost_claims: LostClaims, copies: list[StoredPart]) -> Classified:
+def _classify(session: Session, new: Batch, lost_claims: LostClaims, copies: list[StoredPart]) -> Classified:
     """Claims the keys of the new events, and decides which events to apply."""
     owners = session.idempotency_keys.claim(digests(lost_claims.without(new)))
     applied: dict[BodyKey, set[int]] = {}
@@ -184,28 +181,30 @@ def _classify(session: Session, new: list[Decoded], lost_claims: LostClaims, cop
     return classify(new, owners, applied)
 
 
-def _replies_again(session: Session, applied_before: list[Decoded]) -> list[Reply]:
+def _replies_again(session: Session, applied_before: Batch) -> list[Reply]:
     """The replies for events that were applied before: who applied them may have died before it replied."""
     owners = session.idempotency_keys.owners(digests(applied_before).keys())
-    conflicts, applied = [], []
-    for decoded in applied_before:
-        context = decoded.context
+    lost, applied = list[Run](), list[Run]()
+    for run in applied_before.runs:
+        context = run.context
         # A key without an owner was forgotten with its day of the ledger. Then nothing is known about it any more.
-        if context and context.digest and owners.get(context.body_key.request_key, context.digest) != context.digest:
-            conflicts.append(conflict(decoded))
-        else:
-            applied.append(decoded)
+        is_lost = (
+            context and context.digest and owners.get(context.body_key.request_key, context.digest) != context.digest
+        )
+        (lost if is_lost else applied).append(run)
+    replies = conflict_replies(map(conflict, applied_before.of_runs(lost).items))
     if not applied:
-        return conflict_replies(conflicts)
-    contexts = [run.context for run in runs(applied)]
-    parts = session.ledger.read({context.body_key.request_key for context in contexts if context is not None}).result()
-    require_known(applied, parts, session.ledger.oldest_day())
-    return conflict_replies(conflicts) + stored_replies(applied, parts, repeated=False)
+        return replies
+    rest = applied_before.of_runs(applied)
+    requests = {run.context.body_key.request_key for run in applied if run.context is not None}
+    parts = session.ledger.read(requests).result()
+    require_known(rest, parts, session.ledger.oldest_day())
+    return replies + stored_replies(rest, parts, repeated=False)
 
 
-def _read_replies(session: Session, events: list[Decoded], *, repeated: bool) -> list[Reply]:
-    """The replies for events whose outcomes are in the ledger."""
+def _read_replies(session: Session, repeats: Batch) -> list[Reply]:
+    """The replies for events that were published again; their outcomes are in the ledger."""
     requests = {
-        run.context.body_key.request_key for run in runs(events) if run.context is not None and run.context.reply_to
+        run.context.body_key.request_key for run in repeats.runs if run.context is not None and run.context.reply_to
     }
-    return stored_replies(events, session.ledger.read(requests).result(), repeated=repeated)
+    return stored_replies(repeats, session.ledger.read(requests).result(), repeated=True)

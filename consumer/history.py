@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
 from consumer.core.fold import RowState, fold
 from consumer.core.record import Decoded, Event, OrderKey, Record, Stage
@@ -64,13 +65,13 @@ class History:
         why = self._why_refused(record)
         if isinstance(decoded, Event) and why is not None:
             decoded = decoded.rejected(Stage.TASK_PUT, "DeadLetter", why)
-        folded = fold([decoded], self._states, self._letters)
+        folded = fold(Batch.of([decoded], {}), self._states, self._letters)
         for key, letter in folded.letters.items():
             if letter is None:
                 del self._letters[key]
             else:
                 self._letters[key] = letter
-        outcome = folded.outcomes[0][1] if folded.outcomes else None
+        outcome = None if decoded.context is None else folded.outcomes[0]
         if folded.rejected:
             return Version(record, folded.rejected[0], outcome, [], folded.rejected[0].reason)
         assert isinstance(decoded, Event)  # the fold rejects all other records

@@ -5,7 +5,8 @@ Pure: no client library, no clock.
 
 from collections.abc import Collection, Sequence
 
-from consumer.core.record import Batch, OrderKey
+from consumer.core.batch import Batch
+from consumer.core.record import OrderKey
 
 IN_A_ROW_MAX = 100
 """After this number of orders, all refused one after the other and for one reason, the tables are to blame."""
@@ -73,10 +74,7 @@ class Portion:
     def cut(self, batch: Batch) -> tuple[Batch, Batch | None]:
         """The first part of the batch, and the rest if it is too large for one transaction."""
         size = self._records_max
-        if size is None or len(batch.records) <= size:
-            return batch, None
-        first = Batch(batch.records[:size], batch.starts)
-        return first, Batch(batch.records[size:], {**batch.starts, **first.ends})
+        return (batch, None) if size is None or len(batch) <= size else batch.cut(size)
 
     def fail(self, records: int) -> None:
         """The first time, it may have been the lock of another session. From the second time on, the size is halved."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from consumer.applied import Applied, BuryRejected, require_fence
+from consumer.core.batch import Batch
 from consumer.core.log_mark import Watermark, mark_of
-from consumer.core.record import Batch, Decoded, Rejected, Stage
+from consumer.core.record import Decoded, Rejected, Stage
 from consumer.core.replies import first_replies, request_parts
 from consumer.errors import RefusedByPostgresError, TablesAtFaultError
 from consumer.postgres.probe import others_of, refuses_rows, some_rows
@@ -33,7 +34,7 @@ class Refuser:
 
     def refuse(self, batch: Batch, error: RefusedByPostgresError) -> Applied:
         """Buries the only record of the batch. Raises TablesAtFaultError if the tables would refuse any other too."""
-        (decoded,) = batch.records
+        (decoded,) = batch.items
         partner_id = "" if decoded.context is None else decoded.context.partner_id
         are_many = self._refusals.refuse(error.reason, partner_id, self._clock_s())
         if (are_many and not self._is_one_partners(partner_id)) or self._refuses_all(decoded, error.reason):
@@ -44,7 +45,7 @@ class Refuser:
         if not isinstance(decoded, Rejected):
             decoded = decoded.rejected(Stage.TASK_PUT, "RefusedByPostgres", str(error))
             with suppress(RefusedByPostgresError):  # the ledger refuses it too, or nothing but the ledger
-                return self._apply(Batch([decoded], batch.starts))
+                return self._apply(Batch.of([decoded], batch.starts))
         return self._bury_without_ledger(decoded, batch)
 
     def _is_one_partners(self, partner_id: str) -> bool:
@@ -66,7 +67,7 @@ class Refuser:
     def _bury_without_ledger(self, rejected: Rejected, batch: Batch) -> Applied:
         """Only the letter is written and the fence moved: then one request keeps no outcome, and all others go on."""
         record, end = rejected.record, rejected.record.offset + 1
-        parts = request_parts([(rejected, Outcome.INVALID)] if rejected.context is not None else [])
+        parts = request_parts(Batch.of([rejected], batch.starts), [Outcome.INVALID])
         try:
             with self._holder.session(writes_rows=True) as session, session.connection.transaction():
                 fence = session.fence.lock(batch.starts).result()

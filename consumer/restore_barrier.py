@@ -9,7 +9,7 @@ were. So while the fence of any partition is below its *answered*, no consumer a
 import logging
 from collections.abc import Callable, Mapping
 
-from consumer.core.record import Batch
+from consumer.core.batch import Batch
 from consumer.errors import ConsumerError
 from consumer.postgres.session import Session
 

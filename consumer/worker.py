@@ -2,16 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Event as Flag
 
 from consumer.applied import FenceBehindError
 from consumer.applier import Applier
-from consumer.core.decode import HeaderReader, identify, read_order
-from consumer.core.record import Batch, Decoded, Record, Unread, Work
+from consumer.core.batch import Batch, Columns
+from consumer.core.decoder import Decoder
+from consumer.core.record import Work
 from consumer.core.replies import Reply, result_record
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
+from consumer.kafka.message import Taken, records_of
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.log_guard import LogGuard
 from consumer.prefetch import Prefetched
@@ -60,8 +62,8 @@ class Worker:
         self._clock_s = clock_s
         self._checked_s = clock_s()
         self._check_every_s = CHECK_EVERY_S
-        self._headers = HeaderReader()
-        self._ahead: Prefetched | None = None
+        self._decoder = Decoder()
+        self._ahead: Prefetched[Taken] | None = None
         self._rows_change = False
         """Whether the last batch changed rows. Then the next one probably does too, and its orders are read ahead."""
 
@@ -83,7 +85,7 @@ class Worker:
             self._assignment.drain_revoked()  # what was just taken has no record of these partitions
         batch, self._ahead = self._ahead.batch(), None
         is_check_due = self._clock_s() - self._checked_s > self._check_every_s
-        if len(batch.records) >= AHEAD_RECORDS_MIN and not is_check_due:
+        if len(batch) >= AHEAD_RECORDS_MIN and not is_check_due:
             self._ahead = self._take(0)
             batch = batch.without(self._assignment.drain_revoked())
         self._apply(batch)
@@ -97,15 +99,12 @@ class Worker:
             self._assignment.commit({})
             self._check_fence()
 
-    def _take(self, timeout_s: float) -> Prefetched:
-        records, starts = self._assignment.take(self._settings.batch_records_max, timeout_s)
-        return Prefetched(records, starts, self._decode)
+    def _take(self, timeout_s: float) -> Prefetched[Taken]:
+        taken, starts = self._assignment.take(self._settings.batch_records_max, timeout_s)
+        return Prefetched(taken, starts, self._decode)
 
-    def _decode(self, record: Record) -> Decoded:
-        identified = identify(record, self._headers)
-        if self._rows_change and isinstance(identified, Unread):
-            return read_order(identified)
-        return identified
+    def _decode(self, taken: Sequence[Taken], columns: Columns) -> None:
+        self._decoder.decode(records_of(taken), columns, orders=self._rows_change)
 
     def _apply(self, batch: Batch) -> None:
         """If any step fails, all steps are repeated: fence and ledger make the result exact."""
@@ -116,7 +115,7 @@ class Worker:
                 revoked = self._assignment.drain_revoked()
                 batch = batch.without(revoked)
                 self._drop_ahead(revoked)
-                if not batch.records:
+                if not len(batch):
                     return
                 try:
                     applied = self._applier.apply(batch, meanwhile)

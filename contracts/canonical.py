@@ -20,7 +20,7 @@ _COUNT = r"(0|[1-9][0-9]{0,17}+)"
 _AMOUNT = f'"(?:0|{ABOVE_ZERO})"'
 _PRODUCT = rf'\{{"product_sku_id":"{_NOT_BLANK_FIRST}{_CHARACTER}*+","amount":{_AMOUNT},"qty":[1-9][0-9]{{0,17}}+\}}'
 _PRODUCTS = rf"(\[(?:{_PRODUCT}(?:,{_PRODUCT})*+)?\])"
-_ORDER = re.compile(
+CANONICAL = re.compile(
     rf'\{{"name":{_FILLED_TEXT}(?:,"phone":{_TEXT})?(?:,"address":{_TEXT})?,"email":{_FILLED_TEXT},'
     rf'"order_id":{_ORDER_ID},"refferral_code":{_FILLED_TEXT},"user_id":{_FILLED_TEXT},"products":{_PRODUCTS},'
     rf'"total_amount":{_COUNT},"discount":{_COUNT}(?:,"total_qty":{_COUNT})?\}}'
@@ -35,6 +35,6 @@ def match_canonical(value: bytes) -> re.Match[str] | None:
     The group of the products is JSON. No other group has a quote, a backslash or a control character.
     """
     try:
-        return _ORDER.fullmatch(value.decode())
+        return CANONICAL.fullmatch(value.decode())
     except UnicodeDecodeError:
         return None

@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     STALE = "stale"
 
 
+_IN_ORDER = tuple(Outcome)
+_JSON = "{" + ",".join(f'"{outcome}":%s' for outcome in _IN_ORDER) + "}"
+
+
 class ResultError(OrdersError):
     """A record of orders.results that is not a result. The reader logs it and goes on."""
 
@@ -79,9 +83,19 @@ def outcomes_of(items: Iterable[tuple[int, Outcome]]) -> Outcomes:
     return grouped
 
 
+def outcomes_by(indexes: Sequence[int], outcomes: Sequence[Outcome]) -> Outcomes:
+    """The same for an outcome of each index. Faster if there are many."""
+    if outcomes and outcomes.count(outcomes[0]) == len(outcomes):
+        return {outcome: [*indexes] if outcome is outcomes[0] else [] for outcome in _IN_ORDER}
+    return {
+        outcome: [index for index, found in zip(indexes, outcomes, strict=True) if found is outcome]
+        for outcome in _IN_ORDER
+    }
+
+
 def encode_outcomes(outcomes: Outcomes) -> str:
     """The JSON text for a result record and for the ledger, which are the same."""
-    return json.dumps({outcome.value: outcomes[outcome] for outcome in Outcome}, separators=(",", ":"))
+    return (_JSON % tuple([outcomes[outcome] for outcome in _IN_ORDER])).replace(" ", "")
 
 
 def decode_outcomes(text: str) -> Outcomes:

@@ -1,15 +1,13 @@
-"""A record of orders.upserts, independent of the client library, and the batches in which records are applied.
+"""A record of orders.upserts, independent of the client library, and what decoding makes of one.
 
-The dataclasses of which every record needs one are not frozen: a frozen one takes three times as long to make. Treat
-them as frozen.
+Most records of a batch never become such objects: `batch.py` keeps them as columns. Treat the dataclasses as frozen.
 """
 
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from contracts.event import EventContext, Headers
 from contracts.limits import ORDER_ID_CHARS_MAX
@@ -102,7 +100,7 @@ class Unread(_Placed):
 class Event(_Placed):
     """A record that can be applied. `canonical`: the JSON of its order. `content_hash`: 16 bytes over that JSON.
 
-    `columns`: the fields of the order as texts in the format of COPY, so most orders need not become objects.
+    `text`: the fields of the order in the format of COPY, so most orders need not become objects.
     """
 
     record: Record
@@ -112,7 +110,7 @@ class Event(_Placed):
     place: int
     canonical: bytes
     content_hash: bytes
-    columns: Sequence[str]
+    text: str
 
     @property
     def order(self) -> Order:
@@ -164,73 +162,6 @@ def place_of(record: Record, context: EventContext | None) -> int:
 
 
 Decoded = Event | Unread | Rejected
-
-
-@dataclass(slots=True)
-class Run:
-    """Consecutive records of one partition that belong to one request, or to none."""
-
-    context: EventContext | None
-    partition: int
-    records: list[Decoded]
-
-
-def runs(records: Iterable[Decoded]) -> list[Run]:
-    """Groups records, in their order. The events of a request come together, so work for all of them is done once."""
-    found: list[Run] = []
-    context, partition, of_run = None, -1, list[Decoded]()
-    for decoded in records:
-        if decoded.context is not context or decoded.record.partition != partition:
-            context, partition, of_run = decoded.context, decoded.record.partition, []
-            found.append(Run(context, partition, of_run))
-        of_run.append(decoded)
-    return found
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Records in the order in which they arrived: ordered by offset within each partition.
-
-    `starts`: for each partition of the batch, the offset from which on no record is missing. Every offset from there to
-    the last record is in the batch, or is not a record (the marker of a transaction).
-    """
-
-    records: Sequence[Decoded]
-    starts: dict[int, int]
-
-    @property
-    def ends(self) -> dict[int, int]:
-        """For each partition, the offset after its last record."""
-        return {partition: record.offset + 1 for partition, record in self.lasts.items()}
-
-    @cached_property
-    def lasts(self) -> dict[int, Record]:
-        """The last record of each partition."""
-        return {decoded.record.partition: decoded.record for decoded in self.records}
-
-    @cached_property
-    def days(self) -> list[date]:
-        """The days, in UTC, on which the records were appended."""
-        return [utc_day(day) for day in {decoded.record.time_ms // DAY_MS for decoded in self.records}]
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        middle = len(self.records) // 2
-        first = Batch(self.records[:middle], self.starts)
-        return first, Batch(self.records[middle:], {**self.starts, **first.ends})
-
-    def without(self, partitions: Collection[int]) -> "Batch":
-        """The batch without the records of these partitions."""
-        if not partitions:
-            return self
-        kept = [decoded for decoded in self.records if decoded.record.partition not in partitions]
-        return Batch(
-            kept, {partition: start for partition, start in self.starts.items() if partition not in partitions}
-        )
-
-    def below(self, offsets: Mapping[int, int]) -> "Batch":
-        """The batch without the records at or above these offsets of their partitions."""
-        kept = [item for item in self.records if item.record.offset < offsets.get(item.record.partition, math.inf)]
-        return Batch(kept, {p: start for p, start in self.starts.items() if start < offsets.get(p, math.inf)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ belongs to the body that is committed first. The dead letters of the other body 
 (`LostClaims`).
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from consumer.core.record import Decoded, Rejected, Stage, runs
+from consumer.core.batch import Batch, Run
+from consumer.core.record import Decoded, Rejected, Stage
 from contracts.event import BodyKey, EventContext, RequestKey
 
 CONFLICT = "IdempotencyConflict"
@@ -38,55 +39,61 @@ class LostClaims:
         if context.digest is not None:
             self.times.setdefault(context.body_key, []).append(time)
 
-    def without(self, records: Iterable[Decoded]) -> Iterable[Decoded]:
+    def without(self, batch: Batch) -> Batch:
         """The records that may own their key."""
-        return (decoded for decoded in records if not self._includes(decoded)) if self.times else records
+        return batch.of_runs([kept for run in batch.runs for kept in self._kept(run, batch)]) if self.times else batch
 
-    def _includes(self, decoded: Decoded) -> bool:
-        context = decoded.context
-        if context is None or context.digest is None:
-            return False
-        times = self.times.get(context.body_key, ())
-        return any(abs(time - decoded.record.time) < self.kept for time in times)
+    def _kept(self, run: Run, batch: Batch) -> list[Run]:
+        if run.context is None or run.context.digest is None:
+            return [run]
+        times = self.times.get(run.context.body_key, ())
+        time_of = batch.columns.time
+        kept = [at for at in run.positions if all(abs(time - time_of(at)) >= self.kept for time in times)]
+        return [Run(run.context, run.partition, kept)] if kept else []
 
 
 @dataclass(slots=True)
 class Classified:
     """`fresh`: events to apply. `repeats`: applied before, or already in `fresh`. `conflicts`: never applied."""
 
-    fresh: list[Decoded] = field(default_factory=list)
-    repeats: list[Decoded] = field(default_factory=list)
-    conflicts: list[Rejected] = field(default_factory=list)
+    fresh: Batch
+    repeats: Batch
+    conflicts: list[Rejected]
 
 
-def digests(records: Iterable[Decoded]) -> dict[RequestKey, tuple[str, datetime]]:
+def digests(batch: Batch) -> dict[RequestKey, tuple[str, datetime]]:
     """For each request with a key, its first digest and the time of that event: it owns the key if no other does."""
     found: dict[RequestKey, tuple[str, datetime]] = {}
-    for run in runs(records):
+    for run in batch.runs:
         if run.context is not None and run.context.digest is not None:
-            found.setdefault(run.context.body_key.request_key, (run.context.digest, run.records[0].record.time))
+            time = batch.columns.time(run.positions[0])
+            found.setdefault(run.context.body_key.request_key, (run.context.digest, time))
     return found
 
 
-def classify(
-    records: Iterable[Decoded], owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, Set[int]]
-) -> Classified:
+def classify(batch: Batch, owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, Set[int]]) -> Classified:
     """`owners`: the digest that owns each key. `applied`: the indexes that have an outcome in the ledger."""
-    found = Classified()
+    fresh, repeats, conflicts = list[Run](), list[Run](), list[Rejected]()
     seen = {body_key: set(indexes) for body_key, indexes in applied.items()}
-    for run in runs(records):
+    for run in batch.runs:
         if run.context is None:
-            found.fresh += run.records
+            fresh.append(run)
             continue
         body_key = run.context.body_key
         if body_key.digest is not None and owners.get(body_key.request_key) != body_key.digest:
-            found.conflicts += map(conflict, run.records)
+            conflicts += [conflict(batch.columns.decoded(position)) for position in run.positions]
             continue
-        indexes = seen.setdefault(body_key, set())
-        for decoded in run.records:
-            (found.repeats if decoded.index in indexes else found.fresh).append(decoded)
-            indexes.add(decoded.index)
-    return found
+        known = seen.setdefault(body_key, set())
+        indexes = set(run.of(batch.columns.indexes))
+        if len(indexes) == len(run.positions) and known.isdisjoint(indexes):
+            fresh.append(run)
+            known |= indexes
+            continue
+        for position in run.positions:
+            index = batch.columns.indexes[position]
+            (repeats if index in known else fresh).append(Run(run.context, run.partition, [position]))
+            known.add(index)
+    return Classified(batch.of_runs(fresh), batch.of_runs(repeats), conflicts)
 
 
 def conflict(decoded: Decoded) -> Rejected:

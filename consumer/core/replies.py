@@ -1,13 +1,14 @@
 """Outcomes on their way back to the ingress or shop that asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from consumer.core.record import DAY_MS, Decoded, Outgoing, Rejected, utc_day
+from consumer.core.batch import Batch, Columns, Run
+from consumer.core.record import DAY_MS, Outgoing, Rejected, utc_day
 from contracts.event import CORRELATION_HEADER, BodyKey, EventContext, ReplyTo, RequestKey
-from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_by, outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +30,26 @@ class StoredPart:
     outcomes_json: str
 
 
-def request_parts(outcomes: Iterable[tuple[Decoded, Outcome]]) -> list[RequestPart]:
-    """Groups the outcomes of a batch by request. A request is identified by its id and its partner."""
-    grouped: dict[RequestKey, list[tuple[Decoded, Outcome]]] = {}
-    last, items = None, list[tuple[Decoded, Outcome]]()
-    for decoded, outcome in outcomes:
-        context = decoded.context
-        assert context is not None  # the fold gives outcomes only for records with a context
-        if context is not last:  # the events of a request come together and share one context
-            last = context
-            items = grouped.setdefault(context.body_key.request_key, [])
-        items.append((decoded, outcome))
-    parts = []
-    for items in grouped.values():
-        first, _ = items[0]
-        assert first.context is not None
-        indexes = ((decoded.index, outcome) for decoded, outcome in items)
-        parts.append(
-            RequestPart(
-                first.context,
-                first.record.partition,
-                first.record.offset,
-                utc_day(first.record.time_ms // DAY_MS),
-                encode_outcomes(outcomes_of(indexes)),
-            )
-        )
-    return parts
+def request_parts(batch: Batch, outcomes: Sequence[Outcome]) -> list[RequestPart]:
+    """Groups the outcomes of a batch, one for each record, by request. A request is identified by its id and its
+    partner."""
+    grouped: dict[RequestKey, tuple[Run, list[int], list[Outcome]]] = {}
+    end = 0
+    for run in batch.runs:
+        start, end = end, end + len(run.positions)
+        if run.context is not None:
+            _, indexes, of_request = grouped.setdefault(run.context.body_key.request_key, (run, [], []))
+            indexes += run.of(batch.columns.indexes)
+            of_request += outcomes[start:end]
+    return [_part(batch.columns, *found) for found in grouped.values()]
+
+
+def _part(columns: Columns, first: Run, indexes: list[int], outcomes: list[Outcome]) -> RequestPart:
+    assert first.context is not None
+    at = first.positions[0]
+    day = utc_day(columns.times_ms[at] // DAY_MS)
+    outcomes_json = encode_outcomes(outcomes_by(indexes, outcomes))
+    return RequestPart(first.context, first.partition, columns.offsets[at], day, outcomes_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
     ]
 
 
-def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
+def stored_replies(batch: Batch, parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
     """The replies for events that were applied before: all that the ledger has about their requests, to every asker.
 
     `repeated`: the events were published again. Only replies to requests with a key say so, because only those were
@@ -86,8 +81,8 @@ def stored_replies(events: Iterable[Decoded], parts: Iterable[StoredPart], *, re
     before it replied.
     """
     askers: dict[BodyKey, set[ReplyTo]] = {}
-    for decoded in events:
-        context = decoded.context
+    for run in batch.runs:
+        context = run.context
         if context is not None and context.reply_to is not None:
             askers.setdefault(context.body_key, set()).add(context.reply_to)
     return [

@@ -7,13 +7,12 @@ from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.core.record import Record
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
 from consumer.kafka.group import group_config
-from consumer.kafka.message import record_of, take_messages
-from consumer.kafka.unreadable import UnreadableBatches
+from consumer.kafka.message import Taken, take_messages
+from consumer.kafka.positions import Positions
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 from contracts.kafka_errors import ENDING
@@ -37,14 +36,11 @@ class Assignment:
         self._topic = settings.topics.upserts
         self._read_applied = read_applied
         self._on_restored = on_restored
-        self._positions: dict[int, int] = {}
-        self._epochs: dict[int, int] = {}
-        self._new: set[int] = set()
+        self._positions = Positions(settings.topics.upserts, _report)
         self._revoked: set[int] = set()
         self._answered = Answered(settings.topics.upserts)
         self._held: set[int] = set()
         self._is_paused = False
-        self._unreadable = UnreadableBatches(_report)
         self._consumer = Consumer({**group_config(settings), "on_commit": self._answered.on_commit}, logger=_log)
 
     def subscribe(self) -> None:
@@ -53,7 +49,7 @@ class Assignment:
     @property
     def positions(self) -> Mapping[int, int]:
         """For each of our partitions, the offset after the last record that was taken."""
-        return self._positions
+        return self._positions.offsets
 
     @property
     def held(self) -> Collection[int]:
@@ -65,12 +61,12 @@ class Assignment:
         revoked, self._revoked = self._revoked, set()
         return revoked
 
-    def take(self, records_max: int, timeout_s: float) -> tuple[list[Record], dict[int, int]]:
+    def take(self, records_max: int, timeout_s: float) -> tuple[list[Taken], dict[int, int]]:
         """The records that have arrived, and for each of their partitions the offset from which on none is missing.
 
         Both are empty if nothing arrives in `timeout_s`. Raises ConsumerStoppedError if Kafka refuses this consumer.
         """
-        self._new.clear()
+        self._positions.new.clear()
         messages = take_messages(self._consumer, records_max, timeout_s)
         if not messages:
             self._answered.commit_noted(self._consumer)
@@ -98,13 +94,13 @@ class Assignment:
 
     def hold(self, offsets: Mapping[int, int]) -> None:
         """As `rewind`, but reads nothing of these partitions before `release`."""
-        self._held.update(offsets.keys() & self._positions.keys())
+        self._held.update(offsets.keys() & self.positions.keys())
         self._assign_again(offsets)
 
     def release(self) -> None:
         """Reads on in all partitions that were held."""
         self._held.clear()
-        self._pause_or_resume(self._positions)
+        self._pause_or_resume(self.positions)
 
     def read_answered(self) -> dict[int, int]:
         """The watermark *answered* of each partition that has one, also of those that are not ours.
@@ -114,8 +110,7 @@ class Assignment:
         return self._answered.read_all(self._consumer)
 
     def _assign_again(self, offsets: Mapping[int, int]) -> None:
-        for partition in offsets.keys() & self._positions.keys():
-            self._epochs.pop(partition, None)  # older records may have been written under an older leader
+        for partition in offsets.keys() & self.positions.keys():
             # seek() fails if the partition was assigned a moment ago.
             self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
             self._assign({partition: offsets[partition]})
@@ -142,14 +137,13 @@ class Assignment:
         for attempt in attempts(self._stop, self._sleep):
             with attempt:
                 self._assign(self._read_start_offsets(partitions))
-        self._new.update(partitions)
-        _log.info("assigned: %s", self._positions)
+        self._positions.new.update(partitions)
+        _log.info("assigned: %s", self.positions)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
         self._answered.commit_noted(self._consumer)
         for item in revoked:
-            self._positions.pop(item.partition, None)
-            self._epochs.pop(item.partition, None)
+            self._positions.forget(item.partition)
             self._held.discard(item.partition)
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
@@ -178,12 +172,12 @@ class Assignment:
 
     def _assign(self, offsets: Mapping[int, int]) -> None:
         self._consumer.incremental_assign(self._at(offsets))
-        self._positions.update(offsets)
+        self._positions.set(offsets)
         self._pause_or_resume(offsets)  # the client keeps the pause of a partition that is revoked and assigned again
 
     def _set_paused(self, is_paused: bool) -> None:
         self._is_paused = is_paused
-        self._pause_or_resume(self._positions)
+        self._pause_or_resume(self.positions)
 
     def _pause_or_resume(self, offsets: Mapping[int, int]) -> None:
         paused = {
@@ -192,45 +186,10 @@ class Assignment:
         self._consumer.pause(self._at(paused))
         self._consumer.resume(self._at({p: offset for p, offset in offsets.items() if p not in paused}))
 
-    def _accept(self, messages: list[Message]) -> tuple[list[Record], dict[int, int]]:
-        records: list[Record] = []
-        starts: dict[int, int] = {}
-        again: dict[int, int] = {}
-        for message in messages:
-            error = message.error()
-            unreadable = None if error is None else self._unreadable.record_of(message, self._positions, again)
-            if error is not None and unreadable is None:
-                continue
-            record = unreadable or record_of(message)
-            partition, offset = record.partition, record.offset
-            position = self._positions.get(partition)
-            # consume() may return records of partitions that were revoked in this very call. If one was assigned again
-            # at once, it may return records from before the gap.
-            if position is None or offset < position or partition in again:
-                continue
-            if partition in self._new and offset != position:
-                again[partition] = position
-                continue
-            epoch = record.leader_epoch
-            if epoch is not None:
-                if epoch < self._epochs.get(partition, epoch):
-                    raise self._log_changed(partition, offset, self._epochs[partition], epoch)
-                self._epochs[partition] = epoch
-            if unreadable is not None:
-                again[partition] = offset + 1
-            starts.setdefault(partition, position)
-            self._positions[partition] = offset + 1
-            self._new.discard(partition)
-            records.append(record)
+    def _accept(self, messages: list[Message]) -> tuple[list[Taken], dict[int, int]]:
+        taken, starts, again = self._positions.accept(messages)
         self.rewind(again)
-        return records, starts
-
-    def _log_changed(self, partition: int, offset: int, before: int, now: int) -> LogChangedError:
-        return LogChangedError(
-            partition,
-            f"Partition {partition} of {self._topic}: the leader epoch goes back from {before} to {now} at offset "
-            f"{offset}, so this is not the log that was read before.",
-        )
+        return taken, starts
 
     def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]

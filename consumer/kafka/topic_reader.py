@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from consumer.core.record import Record
 from consumer.errors import ConsumerStoppedError, RetryLaterError
 from consumer.kafka.broker import stopped_by
-from consumer.kafka.message import record_of, take_messages
+from consumer.kafka.message import Taken, record_of, take_messages
 from consumer.kafka.unreadable import UnreadableBatches
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
@@ -46,12 +46,16 @@ Ends = Mapping[int, int]
 """For each partition, the offset after its last record."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
-    """Records, ordered by offset within each partition, and the offset up to which each partition is read now."""
+    """What was taken, by offset within each partition, and the offset up to which each partition is read now."""
 
-    records: list[Record]
+    taken: list[Taken]
     positions: dict[int, int]
+
+    @cached_property
+    def records(self) -> list[Record]:
+        return [item if isinstance(item, Record) else record_of(item) for item in self.taken]
 
 
 class TopicReader:
@@ -123,7 +127,7 @@ class TopicReader:
         heard_s = time.monotonic()
         while left:
             messages = self._take()
-            records = []
+            taken: list[Taken] = []
             again: dict[int, int] = {}
             for message in messages:
                 partition, offset = message.partition(), message.offset()
@@ -137,13 +141,13 @@ class TopicReader:
                     continue
                 if unreadable is not None:
                     if wanted is None:
-                        records.append(unreadable)
+                        taken.append(unreadable)
                     positions[partition] = again[partition] = unreadable.offset + 1
                 elif error is not None:
                     positions[partition] = max(positions[partition], offset)
                 else:
                     if offset < ends[partition] and (wanted is None or wanted(message)):
-                        records.append(record_of(message))
+                        taken.append(message)
                     positions[partition] = offset + 1
                 if positions[partition] >= ends[partition]:
                     positions[partition] = ends[partition]
@@ -153,7 +157,7 @@ class TopicReader:
                 self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
                 self._consumer.incremental_assign([TopicPartition(self.topic, partition, again[partition])])
             if messages:
-                yield Chunk(records, dict(positions))
+                yield Chunk(taken, dict(positions))
                 heard_s = time.monotonic()  # the time that the caller spent on the chunk does not count as silence
             elif time.monotonic() - heard_s > SILENCE_MAX_S:
                 raise RetryLaterError(

@@ -45,6 +45,11 @@ class Verdicts:
                 raise ConsumerStoppedError(f"A replay cannot keep more than {LETTERS_MAX} dead letters in memory.")
         self._positions = ends
 
+    @property
+    def places(self) -> Collection[tuple[int, int]]:
+        """(partition, offset) of every event that may have a letter."""
+        return self._errors.keys()
+
     def about(self, record: Record) -> str | None:
         """The error class of the event's letter; None if it has no letter.
 

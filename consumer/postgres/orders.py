@@ -4,11 +4,11 @@ Rows are written as text. COPY takes one line for each row, its columns separate
 psycopg can format rows too, value by value, but that takes more than twice as long as joining the texts.
 """
 
-import json
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from consumer.core.batch import Columns
 from consumer.core.fold import RowState
 from consumer.core.record import Event, OrderKey
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
@@ -17,7 +17,7 @@ from contracts.canonical import FIELDS
 
 KEY_COLUMNS = ("partner_id", "order_id")
 COLUMNS = (*FIELDS, "partner_id", "content_hash", "event_partition", "event_offset", "event_time")
-"""In the order in which `copy_line` writes them."""
+"""In the order in which `copy_lines` writes them."""
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 _VALUE_COLUMNS = [column for column in COLUMNS if column not in KEY_COLUMNS]
@@ -53,59 +53,74 @@ class Orders:
             "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
             "(SELECT event_partition, event_offset, content_hash FROM orders AS o "
             "WHERE (o.partner_id, o.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS o",
-            [list(partner_ids), list(order_ids)],
+            [text_array(partner_ids), text_array(order_ids)],
         )
         return Pending(lambda: {(partner, order): RowState(*state) for partner, order, *state in rows})
 
-    def write(self, events: Collection[Event], existing: Container[OrderKey]) -> None:
-        """Each event becomes the row of its key; one event for a key. `existing`: the keys that have a row now."""
-        if not events:
+    def write(self, columns: Columns, changes: Mapping[OrderKey, int], existing: Container[OrderKey]) -> None:
+        """`changes`: for each key, the position of the event that becomes its row. `existing`: the keys that have a row
+        now."""
+        if not changes:
             return
         # New rows need no ON CONFLICT: only the holder of the fence writes to a partition, so nobody else adds them. So
         # the same triggers fire whether there are few rows or many: for INSERT, or for UPDATE, never for both.
-        new = [event for event in events if event.key not in existing]
-        changed = [event for event in events if event.key in existing]
-        if len(events) <= JSON_ROWS_MAX:
-            for statement, rows in ((_INSERT, new), (_CHANGE, changed)):
-                if rows:
-                    self._connection.execute(statement, [f"[{','.join(map(json_row, rows))}]", len(rows)])
+        new = [position for key, position in changes.items() if key not in existing]
+        changed = [position for key, position in changes.items() if key in existing]
+        if len(changes) <= JSON_ROWS_MAX:
+            for statement, positions in ((_INSERT, new), (_CHANGE, changed)):
+                if positions:
+                    self._connection.execute(statement, [json_rows(columns, positions), len(positions)])
             return
-        self._copy("orders", new)
+        self._copy("orders", columns, new)
         if changed:
-            self._copy("changed", changed)
+            self._copy("changed", columns, changed)
             cursor = self._connection.execute(
                 _UPDATE, prepare=False
             )  # the plan must fit the tables as large as they are
             require_count("orders", cursor.rowcount, len(changed))
 
-    def _copy(self, table: str, events: Collection[Event]) -> None:
-        if not events:
+    def _copy(self, table: str, columns: Columns, positions: Sequence[int]) -> None:
+        if not positions:
             return
         with self._connection.cursor() as cursor:
             with cursor.copy(f"COPY {table} ({_COLUMN_LIST}) FROM STDIN") as copy:
-                copy.write("".join(map(copy_line, events)))
-            require_count(table, cursor.rowcount, len(events))
+                copy.write(copy_lines(columns, positions))
+            require_count(table, cursor.rowcount, len(positions))
 
 
-def copy_line(event: Event) -> str:
-    """The row that the event becomes, as a line for COPY with its line end."""
-    return "\t".join(event.columns) + (
-        f"\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t{event.place}\t"
-        f"{_time(event)}\n"
+def copy_lines(columns: Columns, positions: Iterable[int]) -> str:
+    """The rows that the events become, each as a line for COPY with its line end."""
+    objects, keys, texts, value_hashes = columns.objects, columns.keys, columns.texts, columns.value_hashes
+    partitions, offsets, times_ms = columns.partitions, columns.offsets, columns.times_ms
+    return "".join(
+        [
+            f"{texts[at]}\t{keys[at][0]}\t\\\\x{value_hashes[at].hex()}\t"  # type: ignore[index]
+            f"{partitions[at]}\t{offsets[at]}\t{_timestamp(times_ms[at])}\n"
+            if at not in objects
+            else _copy_line(columns.event(at))
+            for at in positions
+        ]
     )
 
 
-def json_row(event: Event) -> str:
-    """The same row as a JSON object: the fields of the canonical order, and the other columns of the table."""
-    record = event.record
-    others = {
-        "partner_id": event.context.partner_id,
-        "content_hash": f"\\x{event.content_hash.hex()}",
-        "event_partition": record.partition,
-        "event_offset": event.place,
-        "event_time": _time(event),
-    }
-    return event.canonical.decode()[:-1] + "," + json.dumps(others)[1:]
+def _copy_line(event: Event) -> str:
+    return (
+        f"{event.text}\t{event.context.partner_id}\t\\\\x{event.content_hash.hex()}\t{event.record.partition}\t"
+        f"{event.place}\t{_time(event)}\n"
+    )
+
+
+def json_rows(columns: Columns, positions: Iterable[int]) -> str:
+    """The same rows as a JSON array: the fields of each canonical order, and the other columns of the table."""
+    return f"[{','.join([_json_row(columns.event(position)) for position in positions])}]"
+
+
+def _json_row(event: Event) -> str:
+    return (
+        f'{event.canonical.decode()[:-1]},"partner_id":"{event.context.partner_id}","content_hash":"\\\\x'
+        f'{event.content_hash.hex()}","event_partition":{event.record.partition},"event_offset":{event.place},'
+        f'"event_time":"{_time(event)}"}}'
+    )
 
 
 def _time(event: Event) -> str:
@@ -116,6 +131,14 @@ def _time(event: Event) -> str:
 @lru_cache(maxsize=1024)
 def _timestamp(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
+
+
+def text_array(texts: Collection[str]) -> str:
+    """The texts as a literal of text[]. psycopg puts one together value by value, in several times the time."""
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') > 2 * (len(texts) - 1):
+        joined = '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts])
+    return f'{{"{joined}"}}'
 
 
 class OpenLetters:
@@ -138,7 +161,7 @@ class OpenLetters:
             "FROM unnest(%b::text[], %b::text[]) AS k (partner_id, order_id), LATERAL "
             "(SELECT event_offset FROM order_letter AS l "
             "WHERE (l.partner_id, l.order_id) = (k.partner_id, k.order_id) OFFSET 0) AS l",
-            [list(partner_ids), list(order_ids)],
+            [text_array(partner_ids), text_array(order_ids)],
         )
         return {(partner_id, order_id): offset for partner_id, order_id, offset in rows}
 

@@ -1,7 +1,7 @@
 """Applies the events of some partitions to the tables of a replay, up to given offsets, as the consumer does."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -16,14 +16,17 @@ from tenacity import (
 
 from consumer.applied import FenceBehindError
 from consumer.applier import Applier
-from consumer.core.decode import HeaderReader, identify
+from consumer.core.batch import Batch, Columns, Run
+from consumer.core.decoder import Decoder
 from consumer.core.log_mark import Watermark
-from consumer.core.record import Batch, Decoded, Record, Rejected, Stage, Unread
+from consumer.core.record import DAY_MS, Rejected, Stage, Unread, utc_day
 from consumer.core.repeats import NEVER_APPLIED
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
+from consumer.kafka.message import Taken, records_of
 from consumer.kafka.topic_reader import Ends, TopicReader
 from consumer.letters.verdicts import Verdicts
 from consumer.postgres.session import SessionHolder
+from consumer.prefetch import Prefetched
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
 from consumer.replay.replay_session import ReplaySession
@@ -52,7 +55,7 @@ class Engine:
         self._reader = TopicReader(settings, settings.topics.upserts)
         self._verdicts = Verdicts(settings, partitions)
         self._applier = Applier(self._holder, self._bury)
-        self._headers = HeaderReader()
+        self._decoder = Decoder()
         self._days: dict[int, date] = {}
 
     def close(self) -> None:
@@ -76,31 +79,54 @@ class Engine:
         fence = self._patiently(self._read_fence)
         done = {partition: fence[partition] for partition in self._partitions if fence[partition] < ends[partition]}
         for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
-            for batch in self._batches(chunk.records, done):
-                self._pace.take(len(batch.records))
+            for batch in self._batches(chunk.taken, done):
+                self._pace.take(len(batch))
                 self._patiently(partial(self._applier.apply, batch))
                 on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
                 done.update(batch.ends)
         self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))
         on_progress(sum(ends[partition] - offset for partition, offset in done.items()))
 
-    def _batches(self, records: Iterable[Record], done: Mapping[int, int]) -> Iterator[Batch]:
+    def _batches(self, taken: Sequence[Taken], done: Mapping[int, int]) -> Iterator[Batch]:
         """Batches of one day each, because the ledger forgets by day."""
-        days: dict[date, list[Decoded]] = {}
-        for record in records:
-            error = self._verdicts.about(record)
+        columns = Prefetched(taken, {}, self._decode).batch().columns
+        days: dict[date, list[Run]] = {}
+        for run in columns.runs:
+            for day, positions in self._by_day(self._kept(run, columns), run.partition, columns).items():
+                days.setdefault(day, []).append(Run(run.context, run.partition, positions))
+        for _, runs in sorted(days.items()):
+            rest = Batch(columns, runs, {})
+            while rest.runs:
+                part, rest = rest.cut(self._records_max)
+                yield Batch(columns, part.runs, {partition: done[partition] for partition in part.ends})
+
+    def _decode(self, taken: Sequence[Taken], columns: Columns) -> None:
+        self._decoder.decode(records_of(taken), columns)
+
+    def _kept(self, run: Run, columns: Columns) -> Sequence[int]:
+        """The positions of what the consumers applied or rejected. The latter is rejected again."""
+        places = self._verdicts.places
+        judged = [at for at in run.positions if (run.partition, columns.offsets[at]) in places] if places else []
+        left_out = set()
+        for position in judged:
+            error = self._verdicts.about(columns.record(position))
+            decoded = columns.decoded(position)
             if error in NEVER_APPLIED:
-                continue  # the consumers decided this across partitions; nothing of it is in orders or ledger
-            decoded = identify(record, self._headers)
-            if error is not None and isinstance(decoded, Unread):
-                decoded = decoded.rejected(Stage.TASK_PUT, error, "it has a dead letter")
-            day = max(record.time.date(), self._days.get(record.partition, date.min))
-            self._days[record.partition] = day
-            days.setdefault(day, []).append(decoded)
-        for _, found in sorted(days.items()):
-            for first in range(0, len(found), self._records_max):
-                part = found[first : first + self._records_max]
-                yield Batch(part, {item.record.partition: done[item.record.partition] for item in part})
+                left_out.add(position)  # the consumers decided this across partitions; nothing of it is in the tables
+            elif error is not None and isinstance(decoded, Unread):
+                columns.put(position, decoded.rejected(Stage.TASK_PUT, error, "it has a dead letter"))
+        return [at for at in run.positions if at not in left_out] if left_out else run.positions
+
+    def _by_day(self, positions: Sequence[int], partition: int, columns: Columns) -> Mapping[date, Sequence[int]]:
+        """A day never goes back within a partition."""
+        days = [utc_day(columns.times_ms[position] // DAY_MS) for position in positions]
+        latest = self._days.get(partition, date.min)
+        found: dict[date, list[int]] = {}
+        for position, day in zip(positions, days, strict=True):
+            latest = max(day, latest)
+            found.setdefault(latest, []).append(position)
+        self._days[partition] = latest
+        return {day: positions if len(found) == 1 else at for day, at in found.items()}
 
     def _bury(self, rejected: list[Rejected]) -> None:
         """Writes nothing: what a consumer rejected has a letter already. Raises ConsumerStoppedError if it has none."""

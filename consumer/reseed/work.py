@@ -6,11 +6,11 @@ from uuid import UUID, uuid4, uuid5
 
 from psycopg import sql
 
-from consumer.core.columns import order_of_row
 from consumer.core.decode import decode
 from consumer.core.log_mark import Watermark, mark_of
 from consumer.core.record import Outgoing, Record, Rejected, Stage
 from consumer.core.repeats import APPLIED_BEFORE
+from consumer.core.row_text import order_of_row
 from consumer.errors import ConsumerStoppedError
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import dead_letter

@@ -11,6 +11,7 @@ from typing import Any
 from chaos.patching import put
 from consumer import applier
 from consumer.core import fold
+from consumer.core.batch import Batch, Run
 from consumer.core.log_mark import Watermark
 from consumer.core.replies import result_record
 from consumer.kafka.assignment import Assignment
@@ -151,10 +152,18 @@ def shuffled_batches() -> None:
     """Events are applied in any order, and older ones are not recognised."""
     in_order, outcome = fold.fold, fold._outcome
 
-    def shuffled(records: Iterable[Any], *others: Any) -> Any:
-        listed = list(records)
-        random.shuffle(listed)
-        return in_order(listed, *others)
+    def shuffled(batch: Batch, *others: Any) -> Any:
+        columns = batch.columns
+        positions = [position for run in batch.runs for position in run.positions]
+        for position in positions:  # by the rules for one record
+            columns.objects.setdefault(position, columns.decoded(position))
+        mixed = random.sample(positions, len(positions))
+        folded = in_order(
+            batch.of_runs([Run(columns.contexts[at], columns.partitions[at], [at]) for at in mixed]), *others
+        )
+        outcomes = dict(zip(mixed, folded.outcomes, strict=True))
+        folded.outcomes = [outcomes[position] for position in positions]
+        return folded
 
     def never_stale(event: Any, row: Any) -> Outcome:
         found = outcome(event, row)
@@ -211,12 +220,14 @@ def copies_applied_again() -> None:
     """Nothing checks whether an event was applied before, under another offset."""
     in_order = vars(applier)["classify"]
 
-    def again(records: Iterable[Any], owners: Any, _: Any) -> Any:
-        listed = list(records)
-        found = in_order(listed, owners, {})
-        lost = {id(rejected.record) for rejected in found.conflicts}
-        found.fresh = [decoded for decoded in listed if id(decoded.record) not in lost]
-        found.repeats.clear()
+    def again(batch: Batch, owners: Any, _: Any) -> Any:
+        found = in_order(batch, owners, {})
+        lost = {(rejected.record.partition, rejected.record.offset) for rejected in found.conflicts}
+        offsets = batch.columns.offsets
+        found.fresh = batch.of_runs(
+            [run for run in batch.runs if (run.partition, offsets[run.positions[0]]) not in lost]
+        )
+        found.repeats = batch.of_runs([])
         return found
 
     put(applier, "classify", again)

@@ -7,8 +7,9 @@ from confluent_kafka import Message
 
 from chaos.facts import REFUSED, Position
 from consumer.applier import Applier
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
-from consumer.core.record import Batch, Decoded, Rejected, Stage
+from consumer.core.record import Decoded, Rejected, Stage
 from consumer.kafka.message import record_of
 from consumer.postgres.session import SessionHolder
 
@@ -31,7 +32,7 @@ def replay(
             placed = [((decoded.record.partition, decoded.record.offset), decoded) for decoded in records]
             kept = [_refused(decoded, at in refused) for at, decoded in placed if at not in without]
             partitions = {decoded.record.partition for decoded in kept}
-            batch = Batch(kept, {partition: positions.get(partition, 0) for partition in partitions})
+            batch = Batch.of(kept, {partition: positions.get(partition, 0) for partition in partitions})
             if kept:
                 applier.apply(batch)
             positions |= batch.ends

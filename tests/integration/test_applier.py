@@ -16,8 +16,9 @@ from psycopg.rows import dict_row
 
 from consumer.applied import FenceBehindError
 from consumer.applier import Applier
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
-from consumer.core.record import Batch, Record, Rejected, Stage
+from consumer.core.record import Record, Rejected, Stage
 from consumer.core.repeats import LostClaims
 from consumer.core.replies import Reply
 from consumer.errors import (
@@ -99,7 +100,7 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
         partition = record(order, 0).partition
         offsets[partition] = offsets.get(partition, -1) + 1
         events.append(decode(record(order, offsets[partition], index=number)))
-    applier.apply(batch(events))  # type: ignore[arg-type]
+    applier.apply(batch(events))
     rows = sql("SELECT name, phone, total_qty, products, event_time, octet_length(content_hash) AS h FROM orders")
     assert len(rows) == size
     expected = {
@@ -150,7 +151,7 @@ def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(appli
 def test_offsets_that_are_no_records_are_left_out(applier: Applier, sql: Sql) -> None:
     """The marker of a transaction takes an offset. `starts` shows that no record was skipped."""
     item = event(5)
-    applier.apply(Batch([item], {item.record.partition: 0}))
+    applier.apply(Batch.of([item], {item.record.partition: 0}))
     assert fence(sql) == {item.record.partition: 6}
 
 
@@ -200,7 +201,7 @@ def test_a_zombie_waits_for_the_fence_and_finds_its_events_applied(database: str
     slow, fast = SessionHolder(database, LEDGER_DAYS), SessionHolder(database, LEDGER_DAYS)
     bad = Rejected(Record(events[0].record.partition, 3, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(Applier(slow, bury_slowly).apply, Batch([*events, bad], batch(events).starts))
+        first = pool.submit(Applier(slow, bury_slowly).apply, Batch.of([*events, bad], batch(events).starts))
         assert in_transaction.wait(10)
         second = pool.submit(Applier(fast, lambda _: None).apply, batch(events))
         waiting = (
@@ -233,7 +234,7 @@ def test_what_is_rejected_is_buried_before_the_commit(opened: SessionHolder, sql
         seen.append(len(sql("SELECT * FROM orders")))
         assert [item.reason for item in rejected] == ["discount is negative"]
 
-    replies = Applier(opened, bury).apply(Batch([good, decode(bad)], {bad.partition: 0})).replies
+    replies = Applier(opened, bury).apply(Batch.of([good, decode(bad)], {bad.partition: 0})).replies
     assert seen == [0]
     assert [reply.outcomes_json for reply in replies] == [outcomes((0, INSERTED), (1, INVALID))]
 
@@ -244,7 +245,7 @@ def test_when_the_dlq_is_down_nothing_is_committed(opened: SessionHolder, sql: S
 
     bad = record(an_order(discount=-1), 1, index=1)
     with pytest.raises(RetryLaterError):
-        Applier(opened, bury).apply(Batch([event(0), decode(bad)], {bad.partition: 0}))
+        Applier(opened, bury).apply(Batch.of([event(0), decode(bad)], {bad.partition: 0}))
     assert sql("SELECT * FROM orders") == []
     assert fence(sql) == {}
 
@@ -349,10 +350,9 @@ def test_a_letter_is_remembered_until_something_newer_stands_there(
     applier: Applier, buried: list[Rejected], sql: Sql
 ) -> None:
     sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
-    first = event(0, "fine"), event(1, "refused"), event(0, "refused", "new"), event(2, "refused")
+    first = (0, "fine", "O-1"), (1, "refused", "O-1"), (0, "refused", "new"), (2, "refused", "O-1")
     for index, item in enumerate(first):
-        item.index = index
-        applier.apply(batch([item]))
+        applier.apply(batch([event(*item, index=index)]))
     assert len(buried) == 3
     remembered = "SELECT order_id, event_offset FROM order_letter ORDER BY 1"
     assert sql(remembered) == [{"order_id": "O-1", "event_offset": 2}, {"order_id": "new", "event_offset": 0}]
@@ -406,7 +406,7 @@ def test_two_bodies_in_two_partitions_at_once_meet_at_the_key(database: str, sql
     assert mine.record.partition != other.record.partition
     bad = Rejected(Record(mine.record.partition, 1, 0, None, None, ()), None, 0, Stage.TASK_PUT, "error", "reason")
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(Applier(slow, bury_slowly).apply, Batch([mine, bad], batch([mine]).starts))
+        first = pool.submit(Applier(slow, bury_slowly).apply, Batch.of([mine, bad], batch([mine]).starts))
         assert in_transaction.wait(10)
         second = pool.submit(Applier(fast, lambda _: None).apply, batch([other]))
         waiting = (
@@ -485,7 +485,7 @@ def test_no_table_is_read_as_a_whole_while_it_grows(
             event(next(offsets), f"n{request}", f"O-{first_order + number}", request=request, digest=digest)
             for number, request in enumerate(requests)
         ]
-        applier.apply(Batch(records, dict.fromkeys(batch(records).starts, 0)))
+        applier.apply(Batch.of(records, dict.fromkeys(batch(records).starts, 0)))
 
     apply(range(1), 0)
     for table in ("orders", "request_key", "request_part_20260324"):

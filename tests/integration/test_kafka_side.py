@@ -32,6 +32,7 @@ from deploy.errors import PartnerError, SetupError
 from deploy.local.kafka import KafkaBroker
 from deploy.setup import set_up_topics
 from support import raw_headers
+from support.contract_of_the_assignment import records
 from support.installation import Installation, headers_of
 from support.orders import an_order
 from support.waiting import HANG_S, eventually
@@ -62,7 +63,7 @@ def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = N
 
 
 def taken(assignment: Assignment) -> list[Record]:
-    return assignment.take(100, 0.2)[0]
+    return records(assignment.take(100, 0.2)[0])
 
 
 def take(assignment: Assignment, count: int) -> list[Record]:
@@ -138,12 +139,12 @@ def test_two_share_the_partitions_and_nothing_is_missed_when_they_move(
     def after(*assignments: Assignment) -> int:
         """How much was found after one more step of each."""
         for assignment in assignments:
-            records, starts = assignment.take(3, 0.05)
-            for record in records:
+            found_now, starts = assignment.take(3, 0.05)
+            for record in records(found_now):
                 assert record.offset >= starts[record.partition]
                 found.add((record.partition, record.offset))
-            if records:
-                assignment.commit({record.partition: record.offset + 1 for record in records})
+            if found_now:
+                assignment.commit({record.partition: record.offset + 1 for record in records(found_now)})
         return len(found)
 
     with assignment_of(settings) as one:

@@ -14,8 +14,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from consumer.applier import Applier
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
-from consumer.core.record import Batch, Event, Rejected
+from consumer.core.record import Event, Rejected
 from consumer.core.replies import Reply
 from consumer.errors import (
     ConsumerStoppedError,
@@ -70,7 +71,7 @@ class Shop:
             events.append(decode(record(order, self.ends[partition], **about)))
             self.ends[partition] += 1
         assert all(isinstance(event, Event) for event in events)
-        return Batch(events, starts)
+        return Batch.of(events, starts)
 
     def apply(self, batch: Batch) -> Counter[str]:
         return added(self.applier.apply(batch).replies)

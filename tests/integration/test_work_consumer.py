@@ -23,18 +23,20 @@ from confluent_kafka import Message
 
 from bench.sample import order_template
 from consumer.applier import Applier
-from consumer.core.decode import HeaderReader, identify
-from consumer.core.record import Batch, Outgoing
+from consumer.core.batch import Batch
+from consumer.core.decoder import Decoder
+from consumer.core.record import Outgoing
 from consumer.core.replies import result_record
-from consumer.kafka.message import record_of
+from consumer.kafka.message import records_of
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.session import Session, SessionHolder
+from consumer.prefetch import Prefetched
 from contracts.event import HeaderWriter, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, decode_result
 from support.events import REPLY_TO, TIME
-from support.installation import Installation, headers_of
+from support.installation import Installation
 from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal_of
 
 ROOT = Path(__file__).parents[2]
@@ -45,21 +47,21 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1442                       643                  954              365         1                      224
-100 new                            9            2                 593.6                         9                516.9             77.1         1                      5.2
-500 new                            9            6                 356.8                       1.9                460.5             73.1         1                      4.3
-500 new, of 500 requests           9            7                 526.7                       1.9                694.2            173.7       500                      224
-500 changed                       10            7                 357.7                      91.1                550.2               70         1                      4.3
-500 unchanged                      8            4                    35                      90.9                  8.3               54         1                      4.3
-500 keyed                         11            9                 357.5                       2.4                  463             78.8         1                      4.4
-500 keyed, asked again            10            7                  31.4                      99.8                  3.2             57.1         1                      4.4
-500 read again                     8            4                  29.1                      99.2                  1.4             43.8         1                      4.3
+1 new                              9            2                  1393                       643                  954              410         1                      224
+100 new                            9            2                 582.3                         9                516.9             55.6         1                      5.2
+500 new                            9            6                 354.7                       1.9                460.5             39.6         1                      4.3
+500 new, of 500 requests           9            7                 524.6                       1.9                694.2            124.5       500                      224
+500 changed                       10            7                 355.6                      91.1                550.2             41.4         1                      4.3
+500 unchanged                      8            4                    33                      90.9                  8.3             34.3         1                      4.3
+500 keyed                         11            9                 355.4                       2.4                  463             45.3         1                      4.4
+500 keyed, asked again            10            7                  29.3                      99.8                  3.2             41.4         1                      4.4
+500 read again                     8            4                    27                      99.2                  1.4             30.2         1                      4.3
 """  # noqa: E501
 
 # What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.
 MEMORY_BUDGET = """
 500 records     memory_bytes_per_order
-of one request                  2942.2
+of one request                   986.6
 """
 
 
@@ -138,11 +140,11 @@ class Topic:
         )
 
 
-def consumed(applier: Applier, headers: HeaderReader, messages: list[Message]) -> list[Outgoing]:
+def consumed(applier: Applier, decoder: Decoder, messages: list[Message]) -> list[Outgoing]:
     """A batch through the consumer, as `Assignment` and `Worker` lead it."""
-    records = [record_of(message) for message in messages]
-    starts = {record.partition: FIRST_OFFSET for record in records}
-    batch = Batch([identify(record, headers) for record in records], starts)
+    prefetched = Prefetched(messages, {}, lambda taken, columns: decoder.decode(records_of(taken), columns))
+    columns = prefetched.batch().columns
+    batch = Batch(columns, columns.runs, dict.fromkeys(columns.partitions, FIRST_OFFSET))
     return [result_record(reply) for reply in applier.apply(batch).replies]
 
 
@@ -152,15 +154,15 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
         with database.session() as session:
             connection = session.connection
             connection.execute("UPDATE consumer_partition SET next_offset = %s", [FIRST_OFFSET])
-        applier, headers = Applier(database, lambda _: None), HeaderReader()
+        applier, decoder = Applier(database, lambda _: None), Decoder()
         for number in range(WARM_UP_BATCHES):
-            consumed(applier, headers, topic.batch(kind, number))
+            consumed(applier, decoder, topic.batch(kind, number))
         for number in count(WARM_UP_BATCHES):
             messages = topic.batch(kind, number)
             wal_before = wal_of(connection)
             wires[0].read()
             with calls() as counted:
-                replies = consumed(applier, headers, messages)
+                replies = consumed(applier, decoder, messages)
             traffic = wires[0].read()
             wal = wal_of(connection) - wal_before
             if not wal["full_pages"]:
@@ -204,22 +206,18 @@ def test_the_work_for_a_batch_does_not_grow(database: str) -> None:
 
 def test_the_memory_for_a_record_that_waits_does_not_grow(installation: Installation) -> None:
     orders = [an_order(FIRST_NUMBER + number, total=FIRST_NUMBER) for number in range(500)]
-    request = UUID(int=1)
+    written = HeaderWriter(RequestContext(UUID(int=1), "shop-1", TIME, len(orders), 0, REPLY_TO))
     installation.produce(
         [
-            {
-                "key": order.order_id,
-                "value": order.canonical(),
-                "headers": headers_of("shop-1", index, request, REPLY_TO, len(orders)),
-            }
+            {"key": order.order_id, "value": order.canonical(), "headers": written.headers(index)}
             for index, order in enumerate(orders)
         ]
     )
-    reader = HeaderReader()
+    decoder = Decoder()
     tracemalloc.start()
     try:
         messages = installation.records(installation.settings.topics.upserts)
-        waiting = [identify(record_of(message), reader) for message in messages]
+        waiting = Prefetched(messages, {}, lambda taken, columns: decoder.decode(records_of(taken), columns)).batch()
         del messages
         gc.collect()
         # Of our own code alone: what pytest or a logger keeps of these moments is not the record's.

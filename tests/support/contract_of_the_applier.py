@@ -6,7 +6,7 @@ import pytest
 
 from consumer.applied import FenceBehindError
 from consumer.applier import Applier
-from consumer.core.record import Batch
+from consumer.core.batch import Batch
 from consumer.errors import RetryLaterError
 from support.events import batch, event
 from support.stand_ins import StandInApplier

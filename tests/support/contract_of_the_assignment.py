@@ -1,10 +1,11 @@
 """What the worker expects of an assignment: one suite for the real one and its stand-in (support/stand_ins.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from consumer.core.record import Record
 from consumer.kafka.assignment import Assignment
+from consumer.kafka.message import Taken, record_of
 from support.stand_ins import StandInAssignment
 from support.waiting import eventually
 
@@ -69,7 +70,7 @@ class AssignmentContract:
         world.lose_some(lambda: self.take_nothing(world))
         lost = set(PARTITIONS) - set(world.assignment.positions)
         found: list[Record] = []
-        world.get_all_back(lambda: found.extend(world.assignment.take(100, TAKE_S)[0]))
+        world.get_all_back(lambda: found.extend(records(world.assignment.take(100, TAKE_S)[0])))
         assert world.assignment.drain_revoked() == lost
         found += collect(world, len(lost) - len(found))
         assert places(found) == {partition: [0] for partition in lost}
@@ -113,7 +114,7 @@ class AssignmentContract:
         for partition in PARTITIONS:
             world.write(partition, 1)
         found: list[Record] = []
-        world.get_all_back(lambda: found.extend(world.assignment.take(100, TAKE_S)[0]))
+        world.get_all_back(lambda: found.extend(records(world.assignment.take(100, TAKE_S)[0])))
         found += collect(world, len(lost) - len(found))
         assert places(found) == {partition: [0] for partition in lost}
 
@@ -133,17 +134,21 @@ def collect(world: AssignmentWorld, count: int, records_max: int = 100) -> list[
     found: list[Record] = []
 
     def is_enough() -> bool:
-        records, starts = world.assignment.take(records_max, TAKE_S)
-        assert len(records) <= records_max
-        assert starts.keys() == {record.partition for record in records}
-        for partition, offsets in places(records).items():
+        taken, starts = world.assignment.take(records_max, TAKE_S)
+        assert len(taken) <= records_max
+        assert starts.keys() == places(records(taken)).keys()
+        for partition, offsets in places(records(taken)).items():
             assert offsets == list(range(starts[partition], world.assignment.positions[partition]))
-        found.extend(records)
+        found.extend(records(taken))
         return len(found) >= count
 
     eventually(is_enough, not_yet=())
     assert len(found) == count
     return found
+
+
+def records(taken: Sequence[Taken]) -> list[Record]:
+    return [item if isinstance(item, Record) else record_of(item) for item in taken]
 
 
 def places(records: list[Record]) -> dict[int, list[int]]:

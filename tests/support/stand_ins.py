@@ -7,7 +7,8 @@ contract_of_the_applier.py).
 from collections.abc import Callable, Collection, Mapping
 
 from consumer.applied import Applied, FenceBehindError
-from consumer.core.record import Batch, Record, Work
+from consumer.core.batch import Batch
+from consumer.core.record import Record, Work
 from consumer.errors import RetryLaterError
 
 
@@ -112,7 +113,7 @@ class StandInApplier:
             raise FenceBehindError(behind)
         while meanwhile is not None and meanwhile():
             self.worked_meanwhile += 1
-        records = [decoded.record for decoded in batch.records]
+        records = [decoded.record for decoded in batch.items]
         new = {(r.partition, r.offset) for r in records if r.offset >= self.fence.get(r.partition, 0)}
         self.fence.update({p: max(end, self.fence.get(p, 0)) for p, end in batch.ends.items()})
         self.applied.append(new)

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
 from consumer.core.fold import fold
 from consumer.core.record import Record
@@ -16,7 +17,7 @@ from support.orders import an_order
 @given(st.lists(st.tuples(st.sampled_from("AB "), st.sampled_from("pq")), max_size=30))
 def test_outcomes_are_those_of_the_consumer(events: list[tuple[str, str]]) -> None:
     records = [record(an_order(name=name), offset, partner=p) for offset, (name, p) in enumerate(events)]
-    expected = [outcome for _, outcome in fold([decode(item) for item in records], {}).outcomes]
+    expected = fold(Batch.of([decode(item) for item in records], {}), {}).outcomes
     assert [version.outcome for version in History().versions(records)] == expected
 
 

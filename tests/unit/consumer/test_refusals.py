@@ -1,6 +1,6 @@
 """A row that is refused and a table that refuses everything; and transactions that are too large."""
 
-from consumer.core.record import Batch
+from consumer.core.batch import Batch
 from consumer.refusals import GROWS_AFTER, IN_A_ROW_MAX, KNOWN_MAX, SLOWLY_IN_A_ROW_MAX, SLOWLY_S, Portion, Refusals
 from support.events import batch, event
 
@@ -14,8 +14,8 @@ def sizes(portion: Portion, rest: Batch | None) -> list[int]:
     found = []
     while rest is not None:
         part, rest = portion.cut(rest)
-        portion.succeed(len(part.records))
-        found.append(len(part.records))
+        portion.succeed(len(part))
+        found.append(len(part))
     return found
 
 
@@ -72,7 +72,7 @@ def test_a_batch_is_cut_only_after_it_failed_twice() -> None:
     portion.fail(100)
     part, rest = portion.cut(whole)
     assert rest is not None
-    assert [*part.records, *rest.records] == whole.records
+    assert [*part.items, *rest.items] == whole.items
     assert part.starts == whole.starts
     assert rest.starts == {**whole.starts, **part.ends}
 
@@ -80,7 +80,7 @@ def test_a_batch_is_cut_only_after_it_failed_twice() -> None:
 def test_the_size_grows_back_when_transactions_succeed() -> None:
     portion, whole = Portion(), many(100)
     for _ in range(20):
-        portion.fail(len(portion.cut(whole)[0].records))
+        portion.fail(len(portion.cut(whole)[0]))
     found = sizes(portion, whole)
     assert found[:17] == [1] * GROWS_AFTER + [2] * GROWS_AFTER + [3]
     for _ in range(10 * GROWS_AFTER):

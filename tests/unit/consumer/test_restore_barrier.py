@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from consumer.core.record import Batch
+from consumer.core.batch import Batch
 from consumer.restore_barrier import AheadOfRestoreError, RestoreBarrier
 from support.events import event
 
@@ -22,7 +22,7 @@ def session(fence: Mapping[int, int]) -> Any:
 
 def batch_from(start: int, count: int) -> Batch:
     """In the partition P."""
-    return Batch([event(offset, request=offset + 1) for offset in range(start, start + count)], {P: start})
+    return Batch.of([event(offset, request=offset + 1) for offset in range(start, start + count)], {P: start})
 
 
 def barrier_of(answered: dict[int, int], ends: Mapping[int, int] | None = None) -> RestoreBarrier:
@@ -50,8 +50,9 @@ def test_only_what_was_answered_before_a_restore_is_applied() -> None:
     with pytest.raises(AheadOfRestoreError) as ahead:
         barrier.require_passed(restored, batch_from(3, 4))
     assert ahead.value.starts == {P: 5}
-    assert [item.record.offset for item in batch_from(3, 4).below(ahead.value.starts).records] == [3, 4]
-    assert batch_from(5, 1).below(ahead.value.starts) == Batch([], {})
+    assert [item.record.offset for item in batch_from(3, 4).below(ahead.value.starts).items] == [3, 4]
+    nothing = batch_from(5, 1).below(ahead.value.starts)
+    assert (nothing.items, nothing.starts) == ([], {})
     assert barrier.not_below_answered({P: 4}) == {P: 5}
 
 

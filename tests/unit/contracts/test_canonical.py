@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.core.columns import canonical_columns, columns_of
+from consumer.core.row_text import canonical_text, text_of
 from contracts import limits
-from contracts.canonical import FIELDS, ORDER_ID_FIELD, match_canonical
+from contracts.canonical import FIELDS, match_canonical
 from contracts.order import Order, invalid_reason
 from contracts.strict_json import parse
 from support.edits import Edit, edited
@@ -36,13 +36,13 @@ def canonical(**changes: Any) -> bytes:
 
 def require_agreement(value: bytes) -> None:
     """If the pattern matches, the model accepts the text. Without a match, nothing follows."""
-    columns = canonical_columns(value)
-    if columns is not None:
+    match = match_canonical(value)
+    if match is not None:
         order = parse(Order, value)
         assert order.canonical() == value
         assert invalid_reason(order) is None
-        assert list(columns) == list(columns_of(order))
-        assert columns[ORDER_ID_FIELD] == order.order_id
+        assert canonical_text(value, order.order_id) == text_of(order)
+        assert canonical_text(value, f"{order.order_id}x") is None
 
 
 @given(ORDERS)
@@ -71,7 +71,7 @@ def test_a_changed_text_matches_only_if_it_is_still_a_canonical_order(sent: dict
 )  # fmt: skip
 def test_a_usual_order_matches(changes: dict[str, Any]) -> None:
     value = canonical(**changes)
-    assert canonical_columns(value) is not None
+    assert match_canonical(value) is not None
     require_agreement(value)
 
 

@@ -1,5 +1,6 @@
 """Repeated events: which of them are applied, in examples and over random histories."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.batch import Batch
 from consumer.core.fold import fold
 from consumer.core.record import Decoded, Event
 from consumer.core.repeats import CONFLICT, LostClaims, classify, conflict, digests
@@ -19,46 +21,48 @@ A, B = "a" * 32, "b" * 32
 REQUEST = RequestKey(UUID(int=1), "p")
 
 
+def of(items: Sequence[Decoded]) -> Batch:
+    return Batch.of(items, {})
+
+
 def test_a_copy_of_an_event_without_a_key_is_a_repeat_too() -> None:
     """A producer sent it again."""
     events = [event(1), event(2), event(3, index=1), event(4, request=2), event(5, partner="q")]
-    assert digests(events) == {}
-    found = classify(events, {}, {})
-    assert found.fresh == [events[0], *events[2:]]
-    assert found.repeats == [events[1]]
-    assert (
-        classify(events, {}, {BodyKey(REQUEST, None): {0}, BodyKey(RequestKey(UUID(int=2), "p"), A): {0}}).repeats
-        == events[:2]
-    )
+    assert digests(of(events)) == {}
+    found = classify(of(events), {}, {})
+    assert found.fresh.items == [events[0], *events[2:]]
+    assert found.repeats.items == [events[1]]
+    applied = {BodyKey(REQUEST, None): {0}, BodyKey(RequestKey(UUID(int=2), "p"), A): {0}}
+    assert classify(of(events), {}, applied).repeats.items == events[:2]
 
 
 def test_the_first_event_is_applied_and_every_later_one_is_a_repeat() -> None:
     events = [event(1, digest=A), event(2, "2", index=1, digest=A), event(3, digest=A), event(4, digest=A)]
-    found = classify(events, {REQUEST: A}, {})
-    assert found.fresh == events[:2]
-    assert found.repeats == events[2:]
-    assert classify(events, {REQUEST: A}, {BodyKey(REQUEST, A): {0, 1}}).repeats == events
+    found = classify(of(events), {REQUEST: A}, {})
+    assert found.fresh.items == events[:2]
+    assert found.repeats.items == events[2:]
+    assert classify(of(events), {REQUEST: A}, {BodyKey(REQUEST, A): {0, 1}}).repeats.items == events
 
 
 def test_the_key_belongs_to_one_digest_and_events_of_another_are_conflicts() -> None:
     mine, other = event(1, digest=A), event(2, digest=B)
-    assert digests([mine, other]) == {REQUEST: (A, TIME)}
-    found = classify([mine, other], {REQUEST: A}, {})
-    assert found.fresh == [mine]
+    assert digests(of([mine, other])) == {REQUEST: (A, TIME)}
+    found = classify(of([mine, other]), {REQUEST: A}, {})
+    assert found.fresh.items == [mine]
     assert [(item.record, item.error) for item in found.conflicts] == [(other.record, CONFLICT)]
 
 
 def test_partners_do_not_share_keys() -> None:
     events = [event(1, digest=A), event(2, partner="q", digest=B)]
-    assert len(digests(events)) == 2
-    assert classify(events, {REQUEST: A, RequestKey(UUID(int=1), "q"): B}, {}).fresh == events
+    assert len(digests(of(events))) == 2
+    assert classify(of(events), {REQUEST: A, RequestKey(UUID(int=1), "q"): B}, {}).fresh.items == events
 
 
 def test_dead_letters_say_for_some_days_who_lost() -> None:
     lost_claims = LostClaims(timedelta(days=7))
 
     def is_lost(item: Event) -> bool:
-        return list(lost_claims.without([item])) == []
+        return not lost_claims.without(of([item])).runs
 
     assert not is_lost(event(1, digest=A))
     lost_claims.add(event(1, digest=A).context, TIME)
@@ -91,16 +95,16 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     for start, end in pairwise(edges):
         part: list[Event] = events[start:end]
-        for request, (digest, _) in digests(part).items():
+        for request, (digest, _) in digests(of(part)).items():
             owners.setdefault(request, digest)
-        found = classify(part, owners, applied)
-        fresh += found.fresh
-        for decoded in found.fresh:
+        found = classify(of(part), owners, applied)
+        fresh += found.fresh.items
+        for decoded in found.fresh.items:
             if decoded.context:
                 identity = BodyKey(decoded.context.body_key.request_key, decoded.context.digest)
                 applied.setdefault(identity, set()).add(decoded.index)
-    whole_owners = {request: digest for request, (digest, _) in digests(events).items()}
-    assert fresh == classify(events, whole_owners, {}).fresh
+    whole_owners = {request: digest for request, (digest, _) in digests(of(events)).items()}
+    assert fresh == classify(of(events), whole_owners, {}).fresh.items
 
 
 def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_named() -> None:
@@ -113,7 +117,7 @@ def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_name
         event(5, reply_to=REPLY_TO, request=2),  # of which the ledger has nothing
     ]
     parts = [StoredPart(BodyKey(REQUEST, A), "{}"), StoredPart(BodyKey(REQUEST, B), "another body's")]
-    replies = stored_replies(events, parts, repeated=True)
+    replies = stored_replies(of(events), parts, repeated=True)
     assert [(reply.reply_to, reply.outcomes_json, reply.stored) for reply in replies] == [
         (REPLY_TO, "{}", True),
         (other, "{}", True),
@@ -121,12 +125,13 @@ def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_name
 
 
 def test_who_has_no_key_did_not_ask_again() -> None:
-    told = stored_replies([event(1, reply_to=REPLY_TO)], [StoredPart(BodyKey(REQUEST, None), "{}")], repeated=True)
+    told = stored_replies(of([event(1, reply_to=REPLY_TO)]), [StoredPart(BodyKey(REQUEST, None), "{}")], repeated=True)
     assert [reply.stored for reply in told] == [False]
 
 
 def test_replies_carry_the_digest_and_whether_the_key_is_taken() -> None:
-    parts = request_parts(fold([event(1, reply_to=REPLY_TO, digest=A)], {}).outcomes)
+    asked = of([event(1, reply_to=REPLY_TO, digest=A)])
+    parts = request_parts(asked, fold(asked, {}).outcomes)
     assert [(reply.digest, reply.conflict) for reply in first_replies(parts)] == [(A, False)]
     lost = [conflict(item) for item in (event(2, index=3, reply_to=REPLY_TO, digest=B), event(3))]
     told = conflict_replies(lost)

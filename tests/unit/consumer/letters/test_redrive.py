@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.batch import Batch
 from consumer.core.decode import decode
-from consumer.core.fold import RowState, fold
+from consumer.core.fold import RowState, fold, row_state
 from consumer.core.record import Decoded, Event, OrderKey, Outgoing, Record, Rejected, Stage
 from consumer.letters.letter import Letter, LetterBox, Settled, dead_letter, read_letter, settled_note
 from consumer.letters.redrive import redriven
@@ -62,16 +63,17 @@ class Table:
         self.letters: dict[OrderKey, int] = {}
 
     def apply(self, batch: Sequence[Decoded]) -> list[Outcome]:
-        folded = fold(batch, self.rows, self.letters)
-        for key, item in folded.changed.items():
-            self.rows[key] = RowState(item.record.partition, item.place, item.content_hash)
-            self.names[key] = item.order.name
+        whole = Batch.of(batch, {})
+        folded = fold(whole, self.rows, self.letters)
+        for key, position in folded.changed.items():
+            self.rows[key] = row_state(whole.columns, position)
+            self.names[key] = whole.columns.event(position).order.name
         for key, offset in folded.letters.items():
             if offset is None:
                 self.letters.pop(key, None)
             else:
                 self.letters[key] = offset
-        return [outcome for _, outcome in folded.outcomes]
+        return folded.outcomes
 
 
 @st.composite
@@ -145,7 +147,7 @@ def test_an_event_from_another_partition_fills_a_gap_and_never_overwrites() -> N
     strayed = event(70, "strayed")
     elsewhere = replace(strayed.record, partition=(strayed.record.partition + 1) % 12)
     table = Table()
-    folded = fold([replace(strayed, record=elsewhere)], {})
+    folded = fold(Batch.of([replace(strayed, record=elsewhere)], {}), {})
     assert folded.letters == {}
     back = redriven_event(folded.rejected[0], 4)
     assert (back.place, back.is_foreign) == (4, True)
