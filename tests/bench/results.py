@@ -78,13 +78,11 @@ def of(runs: list[Run], load: str, kind: str) -> list[Run]:
 
 
 def _rates(pairs: list[Run], load: str, kind: str) -> list[float]:
-    ours, theirs = of(pairs, load, OURS), of(pairs, load, kind)
-    return [our.orders_per_s / their.orders_per_s for our, their in zip(ours, theirs, strict=True)] if theirs else []
+    return _ratios(*([run.orders_per_s for run in of(pairs, load, one)] for one in (OURS, kind)))
 
 
 def _p50s(pairs: list[Run], load: str, kind: str) -> list[float]:
-    ours, theirs = of(pairs, load, OURS), of(pairs, load, kind)
-    return [our.p50_ms / their.p50_ms for our, their in zip(ours, theirs, strict=True)] if theirs else []
+    return _ratios(*([run.p50_ms for run in of(pairs, load, one)] for one in (OURS, kind)))
 
 
 def _cpu_us(pairs: list[Run], load: str) -> list[float]:
@@ -92,11 +90,13 @@ def _cpu_us(pairs: list[Run], load: str) -> list[float]:
 
 
 def _catching_up(results: list[CaughtUp], by: str) -> list[float]:
-    ours, theirs = (
-        [result.events_per_s for result in results if (result.backlog, result.by) == (INSERTS, who)]
-        for who in (by, DEBEZIUM)
-    )
-    return [our / their for our, their in zip(ours, theirs, strict=True)] if theirs else []
+    inserts = [result for result in results if result.backlog == INSERTS]
+    return _ratios(*([result.events_per_s for result in inserts if result.by == one] for one in (by, DEBEZIUM)))
+
+
+def _ratios(ours: list[float], theirs: list[float]) -> list[float]:
+    """Pair by pair. A run that was cut off may have one more of the first."""
+    return [our / their for our, their in zip(ours, theirs, strict=False)]
 
 
 def _starts(starts: list[Start], process: str) -> list[float]:
