@@ -58,7 +58,8 @@ def bench(
 
 
 def _measure(experiments: Experiments, parts: tuple[str, ...] | list[str], results: Results) -> None:
-    experiments.warm()
+    if not {"catch-up", "starts"}.issuperset(parts):  # these two warm up by themselves
+        experiments.warm()
     peers: Peers = {load: {kind: Service(kind) for kind in PROCESSES} for load in LOADS}
     if "pairs" in parts:
         results.choices.extend(experiments.choices())

@@ -16,7 +16,7 @@ import asyncpg
 from confluent_kafka import Producer
 
 BATCH_ROWS = 5_000
-VACUUM_EVERY_ROWS = 50_000
+VACUUM_EVERY_ROWS = 20_000
 POLL_EVERY_S = 0.01
 ACKNOWLEDGED_TIMEOUT_S = 30.0
 _TAKE = f"""
