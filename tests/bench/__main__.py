@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench.debezium import class_path
 from bench.experiments import FULL, LOADS, QUICK, SINGLES, TINY, Experiments, Peers, best_peers
 from bench.picture import draw_offered_loads
 from bench.report import markdown
@@ -42,9 +44,13 @@ def bench(
 ) -> None:
     """Measures the system against its peers."""
     console = Console(width=200, stderr=True)
-    parts = only.split(",") if only else QUICK_PARTS if size is Size.QUICK else PARTS
+    parts: Sequence[str] = only.split(",") if only else QUICK_PARTS if size is Size.QUICK else PARTS
+    if unknown := set(parts) - set(PARTS):
+        raise typer.BadParameter(f"{', '.join(unknown)}: it should be some of {', '.join(PARTS)}", param_hint="--only")
     results = Results(about={"started": datetime.now(UTC).isoformat(), "size": size, **_machine()})
     folder.mkdir(exist_ok=True)
+    if "catch-up" in parts:
+        class_path()  # a download that fails should do so before half an hour of measuring
     try:
         with running_stack() as stack:
             _measure(Experiments(stack, SCALES[size], console.log), parts, results)
@@ -57,7 +63,7 @@ def bench(
         draw_offered_loads(results.offered, folder / "latency.png")
 
 
-def _measure(experiments: Experiments, parts: tuple[str, ...] | list[str], results: Results) -> None:
+def _measure(experiments: Experiments, parts: Sequence[str], results: Results) -> None:
     if not {"catch-up", "starts"}.issuperset(parts):  # these two warm up by themselves
         experiments.warm()
     peers: Peers = {load: {kind: Service(kind) for kind in PROCESSES} for load in LOADS}

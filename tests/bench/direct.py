@@ -68,9 +68,7 @@ async def with_asyncpg(url: str) -> AsyncIterator[Upsert]:
 
 @asynccontextmanager
 async def with_outbox(url: str) -> AsyncIterator[Upsert]:
-    # The planner cannot know how many orders the arrays have, and guesses ten: a loop over 500 x 500 looks cheap then.
-    settings = {"enable_nestloop": "off"}
-    async with asyncpg.create_pool(url, min_size=1, max_size=POOL_CONNECTIONS, server_settings=settings) as pool:
+    async with asyncpg.create_pool(url, min_size=1, max_size=POOL_CONNECTIONS) as pool:
 
         async def upsert(partner_id: str, orders: list[Order]) -> Sequence[tuple[bool]]:
             rows = ((*_row(partner_id, order), order.canonical()) for order in orders)

@@ -54,11 +54,12 @@ class Experiments:
         self._numbers = count(0, _NUMBERS_APART)
 
     def warm(self) -> None:
-        """Loads everything until it runs at its final speed."""
-        services = [OURS, *(Service(kind, max(numbers)) for kind, numbers in PROCESSES.items())]
-        duration_s = self._scale.loaded_first_s / len(LOADS) / len(services)
+        """Loads everything until it runs at its final speed. Half of the time is for ours: it needs the broker most."""
+        peers = [Service(kind, max(numbers)) for kind, numbers in PROCESSES.items()]
+        half_s = self._scale.loaded_first_s / len(LOADS) / 2
         for connections, orders in LOADS.values():
-            for service in services:
+            for service in (OURS, *peers):
+                duration_s = half_s if service == OURS else half_s / len(peers)
                 self._measure("warm-up", service, connections, orders, measure_s=duration_s)
 
     def choices(self) -> Iterator[Run]:

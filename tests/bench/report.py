@@ -28,7 +28,8 @@ def markdown(results: Results) -> str:
         ("How it grows", _growth(results.growth)),
         ("Twice the peak", _growth(results.overload)),
     ]
-    return "\n".join(f"### {title}\n\n{table}" for title, table in parts if table)
+    about = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in results.about.items())
+    return "\n".join([*([about, ""] if about else []), *(f"### {title}\n\n{table}" for title, table in parts if table)])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
