@@ -67,11 +67,11 @@ chaos: $(VENV)/.dev ## load and faults: SEED=7 DURATION_S=120 BROKERS=3, more in
 chaos-breakages: $(VENV)/.dev ## break one promise at a time, and see whether the checker finds it
 	$(CHAOS) chaos.hunt $(ARGS)
 
-bench: $(VENV)/.bench ## against services that write to Postgres directly (20 minutes)
-	PYTHONPATH=tests $(VENV)/bin/python -m bench
+bench: $(VENV)/.bench ## against an outbox, services without a log, and Debezium's sink (40 minutes)
+	PYTHONPATH=tests $(VENV)/bin/python -m bench $(ARGS)
 
-bench-quick: $(VENV)/.bench ## the same in 5 minutes
-	PYTHONPATH=tests $(VENV)/bin/python -m bench --quick
+bench-quick: $(VENV)/.bench ## the pairs, catching up and the starts, in 8 minutes
+	PYTHONPATH=tests $(VENV)/bin/python -m bench --size quick $(ARGS)
 
 show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay

@@ -34,7 +34,7 @@ def maven_jars(coordinates: str) -> list[Path]:
     import jgo
 
     try:
-        with _alone():
+        with alone():
             jars = [Path(jar) for jar in jgo.build(coordinates).all_jars]
     except Exception as error:  # noqa: BLE001 - jgo lets every error of its HTTP client through
         raise StackError(
@@ -54,7 +54,7 @@ def _wrong_jars(what: str) -> StackError:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """One process at a time: jgo writes its cache in place, so another process would find half a file and fail."""
     folder = Path.home() / ".cache"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,64 +1,91 @@
-"""`make bench`: everything in turn on one stack of its own; tables, a results file and a picture in .bench/."""
+"""`make bench`: everything in turn on one stack of its own. Tables, a results file and a picture go to .bench/."""
 
 import json
 import os
-from dataclasses import asdict
+import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from bench import report
-from bench.catch_up import CaughtUp
-from bench.experiments import FULL, QUICK, SERVICES, Experiments
-from bench.measured import Run
+from bench.debezium import class_path
+from bench.experiments import FULL, LOADS, QUICK, SINGLES, TINY, Experiments, Peers, best_peers
+from bench.picture import draw_offered_loads
+from bench.report import markdown
+from bench.results import Results
+from bench.services import OURS, PROCESSES, Service
 from bench.stack import running_stack
 
-PARTS = ("pairs", "catch-up", "growth", "offered", "overload")
+PARTS = ("pairs", "catch-up", "starts", "offered", "overload", "growth")
+QUICK_PARTS = PARTS[:3]
 app = typer.Typer(add_completion=False)
+
+
+class Size(StrEnum):
+    FULL = "full"
+    QUICK = "quick"
+    TINY = "tiny"
+
+
+SCALES = {Size.FULL: FULL, Size.QUICK: QUICK, Size.TINY: TINY}
 
 
 @app.command()
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="shorter runs, fewer rounds, a smaller table")] = False,
-    only: Annotated[str, typer.Option(help=f"some of {', '.join(PARTS)}, with commas")] = ",".join(PARTS),
+    size: Annotated[
+        Size, typer.Option(help="quick: shorter and fewer; tiny: only whether the bench works")
+    ] = Size.FULL,
+    only: Annotated[str | None, typer.Option(help=f"some of {', '.join(PARTS)}, with commas")] = None,
     folder: Annotated[Path, typer.Option(help="where the results go")] = Path(".bench"),
 ) -> None:
-    """Measures the system against services that write to Postgres directly."""
-    console = Console(width=200)
-    parts = only.split(",")
-    results: dict[str, object] = {"started": datetime.now(UTC).isoformat(), "quick": quick, "cpus": os.cpu_count()}
+    """Measures the system against its peers."""
+    console = Console(width=200, stderr=True)
+    parts: Sequence[str] = only.split(",") if only else QUICK_PARTS if size is Size.QUICK else PARTS
+    if unknown := set(parts) - set(PARTS):
+        raise typer.BadParameter(f"{', '.join(unknown)}: it should be some of {', '.join(PARTS)}", param_hint="--only")
+    results = Results(about={"started": datetime.now(UTC).isoformat(), "size": size, **_machine()})
     folder.mkdir(exist_ok=True)
-    with running_stack() as stack:
-        experiments = Experiments(stack, QUICK if quick else FULL, console.log)
+    if "catch-up" in parts:
+        class_path()  # a download that fails should do so before half an hour of measuring
+    try:
+        with running_stack() as stack:
+            _measure(Experiments(stack, SCALES[size], console.log), parts, results)
+    finally:  # what was measured before an error is of use too
+        results.about["load_average_after"] = os.getloadavg()
+        (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1))
+        (folder / "tables.md").write_text(markdown(results))
+        print(markdown(results))  # noqa: T201 - to paste into the page of figures
+    if results.offered:
+        draw_offered_loads(results.offered, folder / "latency.png")
+
+
+def _measure(experiments: Experiments, parts: Sequence[str], results: Results) -> None:
+    if not {"catch-up", "starts"}.issuperset(parts):  # these two warm up by themselves
         experiments.warm()
-        if "pairs" in parts:
-            pairs = list(experiments.pairs())
-            results["pairs"] = _as_json(pairs)
-            report.print_pairs(console, pairs)
-            report.print_costs(console, pairs)
-        if "catch-up" in parts:
-            caught_up: list[CaughtUp] = list(experiments.catching_up())
-            results["catching_up"] = [asdict(result) for result in caught_up]
-            report.print_catching_up(console, caught_up)
-        if "offered" in parts:
-            offered = {service: list(experiments.offered_loads(service)) for service in SERVICES}
-            results["offered"] = {name: [(rate, run.as_json()) for rate, run in of] for name, of in offered.items()}
-            report.draw_offered_loads(offered, folder / "latency.png")
-        for part, measure in (("overload", experiments.overload), ("growth", experiments.growth)):
-            if part in parts:
-                runs = list(measure())
-                results[part] = _as_json(runs)
-                report.print_growth(console, runs)
-        results["load_average"] = os.getloadavg()
-    (folder / "results.json").write_text(json.dumps(results, indent=1))
-    console.print(f"Results: {folder / 'results.json'}")
+    peers: Peers = {load: {kind: Service(kind) for kind in PROCESSES} for load in LOADS}
+    if "pairs" in parts:
+        results.choices.extend(experiments.choices())
+        peers = best_peers(results.choices)
+        results.pairs.extend(experiments.pairs(peers))
+    if "catch-up" in parts:
+        results.caught_up.extend(experiments.catching_up())
+    if "starts" in parts:
+        results.starts.extend(experiments.starts())
+    if "offered" in parts:
+        for service in (OURS, *peers[SINGLES].values()):
+            results.offered[str(service)] = list(experiments.offered_loads(service))
+    if "overload" in parts:
+        results.overload.extend(experiments.overload())
+    if "growth" in parts:
+        results.growth.extend(experiments.growth())
 
 
-def _as_json(runs: list[Run]) -> list[dict[str, object]]:
-    return [run.as_json() for run in runs]
+def _machine() -> dict[str, object]:
+    return {"cpus": os.cpu_count(), "python": platform.python_version(), "load_average_before": os.getloadavg()}
 
 
 if __name__ == "__main__":

@@ -1,56 +1,45 @@
-"""How fast consumers catch up with a backlog: events that are new orders, and then the same ones once more."""
+"""How fast a backlog is worked off: by one or two consumers of ours, or by Debezium's sink."""
 
-import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
 
-from confluent_kafka import Producer
-
-from bench.sample import order_template
+from bench.debezium import TABLE
+from bench.meter import Reading
 from bench.stack import Stack
-from contracts.event import HeaderWriter, ReplyTo, RequestContext
-from contracts.order import Order
+from contracts.partitioner import partition_of
+from contracts.topics import UPSERT_PARTITIONS
 
-ORDERS_PER_REQUEST = 500
-_TEMPLATES = 500
+DEBEZIUM = "Debezium"
 _CHECK_S = 0.02
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """A backlog that was worked off, from the first commit to the last. `cpu_s_per_10k`: by process."""
+    """A backlog that was worked off, from the first commit to the last. `by`: "1 consumer", "2 consumers", "Debezium".
+    `cpu_s_per_10k` and `memory_mib`: by process."""
 
     backlog: str
-    consumers: int
+    by: str
     events_per_s: float
     cpu_s_per_10k: dict[str, float]
-    consumer_mib: float
+    memory_mib: dict[str, float]
     wal_bytes_per_event: float
 
+    @property
+    def cpu_us(self) -> float:
+        """Of the processes that consume, for an event."""
+        return 100 * self._of_consuming(self.cpu_s_per_10k)
 
-def write_backlog(stack: Stack, events: int, first: int, total: int) -> None:
-    """Events as our ingress writes them, numbered from `first` on, in requests that nobody waits for."""
-    topics = stack.installation.settings.topics
-    producer = Producer(
-        {
-            "bootstrap.servers": stack.kafka.bootstrap,
-            "partitioner": "murmur2_random",
-            "linger.ms": 20,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 200_000,
-        }
-    )
-    for number, (key, value, headers) in enumerate(_events(topics.results, events, first, total)):
-        producer.produce(topics.upserts, value, key, headers=headers)
-        if number % 20_000 == 0:
-            producer.flush()
-    if producer.flush(30):
-        raise RuntimeError("the backlog was not written")
+    @property
+    def consuming_mib(self) -> float:
+        """The memory of the processes that consume."""
+        return self._of_consuming(self.memory_mib)
+
+    def _of_consuming(self, figures: dict[str, float]) -> float:
+        process = "debezium" if self.by == DEBEZIUM else "consumer"
+        return sum(figure for name, figure in figures.items() if name.startswith(process))
 
 
 def catch_up(stack: Stack, backlog: str, consumers: int) -> CaughtUp:
@@ -59,44 +48,71 @@ def catch_up(stack: Stack, backlog: str, consumers: int) -> CaughtUp:
     ends = sum(installation.end_offsets(installation.settings.topics.upserts).values())
     start = stack.applied()
     stack.consumers = [stack.launch_consumer() for _ in range(consumers)]
+    by = f"{consumers} consumer{'s' if consumers > 1 else ''}"
+    result = _measured(stack, backlog, by, lambda: stack.applied() - start, lambda: stack.applied() >= ends)
+    stack.stop_consumers()
+    return result
+
+
+def catch_up_by_debezium(stack: Stack, backlog: str, first: int, events: int) -> CaughtUp:
+    """The same for the sink, which is running, paused and warm. Its backlog has orders from `first` on."""
+    last = [f"ORD-{number:010}" for number in last_of_each_partition(first, events)]
+
+    def written() -> int:
+        return int(stack.installation.sql(f"SELECT count(*) AS rows FROM {TABLE}")[0]["rows"])
+
+    def is_done() -> bool:
+        found = stack.installation.sql(f"SELECT count(*) AS rows FROM {TABLE} WHERE order_id = ANY (%s)", last)
+        return bool(found[0]["rows"] == len(last))
+
+    stack.debezium.resume()
+    result = _measured(stack, backlog, DEBEZIUM, written, is_done)
+    stack.debezium.pause()
+    if written() != events:
+        raise RuntimeError(f"Debezium wrote {written()} rows of {events}")
+    return result
+
+
+def last_of_each_partition(first: int, events: int) -> list[int]:
+    """The numbers of the last order in each partition."""
+    last: dict[int, int] = {}
+    for number in range(first + events - 1, first - 1, -1):
+        last.setdefault(partition_of(b"ORD-%010d" % number, UPSERT_PARTITIONS), number)
+        if len(last) == UPSERT_PARTITIONS:
+            break
+    return sorted(last.values())
+
+
+def _measured(stack: Stack, backlog: str, by: str, applied: Callable[[], int], is_done: Callable[[], bool]) -> CaughtUp:
+    """`applied`: events since the start. Asking costs Debezium something, so the end is asked for in another way."""
     meter = stack.meter()
     deadline = time.monotonic() + _TIMEOUT_S
-    while (first := stack.applied()) == start:
+    while not applied():
         _wait(deadline)
-    before, from_s = meter.read(), time.perf_counter()
-    while (applied := stack.applied()) < ends:
+    before = meter.read()
+    first, from_s = applied(), time.perf_counter()
+    while not is_done():
         _wait(deadline)
     seconds, after = time.perf_counter() - from_s, meter.read()
     meter.close()
-    events = applied - first
-    for child in stack.consumers:
-        child.stop()
-    stack.consumers = []
+    events = applied() - first
+    if events < first:
+        raise RuntimeError("the backlog is so small that most of it was done before the clock started")
+    return _result(backlog, by, events, seconds, before, after)
+
+
+def _result(backlog: str, by: str, events: int, seconds: float, before: Reading, after: Reading) -> CaughtUp:
     return CaughtUp(
         backlog=backlog,
-        consumers=consumers,
+        by=by,
         events_per_s=events / seconds,
         cpu_s_per_10k={name: cpu_s / events * 10_000 for name, cpu_s in after.cpu_since(before).items()},
-        consumer_mib=max(size for name, size in after.memory_bytes.items() if name.startswith("consumer")) / 2**20,
+        memory_mib={name: size / 2**20 for name, size in after.memory_bytes.items()},
         wal_bytes_per_event=(after.wal_bytes - before.wal_bytes) / events,
     )
 
 
 def _wait(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise RuntimeError("the consumers did not catch up")
+        raise RuntimeError("the backlog was not worked off")
     time.sleep(_CHECK_S)
-
-
-def _events(reply_topic: str, events: int, first: int, total: int) -> Iterator[tuple[bytes, bytes, list[Any]]]:
-    rng = random.Random(5)
-    templates = [Order.model_validate_json(order_template(rng, 1) % (0, 0)) for _ in range(_TEMPLATES)]
-    for start in range(first, first + events, ORDERS_PER_REQUEST):
-        context = RequestContext(uuid4(), "bench", datetime.now(UTC), ORDERS_PER_REQUEST, 0, ReplyTo(reply_topic, 0))
-        headers = HeaderWriter(context)
-        for index in range(min(ORDERS_PER_REQUEST, first + events - start)):
-            number = start + index
-            order = templates[number % _TEMPLATES].model_copy(
-                update={"order_id": f"ORD-{number:010}", "total_amount": total}
-            )
-            yield order.order_id.encode(), order.canonical(), headers.headers(index)

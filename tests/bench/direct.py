@@ -1,11 +1,12 @@
 """What the system is measured against: a FastAPI service that upserts straight into Postgres. `python -m bench.direct`
 
 uvicorn with the same parser and loop, the same validation, a pool of connections, one upsert statement for a request,
-the same counts, the durability of the defaults. Its table needs no bookkeeping, so it is narrower than ours. In two
+the same counts, the durability of the defaults. Its table needs no bookkeeping, so it is narrower than ours. In three
 kinds (BENCH_DRIVER), because they are far apart:
 
 psycopg  the driver that we use too, rows as VALUES: what most would write
 asyncpg  the fastest that we know: binary arrays, unnest, a prepared statement
+outbox   asyncpg, and each order that changed is a row of an outbox in the same transaction, for `bench.relay`
 """
 
 import os
@@ -19,39 +20,59 @@ from fastapi import FastAPI, Header, HTTPException, Request
 from psycopg_pool import AsyncConnectionPool
 from pydantic import TypeAdapter
 
+from bench.tables import COLUMNS
 from contracts.order import Order, Product, invalid_reason
 from contracts.partner import token_sha256
 from ingress.body import OrderBatch
 
 POOL_CONNECTIONS = 10
-COLUMNS = (
-    "partner_id", "order_id", "name", "phone", "address", "email", "refferral_code", "user_id", "products",
-    "total_amount", "discount", "total_qty",
-)  # fmt: skip
 _TYPES = (*["text"] * 8, "jsonb", *["bigint"] * 3)
 _INSERT = f"INSERT INTO direct_orders AS o ({', '.join(COLUMNS)})"
 _ON_CONFLICT = (
     f"ON CONFLICT (partner_id, order_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[2:])} "
     f"WHERE ({', '.join(f'o.{c}' for c in COLUMNS[2:])}) IS DISTINCT FROM "
-    f"({', '.join(f'excluded.{c}' for c in COLUMNS[2:])}) RETURNING xmax = 0"
+    f"({', '.join(f'excluded.{c}' for c in COLUMNS[2:])}) RETURNING "
 )
-_UNNEST = (
-    f"{_INSERT} SELECT * FROM unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(_TYPES, 1))}) {_ON_CONFLICT}"
-)
+_IS_NEW = "xmax = 0"
+_ARRAYS = [f"${number}::{kind}[]" for number, kind in enumerate((*_TYPES, "bytea"), 1)]
+_UNNEST = f"{_INSERT} SELECT * FROM unnest({', '.join(_ARRAYS[:-1])}) {_ON_CONFLICT} {_IS_NEW}"
+_OUTBOX = f"""
+    WITH given AS (
+        SELECT * FROM unnest({", ".join(_ARRAYS)}) AS given ({", ".join(COLUMNS)}, value)
+    ), written (partner_id, order_id, is_new) AS (
+        {_INSERT} SELECT {", ".join(COLUMNS)} FROM given {_ON_CONFLICT} o.partner_id, o.order_id, {_IS_NEW}
+    ), logged AS (
+        INSERT INTO outbox (partner_id, order_id, value)
+        SELECT partner_id, order_id, value FROM written JOIN given USING (partner_id, order_id)
+    ) SELECT is_new FROM written"""
+"""`logged` reads from `written`, so a row of the outbox gets its id after the lock on the order's row."""
 _VALUES = f"({', '.join(['%s'] * len(COLUMNS))})"
 _PRODUCTS = TypeAdapter(list[Product])
 
 Row = tuple[object, ...]
-Upsert = Callable[[list[Row]], Awaitable[Sequence[tuple[bool]]]]
-"""Writes rows and tells, for each that was written, whether it is new."""
+Upsert = Callable[[str, list[Order]], Awaitable[Sequence[tuple[bool]]]]
+"""Writes the orders of a partner and tells, for each that was written, whether it is new."""
 
 
 @asynccontextmanager
 async def with_asyncpg(url: str) -> AsyncIterator[Upsert]:
     async with asyncpg.create_pool(url, min_size=1, max_size=POOL_CONNECTIONS) as pool:
 
-        async def upsert(rows: list[Row]) -> Sequence[tuple[bool]]:
+        async def upsert(partner_id: str, orders: list[Order]) -> Sequence[tuple[bool]]:
+            rows = (_row(partner_id, order) for order in orders)
             written: Sequence[tuple[bool]] = await pool.fetch(_UNNEST, *zip(*rows, strict=True))
+            return written
+
+        yield upsert
+
+
+@asynccontextmanager
+async def with_outbox(url: str) -> AsyncIterator[Upsert]:
+    async with asyncpg.create_pool(url, min_size=1, max_size=POOL_CONNECTIONS) as pool:
+
+        async def upsert(partner_id: str, orders: list[Order]) -> Sequence[tuple[bool]]:
+            rows = ((*_row(partner_id, order), order.canonical()) for order in orders)
+            written: Sequence[tuple[bool]] = await pool.fetch(_OUTBOX, *zip(*rows, strict=True))
             return written
 
         yield upsert
@@ -61,8 +82,9 @@ async def with_asyncpg(url: str) -> AsyncIterator[Upsert]:
 async def with_psycopg(url: str) -> AsyncIterator[Upsert]:
     async with AsyncConnectionPool(url, min_size=1, max_size=POOL_CONNECTIONS) as pool:
 
-        async def upsert(rows: list[Row]) -> Sequence[tuple[bool]]:
-            statement = f"{_INSERT} VALUES {', '.join([_VALUES] * len(rows))} {_ON_CONFLICT}"
+        async def upsert(partner_id: str, orders: list[Order]) -> Sequence[tuple[bool]]:
+            rows = [_row(partner_id, order) for order in orders]
+            statement = f"{_INSERT} VALUES {', '.join([_VALUES] * len(rows))} {_ON_CONFLICT} {_IS_NEW}"
             async with pool.connection() as connection:
                 cursor = await connection.execute(statement.encode(), [value for row in rows for value in row])
                 written: Sequence[tuple[bool]] = await cursor.fetchall()
@@ -77,7 +99,7 @@ async def post_orders(request: Request, batch: OrderBatch, token: Annotated[str,
         raise HTTPException(401)
     # One statement cannot write a row twice: of the same order the last one counts, the others are skipped.
     orders = {order.order_id: order for order in batch.data if invalid_reason(order) is None}
-    written = await request.app.state.upsert([_row(partner_id, order) for order in orders.values()])
+    written = await request.app.state.upsert(partner_id, list(orders.values()))
     inserted = sum(1 for (is_new,) in written if is_new)
     updated = len(written) - inserted
     skipped = len(batch.data) - len(written)
@@ -97,7 +119,7 @@ def _row(partner_id: str, order: Order) -> Row:
 
 
 def create_app() -> FastAPI:
-    connect = {"asyncpg": with_asyncpg, "psycopg": with_psycopg}[os.environ["BENCH_DRIVER"]]
+    connect = {"asyncpg": with_asyncpg, "psycopg": with_psycopg, "outbox": with_outbox}[os.environ["BENCH_DRIVER"]]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

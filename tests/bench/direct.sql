@@ -14,3 +14,15 @@ CREATE TABLE direct_orders (
     total_qty      bigint,
     PRIMARY KEY (partner_id, order_id)
 );
+
+-- The outbox beside it. An id is given while the order's row is locked: so the ids of one order are in the order of
+-- their commits, and the relay may send by id.
+CREATE TABLE outbox (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    partner_id text NOT NULL,
+    order_id   text NOT NULL,
+    value      bytea NOT NULL
+) WITH (autovacuum_enabled = false); -- the relay does it, and more often
+
+-- What Debezium's sink writes to.
+CREATE TABLE debezium_orders (LIKE direct_orders INCLUDING ALL);

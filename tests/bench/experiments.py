@@ -1,18 +1,22 @@
-"""The measurements: pairs against the direct service, catching up, growth, and overload."""
+"""The measurements: pairs against the peers, catching up, growth, overload, and the start."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
 
-from bench.catch_up import CaughtUp, catch_up, write_backlog
+from bench import tables
+from bench.catch_up import CaughtUp, catch_up, catch_up_by_debezium
+from bench.debezium import TABLE
 from bench.load import Task
 from bench.measured import Run
-from bench.stack import DRIVERS, Service, Stack
+from bench.services import OURS, PROCESSES, Service
+from bench.stack import Stack
+from bench.start import Start, start_of_consumer, start_of_ingress
 
 Say = Callable[[str], None]
-SERVICES: tuple[Service, ...] = ("ours", *DRIVERS)
+Peers = dict[str, dict[str, Service]]
+"""By load and kind: the peer with the number of processes that serves it best."""
 _NUMBERS_APART = 5_000_000  # so that every run writes orders that no other run wrote
 
 
@@ -21,22 +25,25 @@ class Scale:
     """How long each measurement takes."""
 
     rounds: int
+    choosing_rounds: int
     warm_up_s: float
     measure_s: float
     backlog_events: int
+    catching_up_rounds: int
     large_table_rows: int
     loaded_first_s: float  # Java compiles for a while
 
 
-QUICK = Scale(rounds=2, warm_up_s=1, measure_s=3, backlog_events=100_000, large_table_rows=200_000, loaded_first_s=10)
-FULL = Scale(rounds=5, warm_up_s=2, measure_s=6, backlog_events=400_000, large_table_rows=10_000_000, loaded_first_s=40)
-_MANY_PARTITIONS = 100
-_LOADS = {
-    "batches of 500, 8 connections": (8, 500),
-    "single orders, 64 connections": (64, 1),
-    "single order, 1 connection": (1, 1),
-}
+TINY = Scale(1, 1, 0.3, 1, 40_000, 1, 5_000, 6)
+"""Says nothing about speed: it shows that the bench works."""
+QUICK = Scale(2, 1, 0.5, 2, 100_000, 1, 200_000, 30)
+FULL = Scale(5, 2, 2, 6, 300_000, 3, 10_000_000, 100)
+BATCHES, SINGLES, ALONE = "batches of 500, 8 connections", "single orders, 64 connections", "single order, 1 connection"
+LOADS = {BATCHES: (8, 500), SINGLES: (64, 1), ALONE: (1, 1)}
 """Connections, and orders in a request."""
+INSERTS, UNCHANGED = "inserts", "nothing changes"
+_MANY_PARTITIONS = 100
+_SHARES = (0.1, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2)
 
 
 class Experiments:
@@ -47,53 +54,74 @@ class Experiments:
         self._numbers = count(0, _NUMBERS_APART)
 
     def warm(self) -> None:
-        """Warms up: loads everything until it runs at its final speed."""
-        for connections, orders in _LOADS.values():
-            for service in SERVICES:
-                self._measure("warm-up", service, connections, orders, measure_s=self._scale.loaded_first_s / 9)
+        """Loads everything until it runs at its final speed. Half of the time is for ours: it needs the broker most."""
+        peers = [Service(kind, max(numbers)) for kind, numbers in PROCESSES.items()]
+        half_s = self._scale.loaded_first_s / len(LOADS) / 2
+        for connections, orders in LOADS.values():
+            for service in (OURS, *peers):
+                duration_s = half_s if service == OURS else half_s / len(peers)
+                self._measure("warm-up", service, connections, orders, measure_s=duration_s)
 
-    def pairs(self) -> Iterator[Run]:
-        """The services in turn, with empty tables for each."""
-        for load, (connections, orders) in _LOADS.items():
+    def choices(self) -> Iterator[Run]:
+        """Each kind of peer with each number of processes, in turn."""
+        for load, (connections, orders) in LOADS.items():
+            for _ in range(self._scale.choosing_rounds):
+                for kind, numbers in PROCESSES.items():
+                    for processes in numbers if connections > 1 else numbers[:1]:
+                        yield self._measure_from_empty(load, Service(kind, processes), connections, orders)
+
+    def pairs(self, peers: Peers) -> Iterator[Run]:
+        """Ours and the best of each kind of peer, in turn, with empty tables for each."""
+        for load, (connections, orders) in LOADS.items():
             for _ in range(self._scale.rounds):
-                for service in SERVICES:
-                    self._stack.empty_tables()
-                    yield self._measure(load, service, connections, orders)
+                for service in (OURS, *peers[load].values()):
+                    yield self._measure_from_empty(load, service, connections, orders)
 
     def growth(self) -> Iterator[Run]:
         """What a larger request, a larger order, or more connections cost; and a large table."""
         for orders in (1, 10, 100, 1000):
-            yield self._measure(f"{orders} orders a request", "ours", 8, orders)
+            yield self._measure(f"{orders} orders a request, 8 connections", OURS, 8, orders)
         for connections in (1, 10, 100, 1000):
-            yield self._measure(f"{connections} connections, single orders", "ours", connections, 1)
+            yield self._measure(f"{connections} connections, single orders", OURS, connections, 1)
         for products in (1, 10, 100):
-            yield self._measure(f"orders of {products} products, 100 a request", "ours", 8, 100, products=products)
+            yield self._measure(f"orders of {products} products, 100 a request", OURS, 8, 100, products=products)
         for rows in (0, self._scale.large_table_rows):
-            self._stack.fill_table(rows)
-            yield self._measure(f"{rows:,} rows in the table: inserts", "ours", 8, 500)
+            tables.fill_table(self._stack.url, rows)
+            yield self._measure(f"{rows:,} rows in the table: inserts", OURS, 8, 500)
             if rows:
                 updates = {"first": 0, "keys": rows, "total": next(self._numbers)}
-                yield self._measure(f"{rows:,} rows in the table: updates all over it", "ours", 8, 500, **updates)
-        self._stack.empty_tables()
+                yield self._measure(f"{rows:,} rows in the table: updates all over it", OURS, 8, 500, **updates)
+        tables.empty_tables(self._stack.url)
 
     def catching_up(self) -> Iterator[CaughtUp]:
-        """A backlog of new orders, and the same orders once more; and new orders in many partitions."""
-        self._stack.stop_consumers()
-        for _ in range(max(1, self._scale.rounds - 2)):
-            for consumers in (1, 2):
-                self._stack.empty_tables()
-                first = next(self._numbers)
-                for backlog in ("inserts", "nothing changes"):
-                    yield self._caught_up(self._stack, backlog, consumers, first)
-        many = self._stack.with_partitions(_MANY_PARTITIONS)
+        """Backlogs of the same orders, for one and two consumers and for Debezium, in turn; the rows are compared.
+
+        Ours get each backlog once more, so that nothing changes. Then new orders in many partitions.
+        """
+        stack = self._stack
+        stack.stop_consumers()
+        stack.debezium.start()
+        for number in range(-1, self._scale.catching_up_rounds):  # the first is to warm Debezium up
+            first = next(self._numbers)
+            for consumers in (1, 2) if number >= 0 else (1,):
+                tables.empty_tables(stack.url)
+                for backlog in (INSERTS, UNCHANGED) if number >= 0 else (INSERTS,):
+                    result = self._caught_up(stack, backlog, consumers, first)
+                    if number >= 0:
+                        yield result
+            result = self._caught_up_by_debezium(first)
+            if number >= 0:
+                yield result
+        stack.debezium.stop()
+        many = stack.with_partitions(_MANY_PARTITIONS)
         for consumers in (1, 2):
-            yield self._caught_up(many, f"inserts, {_MANY_PARTITIONS} partitions", consumers, next(self._numbers))
-        self._stack.start_consumer()
+            yield self._caught_up(many, f"{INSERTS}, {_MANY_PARTITIONS} partitions", consumers, next(self._numbers))
+        stack.start_consumer()
 
     def offered_loads(self, service: Service) -> Iterator[tuple[float, Run]]:
         """Single orders at a given rate: (requests a second that were due, what came of them), until it breaks."""
         peak = self._measure("peak", service, 64, 1).requests_per_s
-        for share in (0.1, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2):
+        for share in _SHARES:
             rate = peak * share
             run = self._measure(f"{share:.0%} of the peak offered", service, 500, 1, requests_per_s=rate)
             yield rate, run
@@ -102,15 +130,48 @@ class Experiments:
 
     def overload(self) -> Iterator[Run]:
         """Twice the orders that can be taken, in batches of 500: what is accepted goes on at the same rate."""
-        peak = self._measure("peak, batches of 500", "ours", 16, 500)
+        peak = self._measure("peak, batches of 500", OURS, 16, 500)
         yield peak
         rate = 2 * peak.requests_per_s
-        yield self._measure("twice the peak offered, batches of 500", "ours", 200, 500, requests_per_s=rate)
+        yield self._measure("twice the peak offered, batches of 500", OURS, 200, 500, requests_per_s=rate)
+
+    def starts(self) -> Iterator[Start]:
+        """Of a consumer and of an ingress, in turn; the first ones only bring the files into memory."""
+        for number in range(-1, self._scale.rounds):
+            self._stack.stop_consumers()
+            started = start_of_consumer(self._stack, next(self._numbers))
+            self._stack.start_consumer()
+            for start in (started, start_of_ingress(self._stack)):
+                self._say(f"start of the {start.process}: {start.cpu_s:.2f} s of CPU")
+                if number >= 0:
+                    yield start
 
     def _caught_up(self, stack: Stack, backlog: str, consumers: int, first: int) -> CaughtUp:
-        write_backlog(stack, self._scale.backlog_events, first, 1)
-        stack.execute("CHECKPOINT")
-        return catch_up(stack, backlog, consumers)
+        stack.write_backlog(self._scale.backlog_events, first, 1)
+        tables.execute(stack.url, "CHECKPOINT")
+        return self._said(catch_up(stack, backlog, consumers))
+
+    def _caught_up_by_debezium(self, first: int) -> CaughtUp:
+        """The tables hold the same orders by ours. Raises RuntimeError if the rows differ."""
+        stack = self._stack
+        stack.debezium.pause()
+        stack.write_backlog_for_debezium(self._scale.backlog_events, first, 1)
+        tables.execute(stack.url, "CHECKPOINT")
+        result = self._said(catch_up_by_debezium(stack, INSERTS, first, self._scale.backlog_events))
+        if different := tables.differing_rows(stack.url, TABLE):
+            raise RuntimeError(f"{different} rows of Debezium differ from ours")
+        return result
+
+    def _said(self, result: CaughtUp) -> CaughtUp:
+        self._say(f"{result.backlog}, {result.by}: {result.events_per_s:,.0f} events/s, {result.cpu_us:.1f} µs each")
+        return result
+
+    def _measure_from_empty(self, load: str, service: Service, connections: int, orders: int) -> Run:
+        tables.empty_tables(self._stack.url)
+        before = self._stack.in_kafka(service)
+        run = self._measure(load, service, connections, orders)
+        self._stack.require_stored(service, run, before)
+        return run
 
     def _measure(
         self, load: str, service: Service, connections: int, orders: int, measure_s: float | None = None, **about: float
@@ -127,17 +188,19 @@ class Experiments:
         return run
 
 
-def ratios(runs: list[Run], load: str, against: Service) -> list[float]:
-    """Ours divided by the direct service's, pair by pair: throughput, or latency if there is one connection."""
-    ours, theirs = (
-        [_figure(run) for run in runs if run.load == load and run.service == service] for service in ("ours", against)
-    )
-    return [our / their for our, their in zip(ours, theirs, strict=True) if their and not math.isnan(our / their)]
-
-
-def _figure(run: Run) -> float:
-    return run.p50_ms if run.load == "single order, 1 connection" else run.orders_per_s
-
-
-def median_of(runs: list[Run], figure: Callable[[Run], float]) -> float:
-    return median(figure(run) for run in runs)
+def best_peers(runs: list[Run]) -> Peers:
+    """With one connection there is nothing to share, so one process serves it."""
+    best: Peers = {}
+    for load in LOADS:
+        best[load] = {}
+        for kind, numbers in PROCESSES.items():
+            rates = {
+                processes: [
+                    r.orders_per_s for r in runs if (r.load, r.service) == (load, str(Service(kind, processes)))
+                ]
+                for processes in numbers
+            }
+            measured = {processes: median(of) for processes, of in rates.items() if of}
+            if measured:
+                best[load][kind] = Service(kind, max(measured, key=measured.__getitem__))
+    return best

@@ -10,12 +10,16 @@ from bench.meter import Reading
 
 @dataclass(frozen=True)
 class Run:
-    """Per order means: per order that was answered. `cpu_s_per_10k`: by process; `generator` is what the load costs."""
+    """Per order means: per order that was answered. `cpu_s_per_10k`: by process; `generator` is what the load costs.
+
+    `orders_per_s` and `requests_per_s` count the time until what was answered is in Kafka too, if it must be.
+    """
 
     load: str
     service: str
     orders_per_s: float
     requests_per_s: float
+    taken_in_per_s: float
     p50_ms: float
     p99_ms: float
     p999_ms: float
@@ -25,20 +29,29 @@ class Run:
     memory_mib: dict[str, float]
     kafka_bytes_per_order: float
     wal_bytes_per_order: float
+    answered_orders: int
+
+    @property
+    def cpu_us(self) -> float:
+        """Of all processes for an order, without the generator."""
+        return 100 * sum(cpu for name, cpu in self.cpu_s_per_10k.items() if name != "generator")
 
     def as_json(self) -> dict[str, object]:
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 
-def run_of(load: str, service: str, outcome: Outcome, before: Reading, after: Reading) -> Run:
+def run_of(load: str, service: str, outcome: Outcome, before: Reading, after: Reading, drain_s: float = 0.0) -> Run:
+    """`drain_s`: what a relay needed after the load for what came in the measured time."""
     orders = max(1, sum(outcome.counts.values()))
     latencies = sorted(outcome.latencies_ms)
+    seconds = outcome.seconds + drain_s
     cpu = {**after.cpu_since(before), "generator": outcome.cpu_s}
     return Run(
         load=load,
         service=service,
-        orders_per_s=sum(outcome.counts.values()) / outcome.seconds,
-        requests_per_s=len(latencies) / outcome.seconds,
+        orders_per_s=sum(outcome.counts.values()) / seconds,
+        requests_per_s=len(latencies) / seconds,
+        taken_in_per_s=sum(outcome.counts.values()) / outcome.seconds,
         p50_ms=percentile(latencies, 50),
         p99_ms=percentile(latencies, 99),
         p999_ms=percentile(latencies, 99.9),
@@ -48,6 +61,7 @@ def run_of(load: str, service: str, outcome: Outcome, before: Reading, after: Re
         memory_mib={name: size / 2**20 for name, size in after.memory_bytes.items()},
         kafka_bytes_per_order=(after.kafka_bytes - before.kafka_bytes) / orders,
         wal_bytes_per_order=(after.wal_bytes - before.wal_bytes) / orders,
+        answered_orders=outcome.answered_orders,
     )
 
 

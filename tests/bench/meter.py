@@ -1,6 +1,6 @@
 """What a load costs: CPU and memory of every process with its children, bytes in Kafka and in Postgres's log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ import psycopg
 
 @dataclass(frozen=True)
 class Reading:
-    """Totals since the start of each process, by its name; memory is what a process does not share, and its part of
-    what it does (PSS)."""
+    """Totals since the start of the processes, by what they are; memory is what a process does not share, and its part
+    of what it does (PSS)."""
 
     cpu_s: dict[str, float]
     memory_bytes: dict[str, int]
@@ -24,10 +24,10 @@ class Reading:
 
 
 class Meter:
-    """`pids`: the processes of the stack by name. `log_folder`: Kafka's data, of which the records are counted."""
+    """`pids`: the processes by what they are. `log_folder`: Kafka's data, of which the records are counted."""
 
-    def __init__(self, pids: Mapping[str, int], log_folder: Path, postgres_url: str) -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+    def __init__(self, pids: Mapping[str, Sequence[int]], log_folder: Path, postgres_url: str) -> None:
+        self._processes = {name: [psutil.Process(pid) for pid in of] for name, of in pids.items()}
         self._log_folder = log_folder
         self._connection = psycopg.connect(postgres_url, autocommit=True)
 
@@ -35,8 +35,8 @@ class Meter:
         wal = self._connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").fetchone()
         assert wal is not None
         return Reading(
-            cpu_s={name: _cpu_s(process) for name, process in self._processes.items()},
-            memory_bytes={name: _memory_bytes(process) for name, process in self._processes.items()},
+            cpu_s={name: sum(map(cpu_s_of, of)) for name, of in self._processes.items()},
+            memory_bytes={name: sum(map(_memory_bytes, of)) for name, of in self._processes.items()},
             kafka_bytes=sum(file.stat().st_size for file in self._log_folder.glob("*/*.log")),
             wal_bytes=wal[0],
         )
@@ -45,7 +45,7 @@ class Meter:
         self._connection.close()
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s_of(process: psutil.Process) -> float:
     """Its own, that of its children, and of those that have ended: Postgres has one for each connection."""
     own = process.cpu_times()
     total = own.user + own.system + own.children_user + own.children_system

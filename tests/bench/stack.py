@@ -1,35 +1,43 @@
-"""What is measured: Kafka, Postgres, one ingress, one consumer, and the direct service on the same Postgres."""
+"""What is measured: Kafka, Postgres, one ingress, one consumer, and the peers on the same two servers."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
-import psycopg
-
+from bench.backlog import canonical_templates, flat_templates, write_backlog
+from bench.debezium import Debezium
 from bench.load import Outcome, Task
 from bench.measured import Run, run_of
 from bench.meter import Meter
+from bench.services import (
+    OURS,
+    PROCESSES,
+    PYTHON_PATH,
+    TESTS,
+    Service,
+    environment_of,
+    make_topic,
+    start_peer,
+    start_relay,
+)
+from bench.tables import execute, number_of
 from consumer.postgres.migrate import migrate
-from contracts.partitioner import partition_of
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
-from support.http import get
 from support.installation import Ingress, Installation
 
-Service = Literal["ours", "psycopg", "asyncpg"]
-DRIVERS: tuple[Service, ...] = ("psycopg", "asyncpg")
-TESTS = Path(__file__).parents[1]
-READY_TIMEOUT_S = 60.0
+OUTBOX_TOPIC, FLAT_TOPIC = "outbox", "flat"
+_DRAINED_CHECK_S = 0.01
+_DRAINED_TIMEOUT_S = 300.0
 
 
 class Stack:
@@ -38,144 +46,168 @@ class Stack:
     def __init__(self, folder: Path, kafka: KafkaBroker, postgres: PostgresServer, database: str = "orders") -> None:
         self.kafka, self.postgres = kafka, postgres
         self.installation = Installation(kafka.bootstrap, postgres.url(database), folder)
+        self.url = self.installation.postgres_url
+        self.debezium = Debezium(folder, kafka.bootstrap, self.url, FLAT_TOPIC)
         self.token = ""
         self.consumers: list[Child] = []
-        self.services: dict[Service, Ingress] = {}
+        self._ingress: Ingress | None = None
+        self._peers: dict[str, list[Ingress]] = {}
+        self._relay: Child | None = None
         self._consumer_program: list[str] | None = None
         self._folder = folder
 
     def start(self) -> None:
-        migrate(self.installation.postgres_url)
+        migrate(self.url)
         self.installation.set_up()
         self.start_consumer()
-        self.services["ours"] = self.installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})  # the default
+        self._ingress = self.installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})  # the default
         self.token = self.installation.add_partner("bench")
-        self.execute((TESTS / "bench" / "direct.sql").read_text())
-        self.services.update({driver: self._start_direct(driver) for driver in DRIVERS})
+        execute(self.url, (TESTS / "bench" / "direct.sql").read_text())
+        for topic in (OUTBOX_TOPIC, FLAT_TOPIC):
+            make_topic(self.kafka.bootstrap, topic)
+        for kind, numbers in PROCESSES.items():
+            self._peers[kind] = [start_peer(self.installation, kind, self.token) for _ in range(max(numbers))]
 
     def measure(self, load: str, service: Service, task: Task) -> Run:
-        """Runs a load; only the measured time counts, without the warm-up."""
-        meter = self.meter()
-        command = [sys.executable, "-m", "bench.load"]
+        """Runs a load; only the measured time counts, without the warm-up.
+
+        With an outbox, the time counts until the relay has sent what the measured time added.
+        """
+        if service.kind == "outbox":
+            self._relay = start_relay(self.installation, OUTBOX_TOPIC)
+        meter = self.meter(service)
         generator = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **_PYTHONPATH}
+            [sys.executable, "-m", "bench.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment_of(self.installation),
         )
         assert generator.stdin is not None
         assert generator.stdout is not None
         try:
-            json.dump({**asdict(task), "port": self.port(service), "token": self.token}, generator.stdin)
+            json.dump({**asdict(task), "ports": self._ports(service), "token": self.token}, generator.stdin)
             generator.stdin.close()
             if generator.stdout.readline() != "measuring\n":
                 raise RuntimeError("the load generator ended before it measured")
-            before = meter.read()
+            before, waiting_before = meter.read(), self._waiting(service)
             result = generator.stdout.readline()
+            drain_s = self._drain(waiting_before) if service.kind == "outbox" else 0.0
             after = meter.read()
         finally:
             meter.close()
             generator.stdout.close()
             generator.wait()
-        return run_of(load, service, Outcome(**json.loads(result)), before, after)
+            if self._relay is not None:
+                self._relay.stop()
+                self._relay = None
+        return run_of(load, str(service), Outcome(**json.loads(result)), before, after, drain_s)
 
-    def meter(self) -> Meter:
-        return Meter(self.pids(), self.kafka.folder / "log", self.installation.postgres_url)
+    def require_stored(self, service: Service, run: Run, in_kafka_before: int) -> None:
+        """Raises RuntimeError unless every order that was answered is in Postgres, and in Kafka if the service has a
+        topic. The tables were empty before the run."""
+        table = "orders" if service == OURS else "direct_orders"
+        found = {"Postgres": number_of(self.url, f"SELECT count(*) FROM {table}")}
+        if service.kind in self._topics():
+            found["Kafka"] = self.in_kafka(service) - in_kafka_before
+        for where, orders in found.items():
+            if orders < run.answered_orders:
+                raise RuntimeError(f"{service} answered {run.answered_orders} orders, and {orders} are in {where}")
 
-    def port(self, service: Service) -> int:
-        return self.services[service].port
+    def in_kafka(self, service: Service) -> int:
+        """Records in the topic of the service so far; 0 if it has none."""
+        topic = self._topics().get(service.kind)
+        return 0 if topic is None else sum(self.installation.end_offsets(topic).values())
 
-    def pids(self) -> dict[str, int]:
-        return {
-            **{"ingress" if name == "ours" else name: service.child.pid for name, service in self.services.items()},
-            **{f"consumer {n}" if n > 1 else "consumer": child.pid for n, child in enumerate(self.consumers, 1)},
-            "kafka": self.kafka.child.pid,
-            "postgres": self.postgres.child.pid,
-        }
+    def meter(self, service: Service | None = None) -> Meter:
+        """Of the processes that work for a service; without one, of all that consume."""
+        return Meter(self._pids(service), self.kafka.folder / "log", self.url)
 
     def applied(self) -> int:
         """Events that are in the tables, of all partitions."""
-        return int(
-            self.installation.sql("SELECT sum(next_offset)::bigint AS events FROM consumer_partition")[0]["events"]
-        )
+        return number_of(self.url, "SELECT sum(next_offset)::bigint FROM consumer_partition")
+
+    def write_backlog(self, events: int, first: int, total: int) -> None:
+        """Events as our ingress writes them, for the consumers."""
+        topics = self.installation.settings.topics
+        write_backlog(self.kafka.bootstrap, topics.upserts, topics.results, canonical_templates(), events, first, total)
+
+    def write_backlog_for_debezium(self, events: int, first: int, total: int) -> None:
+        results = self.installation.settings.topics.results
+        write_backlog(self.kafka.bootstrap, FLAT_TOPIC, results, flat_templates(), events, first, total)
 
     def start_consumer(self) -> None:
         self.consumers.append(self.installation.start_consumer())
 
     def launch_consumer(self) -> Child:
         """Does not wait for its partitions."""
-        return self.installation.start("consumer", _PYTHONPATH, self._consumer_program)
-
-    def with_partitions(self, count: int) -> "Stack":
-        """Another topic and another database on the same servers, with nothing running."""
-        database = f"partitions_{count}"
-        self.execute(f"CREATE DATABASE {database}")
-        other = Stack(self._folder, self.kafka, self.postgres, database)
-        other.installation.running = self.installation.running
-        program = [sys.executable, "-m", "bench.many_partitions", str(count)]
-        environment = {**os.environ, **other.installation.environment, **_PYTHONPATH}
-        subprocess.run([*program, "setup"], env=environment, check=True, capture_output=True)
-        other.execute(f"INSERT INTO consumer_partition SELECT generate_series({UPSERT_PARTITIONS}, {count - 1}), 0")
-        other._consumer_program = [*program, "consumer"]
-        return other
+        return self.installation.start("consumer", PYTHON_PATH, self._consumer_program)
 
     def stop_consumers(self) -> None:
         for child in self.consumers:
             child.stop()
         self.consumers = []
 
-    def fill_table(self, rows: int) -> None:
-        """So many orders of the partner `bench`, numbered from 0 on, as if they had come through the topic long ago."""
-        self.empty_tables()
-        with (
-            psycopg.connect(self.installation.postgres_url) as connection,
-            connection.cursor() as cursor,
-            cursor.copy(_COPY_ORDERS) as copy,
-        ):
-            for first in range(0, rows, 10_000):
-                numbers = range(first, min(rows, first + 10_000))
-                copy.write("".join(_old_order(f"ORD-{number:010}") for number in numbers))
-        self.execute("VACUUM ANALYZE orders")
-        self.execute("CHECKPOINT")
-
-    def empty_tables(self) -> None:
-        """Both services start with empty tables, and with no checkpoint due from before."""
-        self.execute("TRUNCATE orders, direct_orders")
-        self.execute("CHECKPOINT")
-
-    def execute(self, statement: str) -> None:
-        with psycopg.connect(self.installation.postgres_url, autocommit=True) as connection:
-            connection.execute(statement.encode())
-
-    def _start_direct(self, driver: Service) -> Ingress:
-        port = free_port()
-        child = self.installation.start(
-            driver,
-            {"ORDERS_PORT": str(port), "BENCH_TOKEN": self.token, "BENCH_DRIVER": driver, **_PYTHONPATH},
-            [sys.executable, "-m", "bench.direct"],
+    def with_partitions(self, count: int) -> "Stack":
+        """Another topic and another database on the same servers, with nothing running."""
+        database = f"partitions_{count}"
+        execute(self.url, f"CREATE DATABASE {database}")
+        other = Stack(self._folder, self.kafka, self.postgres, database)
+        other.installation.running = self.installation.running
+        program = [sys.executable, "-m", "bench.many_partitions", str(count)]
+        subprocess.run([*program, "setup"], env=environment_of(other.installation), check=True, capture_output=True)
+        execute(
+            other.url, f"INSERT INTO consumer_partition SELECT generate_series({UPSERT_PARTITIONS}, {count - 1}), 0"
         )
-        child.wait_until(lambda: _answers(port), READY_TIMEOUT_S)
-        return Ingress(child, port)
+        other._consumer_program = [*program, "consumer"]
+        return other
+
+    def _topics(self) -> dict[str, str]:
+        return {"ours": self.installation.settings.topics.upserts, "outbox": OUTBOX_TOPIC}
+
+    def _ports(self, service: Service) -> list[int]:
+        return [process.port for process in self._processes(service)]
+
+    def _processes(self, service: Service) -> list[Ingress]:
+        if service == OURS:
+            assert self._ingress is not None
+            return [self._ingress]
+        return self._peers[service.kind][: service.processes]
+
+    def _pids(self, service: Service | None) -> dict[str, list[int]]:
+        pids = {"kafka": [self.kafka.child.pid], "postgres": [self.postgres.child.pid]}
+        if service is None and self.debezium.child is not None:
+            pids["debezium"] = [self.debezium.child.pid]
+        if service in (None, OURS):
+            pids |= {f"consumer {n}" if n > 1 else "consumer": [c.pid] for n, c in enumerate(self.consumers, 1)}
+        if service is not None:
+            name = "ingress" if service == OURS else "service"
+            pids[name] = [process.child.pid for process in self._processes(service)]
+        if self._relay is not None:
+            pids["relay"] = [self._relay.pid]
+        return pids
+
+    def _waiting(self, service: Service) -> int:
+        """Orders that the relay has not taken yet."""
+        return number_of(self.url, "SELECT count(*) FROM outbox") if service.kind == "outbox" else 0
+
+    def _drain(self, waiting_before: int) -> float:
+        """Waits until the relay has sent everything. The seconds that this took for what the measured time added."""
+        waiting, from_s = number_of(self.url, "SELECT count(*) FROM outbox"), time.perf_counter()
+        deadline_s = from_s + _DRAINED_TIMEOUT_S
+        while number_of(self.url, "SELECT EXISTS (SELECT FROM outbox)::integer"):
+            assert self._relay is not None
+            if self._relay.exit_code is not None:
+                raise self._relay.death()
+            if time.perf_counter() > deadline_s:
+                raise RuntimeError("the relay did not send everything")
+            time.sleep(_DRAINED_CHECK_S)
+        return drain_s_of(waiting_before, waiting, time.perf_counter() - from_s)
 
 
-_COPY_ORDERS = (
-    "COPY orders (partner_id, order_id, name, email, refferral_code, user_id, products, total_amount, discount, "
-    "content_hash, event_partition, event_offset, event_time) FROM STDIN"
-)
-_PYTHONPATH = {"PYTHONPATH": str(TESTS)}
-
-
-def _old_order(order_id: str) -> str:
-    partition = partition_of(order_id.encode(), UPSERT_PARTITIONS)
-    products = '[{"product_sku_id":"SKU-1","amount":"1.5","qty":1}]'
-    return (
-        f"bench\t{order_id}\tAda Abe\tada.abe@example.com\tREF-1\tU-1\t{products}\t1\t0\t"
-        f"\\\\x00\t{partition}\t-1\t2026-01-01 00:00:00Z\n"
-    )
-
-
-def _answers(port: int) -> bool:
-    try:
-        return get(port, "/openapi.json").status == 200
-    except OSError:
-        return False
+def drain_s_of(waiting_before: int, waiting_after: int, seconds: float) -> float:
+    """The part of the `seconds` of draining that is for the orders that came to wait in the measured time."""
+    return seconds * max(0, waiting_after - waiting_before) / waiting_after if waiting_after else 0.0
 
 
 @contextmanager
@@ -191,7 +223,10 @@ def running_stack() -> Iterator[Stack]:
                 stack = Stack(folder, kafka, postgres)
                 with stack.installation.running:
                     stack.start()
-                    yield stack
+                    try:
+                        yield stack
+                    finally:
+                        stack.debezium.stop()
             finally:
                 postgres.stop()
         finally:
