@@ -122,10 +122,11 @@ def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:
     ]
 
 
-def result_record(reply: Reply) -> Outgoing:
+def result_record(reply: Reply, results_topic: str) -> Outgoing:
+    """`results_topic`: where a reply goes whose event names no topic."""
     request_id = str(reply.request_id).encode()
     return Outgoing(
-        topic=reply.reply_to.topic,
+        topic=reply.reply_to.topic or results_topic,
         partition=reply.reply_to.partition,
         key=request_id,
         value=encode_result(

@@ -1,7 +1,6 @@
 """The AsyncAPI 3.0 document, from the point of view of a shop: `receive` is what a shop reads."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -100,10 +99,11 @@ def _messages() -> Document:
             "description": "The ingress writes a narrower form: the schemas `canonical-order` and "
             "`ingress-event-headers`. An event is a repeat and changes nothing if an earlier event has the same "
             "ce_source, ce_id and ce_requestdigest. An event with the headers ce_origin… was redriven from the dead "
-            "letters. It counts at the partition and offset that these headers name.",
+            "letters. It counts at the partition and offset that these headers name. The header ce_type names the form "
+            "of the value. An order in a later form has another type. Stop at a type that you do not know, and get a "
+            "newer reader.",
             "headers": _schema("event-headers"),
             "payload": _schema("order"),
-            "correlationId": {"location": "$message.header#/kafka_correlationId"},
             "bindings": {"kafka": {"key": order_key, **_BINDING}},
             "examples": [_order_example()],
         },
@@ -180,9 +180,7 @@ def _schema(name: str) -> dict[str, str]:
 
 def _order_example() -> Document:
     order = Order.model_validate(json.loads(SAMPLE_BODY)["data"][0])
-    context = RequestContext(
-        _EXAMPLE_ID, "demo", datetime(2026, 1, 1, tzinfo=UTC), size=1, invalid=0, reply_to=ReplyTo("shop.outcomes", 0)
-    )
+    context = RequestContext(_EXAMPLE_ID, "demo", size=1, invalid=0, reply_to=ReplyTo("shop.outcomes", 0))
     headers: Any = HeaderWriter(context).headers(0)
     return {"headers": readable(headers), "payload": json.loads(order.canonical())}
 

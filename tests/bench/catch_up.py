@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -92,7 +91,7 @@ def _events(reply_topic: str, events: int, first: int, total: int) -> Iterator[t
     rng = random.Random(5)
     templates = [Order.model_validate_json(order_template(rng, 1) % (0, 0)) for _ in range(_TEMPLATES)]
     for start in range(first, first + events, ORDERS_PER_REQUEST):
-        context = RequestContext(uuid4(), "bench", datetime.now(UTC), ORDERS_PER_REQUEST, 0, ReplyTo(reply_topic, 0))
+        context = RequestContext(uuid4(), "bench", ORDERS_PER_REQUEST, 0, ReplyTo(reply_topic, 0))
         headers = HeaderWriter(context)
         for index in range(min(ORDERS_PER_REQUEST, first + events - start)):
             number = start + index

@@ -113,7 +113,8 @@ def reply_before_commit() -> None:
 
     def replying(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
         applied = apply(self, session, batch, pipeline)
-        producers[0].send(map(result_record, applied.replies))
+        results = producers[0]._settings.topics.results
+        producers[0].send(result_record(reply, results) for reply in applied.replies)
         return applied
 
     put(AcknowledgedProducer, "__init__", noted)

@@ -18,6 +18,8 @@ from support.installation import Installation, headers_of, texts
 from support.orders import an_order
 
 VALIDATORS = {name: Draft7Validator(schema) for name, schema in schemas().items()}
+NOT_WRITTEN = {"ce_time", "content-type", "kafka_correlationId", "kafka_replyTopic"}
+"""The ingress wrote them before version 2.0 of the contract; others may."""
 TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 
@@ -81,7 +83,7 @@ def test_what_the_ingress_wrote(recorded: Installation) -> None:
         validate(record, "event-headers", "order")
         validate(record, "ingress-event-headers", "canonical-order")
     seen = {name for record in found for name in texts(record)}
-    assert seen == schemas()["event-headers"]["properties"].keys(), "a header that no record of this test has"
+    assert seen == schemas()["event-headers"]["properties"].keys() - NOT_WRITTEN, "a header that no record here has"
 
 
 def test_what_was_redriven(recorded: Installation) -> None:

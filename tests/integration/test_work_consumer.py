@@ -29,11 +29,11 @@ from consumer.core.replies import result_record
 from consumer.kafka.message import record_of
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.session import Session, SessionHolder
-from contracts.event import HeaderWriter, RequestContext
+from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, decode_result
-from support.events import REPLY_TO, TIME
+from support.events import TIME
 from support.installation import Installation, headers_of
 from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal_of
 
@@ -45,12 +45,12 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1442                       643                  954              365         1                      224
-100 new                            9            2                 593.6                         9                516.9             77.1         1                      5.2
+1 new                              9            2                  1445                       643                  952              350         1                      224
+100 new                            9            2                 593.7                         9                516.9               77         1                      5.2
 500 new                            9            6                 356.8                       1.9                460.5             73.1         1                      4.3
-500 new, of 500 requests           9            7                 526.7                       1.9                694.2            173.7       500                      224
+500 new, of 500 requests           9            7                 527.7                       1.9                692.3            158.7       500                      224
 500 changed                       10            7                 357.7                      91.1                550.2               70         1                      4.3
-500 unchanged                      8            4                    35                      90.9                  8.3               54         1                      4.3
+500 unchanged                      8            4                    35                      90.9                  8.3             53.9         1                      4.3
 500 keyed                         11            9                 357.5                       2.4                  463             78.8         1                      4.4
 500 keyed, asked again            10            7                  31.4                      99.8                  3.2             57.1         1                      4.4
 500 read again                     8            4                  29.1                      99.2                  1.4             43.8         1                      4.3
@@ -59,7 +59,7 @@ a batch                   statements  round_trips  sent_bytes_per_order  receive
 # What a record takes in a batch that waits for its turn: of Python's own memory, as the client library gave it.
 MEMORY_BUDGET = """
 500 records     memory_bytes_per_order
-of one request                  2942.2
+of one request                  1705.6
 """
 
 
@@ -92,6 +92,8 @@ BATCHES = {
 }
 WARM_UP_BATCHES = 7
 """psycopg prepares a statement when it is sent for the sixth time; before that, the same work takes more bytes."""
+REPLY_TO, RESULTS = ReplyTo(None, 3), "orders.results"
+"""As the ingress asks for replies."""
 FIRST_OFFSET = FIRST_NUMBER = 1_000_000  # so that every number has the same digits
 
 
@@ -127,7 +129,7 @@ class Topic:
         request += self._first_request + (0 if kind.same_requests else number * kind.requests)
         digest = "d" * 32 if kind.keyed else None
         size = kind.orders // kind.requests
-        context = RequestContext(UUID(int=request), self._partner, TIME, size, 0, REPLY_TO, digest=digest)
+        context = RequestContext(UUID(int=request), self._partner, size, 0, REPLY_TO, digest=digest)
         return Message(
             partition=partition,
             offset=offset,
@@ -143,7 +145,7 @@ def consumed(applier: Applier, headers: HeaderReader, messages: list[Message]) -
     records = [record_of(message) for message in messages]
     starts = {record.partition: FIRST_OFFSET for record in records}
     batch = Batch([identify(record, headers) for record in records], starts)
-    return [result_record(reply) for reply in applier.apply(batch).replies]
+    return [result_record(reply, RESULTS) for reply in applier.apply(batch).replies]
 
 
 def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, float], Traffic]:
