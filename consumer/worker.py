@@ -9,7 +9,7 @@ from consumer.applied import FenceBehindError
 from consumer.applier import Applier
 from consumer.core.decode import HeaderReader, identify, read_order
 from consumer.core.record import Batch, Decoded, Record, Unread, Work
-from consumer.core.replies import Reply, result_record
+from consumer.core.replies import Reply, result_records
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
@@ -150,7 +150,7 @@ class Worker:
     def _answer(self, replies: list[Reply], meanwhile: Work | None) -> None:
         """Sends the replies. A writer may name any topic for its replies, but none that we use for something else."""
         topics = self._settings.topics
-        records = [result_record(reply, topics.results) for reply in replies]
+        records = result_records(replies, topics.results)
         named = {record.topic for record in records}
         refused = named & {topics.upserts, topics.dlq, topics.partners, topics.halts}
         if refused:

@@ -8,7 +8,7 @@ from contracts import limits
 from contracts.event import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from contracts.order import Order
-from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_of
 from contracts.topic_spec import TopicSpec
 from contracts.topics import Topics
 from deploy.asyncapi.schemas import VERSION, schemas
@@ -50,8 +50,9 @@ def document() -> Document:
             ),
             "results": _channel(
                 specs[topics.results],
-                ["outcome"],
-                "Outcomes of orders that came over HTTP. Other writers name a topic of their own.",
+                ["outcome", "outcomes"],
+                "Outcomes of orders that came over HTTP, of one request or of several in a record. Other writers name "
+                "a topic of their own; it gets a record for each request.",
             ),
             "replies": {
                 "address": None,
@@ -77,7 +78,9 @@ def document() -> Document:
                 },
             },
             "receiveOutcome": _operation("receive", "replies", ["outcome"], "Receive the outcomes of your own events."),
-            "watchOutcomes": _operation("receive", "results", ["outcome"], "Watch the outcomes of all HTTP orders."),
+            "watchOutcomes": _operation(
+                "receive", "results", ["outcome", "outcomes"], "Watch the outcomes of all HTTP orders."
+            ),
             "readDeadLetters": _operation(
                 "receive",
                 "deadLetters",
@@ -116,6 +119,13 @@ def _messages() -> Document:
             "correlationId": {"location": "$message.header#/kafka_correlationId"},
             "bindings": {"kafka": {"key": {"type": "string", "description": "The request id."}, **_BINDING}},
             "examples": [_outcome_example()],
+        },
+        "outcomes": {
+            "title": "Outcomes of several requests",
+            "description": "Those of one partition of orders.results that were applied together.",
+            "payload": _schema("results"),
+            "bindings": {"kafka": {**_BINDING}},
+            "examples": [_outcomes_example()],
         },
         "deadLetter": {
             "title": "An event that could not be applied",
@@ -191,6 +201,11 @@ def _outcome_example() -> Document:
         "headers": {CORRELATION_ID.name: str(_EXAMPLE_ID)},
         "payload": json.loads(encode_result(_EXAMPLE_ID, outcomes)),
     }
+
+
+def _outcomes_example() -> Document:
+    result = encode_result(_EXAMPLE_ID, encode_outcomes(outcomes_of([(0, Outcome.INSERTED)])))
+    return {"payload": json.loads(encode_results([result]))}
 
 
 def readable(headers: Headers) -> dict[str, str]:

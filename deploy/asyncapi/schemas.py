@@ -43,6 +43,11 @@ def schemas() -> dict[str, JsonSchema]:
             list(headers.WRITTEN_ALWAYS), "The headers of an order event that the ingress wrote.", read_only=False
         ),
         "result": _result(),
+        "results": _object(
+            {"results": {"type": "array", "items": _result()}},
+            ["results"],
+            "Outcomes of several requests that came over HTTP, each as in `result`. The record has no key.",
+        ),
         "result-headers": _object(
             {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID, "Should be the request id of ce_id.")},
             [headers.CORRELATION_ID.name],

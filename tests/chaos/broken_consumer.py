@@ -11,7 +11,7 @@ from chaos.patching import put
 from consumer import applier
 from consumer.core import fold
 from consumer.core.log_mark import Watermark
-from consumer.core.replies import result_record
+from consumer.core.replies import result_records
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.postgres import fence, ledger, orders
@@ -114,7 +114,7 @@ def reply_before_commit() -> None:
     def replying(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
         applied = apply(self, session, batch, pipeline)
         results = producers[0]._settings.topics.results
-        producers[0].send(result_record(reply, results) for reply in applied.replies)
+        producers[0].send(result_records(applied.replies, results))
         return applied
 
     put(AcknowledgedProducer, "__init__", noted)

@@ -30,10 +30,13 @@ from contracts.partner import (
 )
 from contracts.result import (
     Outcome,
+    Outcomes,
+    Result,
     ResultError,
-    decode_result,
+    decode_results,
     encode_outcomes,
     encode_result,
+    encode_results,
     outcomes_of,
 )
 
@@ -139,7 +142,27 @@ def test_a_result_is_written_as_documented() -> None:
         "request_id": str(ID),
         "outcomes": {"inserted": [0, 3], "updated": [], "unchanged": [1], "invalid": [2], "stale": []},
     }
-    assert decode_result(written).outcomes == outcomes
+    assert [result.outcomes for result in decode_results(written)] == [outcomes]
+
+
+OUTCOMES = st.lists(st.sampled_from(Outcome), max_size=5).map(lambda found: outcomes_of(enumerate(found)))
+RESULTS = st.tuples(st.uuids(), OUTCOMES, st.none() | st.just("d" * 32), st.booleans(), st.booleans())
+
+
+@given(st.lists(RESULTS, max_size=4))
+def test_results_of_several_requests_are_read_as_one_by_one(
+    results: list[tuple[UUID, Outcomes, str | None, bool, bool]],
+) -> None:
+    values = [
+        encode_result(request_id, encode_outcomes(outcomes), digest=digest, conflict=conflict, stored=stored)
+        for request_id, outcomes, digest, conflict, stored in results
+    ]
+    expected = [
+        Result(str(request_id), outcomes, digest, conflict, stored)
+        for request_id, outcomes, digest, conflict, stored in results
+    ]
+    assert decode_results(encode_results(values)) == expected
+    assert [found for value in values for found in decode_results(value)] == expected
 
 
 @pytest.mark.parametrize(
@@ -151,12 +174,15 @@ def test_a_result_is_written_as_documented() -> None:
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[1000]"),
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[true]"),
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[-1]"),
-        b"[" * 100_000,
+        b"[" * 100_000, b'{"results": {}}', b'{"results": [1]}', b'{"results": [{}]}', b'{"results": null}',
+        b'"results"',
+        encode_result(ID, encode_outcomes(outcomes_of([]))).replace(str(ID).encode(), str(ID).upper().encode()),
+        encode_results([encode_result(ID, encode_outcomes(outcomes_of([]))), b"{}"]),
     ],
 )  # fmt: skip
 def test_what_is_not_a_result_is_refused(value: bytes | None) -> None:
     with pytest.raises(ResultError):
-        decode_result(value)
+        decode_results(value)
 
 
 @pytest.mark.parametrize(
