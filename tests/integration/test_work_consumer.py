@@ -45,12 +45,12 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1445                       643                  952              357         1                      224
-100 new                            9            2                 593.7                         9                516.9               77         1                      5.2
-500 new                            9            6                 356.8                       1.9                460.5             73.1         1                      4.3
+1 new                              9            2                  1445                       643                  952              383         1                      224
+100 new                            9            2                 593.7                         9                516.9             77.3         1                      5.2
+500 new                            9            6                 356.8                       1.9                460.5             73.2         1                      4.3
 500 new, of 500 requests           9            7                 527.7                       1.9                692.3            160.8         1                    134.1
 500 changed                       10            7                 357.7                      91.1                550.2               70         1                      4.3
-500 unchanged                      8            4                    35                      90.9                  8.3             53.9         1                      4.3
+500 unchanged                      8            4                    35                      90.9                  8.3               54         1                      4.3
 500 keyed                         11            9                 357.5                       2.4                  463             78.8         1                      4.4
 500 keyed, asked again            10            7                  31.4                      99.8                  3.2             57.1         1                      4.4
 500 read again                     8            4                  29.1                      99.2                  1.4             43.8         1                      4.3
