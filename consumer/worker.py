@@ -10,7 +10,7 @@ from consumer.applier import Applier
 from consumer.core.batch import Batch, Columns
 from consumer.core.decoder import Decoder
 from consumer.core.record import Work
-from consumer.core.replies import Reply, result_record
+from consumer.core.replies import Reply, result_records
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.message import Taken, records_of
@@ -149,11 +149,12 @@ class Worker:
     def _answer(self, replies: list[Reply], meanwhile: Work | None) -> None:
         """Sends the replies. A writer may name any topic for its replies, but none that we use for something else."""
         topics = self._settings.topics
-        named = {reply.reply_to.topic for reply in replies}
+        records = result_records(replies, topics.results)
+        named = {record.topic for record in records}
         refused = named & {topics.upserts, topics.dlq, topics.partners, topics.halts}
         if refused:
             _log.warning("dropped replies for %s: these topics are not for replies", sorted(refused))
-        records = [result_record(reply) for reply in replies if reply.reply_to.topic not in refused]
+            records = [record for record in records if record.topic not in refused]
         for why, record in self._producer.send(records, named - {topics.results}, meanwhile):
             _log.warning("dropped a reply for %s, partition %s: %s", record.topic, record.partition, why)
 

@@ -44,9 +44,12 @@ class RecordError(OrdersError):
 
 @dataclass(frozen=True, slots=True)
 class ReplyTo:
-    """Where the outcome of a request goes. Without a partition, the record's key (the request id) decides."""
+    """Where the outcome of a request goes. Without a partition, the record's key (the request id) decides.
 
-    topic: str
+    `topic`: None for orders.results, whatever its prefix is; then there is a partition.
+    """
+
+    topic: str | None
     partition: int | None = None
 
 
@@ -59,7 +62,6 @@ class RequestContext:
 
     request_id: UUID
     partner_id: str
-    time: datetime
     size: int
     invalid: int
     reply_to: ReplyTo | None = None
@@ -85,7 +87,7 @@ class Origin:
 class EventContext:
     """What the headers of an event say, except its index. The events of a request share one object.
 
-    `size` and `invalid` are None if the writer did not send them.
+    `time`, `size` and `invalid` are None if the writer did not send them. Beside a `size`, no `invalid` means 0.
     """
 
     request_id: UUID
@@ -109,7 +111,10 @@ class EventContext:
 
 
 class HeaderWriter:
-    """Writes the headers of the events of one request. Encodes what they share only once."""
+    """Writes the headers of the events of one request: those that say something. Encodes what they share only once.
+
+    ce_id comes first: readers compare all others at once to see that events are of one request.
+    """
 
     def __init__(self, request: RequestContext) -> None:
         self._prefix = f"{request.request_id}/"
@@ -117,19 +122,18 @@ class HeaderWriter:
             (headers.SPECVERSION, "1.0"),
             (headers.SOURCE, f"/partners/{request.partner_id}"),
             (headers.TYPE, headers.EVENT_TYPE),
-            (headers.TIME, request.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")),
-            (headers.CONTENT_TYPE, "application/json"),
             (headers.REQUEST_SIZE, str(request.size)),
-            (headers.REQUEST_INVALID, str(request.invalid)),
-            (headers.CORRELATION_ID, str(request.request_id)),
         ]
+        if request.invalid:
+            shared.append((headers.REQUEST_INVALID, str(request.invalid)))
         if request.digest is not None:
             shared.append((headers.REQUEST_DIGEST, request.digest))
         if request.traceparent is not None:
             shared.append((headers.TRACEPARENT, request.traceparent))
         self._shared: list[tuple[str, str | bytes | None]] = [(header.name, text.encode()) for header, text in shared]
         if request.reply_to is not None:
-            self._shared.append((headers.REPLY_TOPIC.name, request.reply_to.topic.encode()))
+            if request.reply_to.topic is not None:
+                self._shared.append((headers.REPLY_TOPIC.name, request.reply_to.topic.encode()))
             if request.reply_to.partition is not None:
                 self._shared.append((headers.REPLY_PARTITION.name, request.reply_to.partition.to_bytes(4, "big")))
 
@@ -211,10 +215,12 @@ def _count(found: dict[str, bytes], header: Header) -> int | None:
 
 
 def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
-    if headers.REPLY_TOPIC.name not in found:
-        return None
     partition = found.get(headers.REPLY_PARTITION.name)
-    if partition is not None and headers.REPLY_PARTITION.pattern.fullmatch(partition.hex()) is None:
+    is_right = partition is None or headers.REPLY_PARTITION.pattern.fullmatch(partition.hex()) is not None
+    number = None if partition is None else int.from_bytes(partition, "big")
+    if headers.REPLY_TOPIC.name not in found:
+        # Before 2.0 a partition alone was not read, so the topic has events with anything there.
+        return ReplyTo(None, number) if is_right and number is not None else None
+    if not is_right:
         raise _wrong(headers.REPLY_PARTITION)
-    topic = _required(found, headers.REPLY_TOPIC)[0]
-    return ReplyTo(topic, None if partition is None else int.from_bytes(partition, "big"))
+    return ReplyTo(_required(found, headers.REPLY_TOPIC)[0], number)

@@ -7,6 +7,10 @@ from contracts import limits
 from contracts.partner import PARTNER_ID
 
 EVENT_TYPE = "integration.orders.upsert.v1"
+"""It names the form of the value: the JSON of an order. A later form, as one with encrypted fields, gets another type.
+
+So a reader that does not know a type refuses the event; it cannot overlook that the value says something else.
+"""
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _RFC_3339 = (
@@ -19,25 +23,33 @@ _RFC_3339 = (
 class Header:
     """One header. `pattern` matches the whole value, in the syntax that Python and ECMA-262 share.
 
-    `should` completes "header … should be …". The pattern of a binary header is for its hex digits. A header that is
-    not read may have any value in events of other writers. A time is read in more forms than its pattern allows. The
-    pattern is what the ingress writes, and what other writers must send.
+    `should` completes "header … should be …"; `about` says more. The pattern of a binary header is for its hex digits.
+    A header that is not read may have any value in events of other writers. A time is read in more forms than its
+    pattern allows. The pattern is what the ingress writes or once wrote, and what other writers must send.
     """
 
     name: str
     pattern: re.Pattern[str]
     should: str
+    about: str = ""
     is_required: bool = False
     is_read: bool = True
     is_binary: bool = False
 
 
-def _header(name: str, pattern: str, should: str, **about: bool) -> Header:
-    return Header(name, re.compile(pattern, re.ASCII), should, **about)
+def _header(name: str, pattern: str, should: str, about: str = "", **how: bool) -> Header:
+    return Header(name, re.compile(pattern, re.ASCII), should, about, **how)
 
 
 SPECVERSION = _header("ce_specversion", r"1\.0", "1.0", is_required=True)
-TYPE = _header("ce_type", re.escape(EVENT_TYPE), EVENT_TYPE, is_required=True)
+TYPE = _header(
+    "ce_type",
+    re.escape(EVENT_TYPE),
+    EVENT_TYPE,
+    "It names the form of the value. A later form, as one with encrypted fields, has another type: refuse a type that "
+    "you do not know.",
+    is_required=True,
+)
 ID = _header(
     "ce_id",
     f"({_UUID})/(0|[1-9][0-9]{{0,2}})",
@@ -45,17 +57,29 @@ ID = _header(
     is_required=True,
 )
 SOURCE = _header("ce_source", f"/partners/({PARTNER_ID.pattern})", "/partners/<partner id>", is_required=True)
-TIME = _header("ce_time", _RFC_3339, "an RFC 3339 time with its zone")
-CONTENT_TYPE = _header("content-type", "application/json", "application/json", is_read=False)
+TIME = _header(
+    "ce_time", _RFC_3339, "an RFC 3339 time with its zone", "Not written since 2.0: the time of the record counts."
+)
+CONTENT_TYPE = _header(
+    "content-type", "application/json", "application/json", "Not written since 2.0: without it, it is that.",
+    is_read=False,
+)  # fmt: skip
 REQUEST_SIZE, REQUEST_INVALID = (
-    _header(name, "[0-9]{1,3}|0[0-9]{3}|1000", f"a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}")
-    for name in ("ce_requestsize", "ce_requestinvalid")
+    _header(name, "[0-9]{1,3}|0[0-9]{3}|1000", f"a number from 0 to {limits.ORDERS_PER_REQUEST_MAX}", about)
+    for name, about in (("ce_requestsize", ""), ("ce_requestinvalid", "Beside ce_requestsize, without it, it is 0."))
 )
 REQUEST_DIGEST = _header("ce_requestdigest", "[0-9a-f]{32}", "32 lower-case hex digits")
-CORRELATION_ID = _header("kafka_correlationId", _UUID, "the request id of ce_id", is_read=False)
+CORRELATION_ID = _header(
+    "kafka_correlationId", _UUID, "the request id of ce_id", "Not written in events since 2.0; outcomes have it.",
+    is_read=False,
+)  # fmt: skip
 REPLY_TOPIC = _header("kafka_replyTopic", "[a-zA-Z0-9._-]{1,249}", "the name of a topic")
 REPLY_PARTITION = _header(
-    "kafka_replyPartition", "[0-7][0-9a-f]{7}", "4 bytes, big endian, not negative", is_binary=True
+    "kafka_replyPartition",
+    "[0-7][0-9a-f]{7}",
+    "4 bytes, big endian, not negative",
+    "Without kafka_replyTopic it is a partition of orders.results.",
+    is_binary=True,
 )
 TRACEPARENT = _header(
     "traceparent", "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", "a W3C traceparent", is_read=False
@@ -72,7 +96,5 @@ EVENT = (
     REPLY_TOPIC, REPLY_PARTITION, TRACEPARENT, *ORIGIN,
 )  # fmt: skip
 
-WRITTEN_ALWAYS = (
-    SPECVERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, REQUEST_SIZE, REQUEST_INVALID, CORRELATION_ID,
-)  # fmt: skip
+WRITTEN_ALWAYS = (SPECVERSION, TYPE, ID, SOURCE, REQUEST_SIZE)
 """The headers that every event of the ingress has."""

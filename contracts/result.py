@@ -5,10 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
+from typing import Any
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from contracts import limits
 from contracts.errors import OrdersError
+from contracts.headers import CORRELATION_ID
 
 
 class Outcome(StrEnum):
@@ -23,6 +27,7 @@ class Outcome(StrEnum):
 
 _IN_ORDER = tuple(Outcome)
 _JSON = "{" + ",".join(f'"{outcome}":%s' for outcome in _IN_ORDER) + "}"
+_NAMES = [(outcome, outcome.value) for outcome in Outcome]
 
 
 class ResultError(OrdersError):
@@ -33,15 +38,16 @@ Outcomes = dict[Outcome, list[int]]
 """Indexes of a request's items, by outcome. Every outcome is a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
-    """The outcomes of some or all items of one request.
+    """The outcomes of some or all items of one request. Treat it as frozen.
 
-    `digest` is set for a request with an Idempotency-Key. `conflict`: the key belongs to a request with another digest,
-    so no item of this request is or will be applied. `stored`: the items were sent before and already have outcomes.
+    `request_id`: the text of a UUID. `digest` is set for a request with an Idempotency-Key. `conflict`: the key belongs
+    to a request with another digest, so no item of this request is or will be applied. `stored`: the items were sent
+    before and already have outcomes.
     """
 
-    request_id: UUID
+    request_id: str
     outcomes: Outcomes
     digest: str | None = None
     conflict: bool = False
@@ -121,26 +127,43 @@ def encode_result(
     return f'{{"request_id":"{request_id}"{about},"outcomes":{outcomes_json}}}'.encode()
 
 
-def decode_result(value: bytes | None) -> Result:
-    """Reads a value of `encode_result`. Raises ResultError for any other value."""
+def encode_results(results: Iterable[bytes]) -> bytes:
+    """One value for the results of several requests. `results`: values of `encode_result`."""
+    return b'{"results":[' + b",".join(results) + b"]}"
+
+
+def decode_results(value: bytes | None) -> list[Result]:
+    """Reads a value of `encode_result` or of `encode_results`. Raises ResultError for any other value."""
     try:
-        loaded = json.loads(value or b"")
-        return Result(
-            UUID(loaded["request_id"]),
-            _outcomes(loaded["outcomes"]),
-            loaded.get("digest"),
-            loaded.get("conflict") is True,
-            loaded.get("stored") is True,
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        loaded = from_json(value or b"", allow_inf_nan=False)
+        results = loaded.get("results", [loaded])
+        if type(results) is not list:
+            raise TypeError("the results are not a list")
+        return list(map(_result, results))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ResultError(f"not a result record: {error!r}") from None
 
 
+def _result(loaded: dict[str, Any]) -> Result:
+    request_id = loaded["request_id"]
+    if CORRELATION_ID.pattern.fullmatch(request_id) is None:
+        raise ValueError("the request_id is not a UUID")
+    return Result(
+        request_id,
+        _outcomes(loaded["outcomes"]),
+        loaded.get("digest"),
+        loaded.get("conflict") is True,
+        loaded.get("stored") is True,
+    )
+
+
 def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
-    return {outcome: _indexes(loaded[outcome.value]) for outcome in Outcome}
+    return {outcome: _indexes(loaded[name]) for outcome, name in _NAMES}
 
 
 def _indexes(indexes: Sequence[object]) -> list[int]:
+    if indexes == []:
+        return []
     valid = [index for index in indexes if type(index) is int and 0 <= index < limits.ORDERS_PER_REQUEST_MAX]
     if valid != indexes:
         raise ValueError("an index is not a number, or out of range")

@@ -54,7 +54,7 @@ class Ingress:
         loop = asyncio.get_running_loop()
         topics = settings.topics
         # Two processes may share a partition: each ignores the replies to requests of the other.
-        reply_to = ReplyTo(topics.results, secrets.randbelow(RESULT_PARTITIONS))
+        reply_to = ReplyTo(None, secrets.randbelow(RESULT_PARTITIONS))
         self._settings = settings
         self._admission = admission
         self._partners = Partners()

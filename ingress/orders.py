@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -170,7 +169,6 @@ class OrdersEndpoint:
             RequestContext(
                 request_id=checked.request_id,
                 partner_id=checked.partner_id,
-                time=datetime.now(UTC),
                 size=len(checked.order_ids),
                 invalid=len(checked.refused),
                 reply_to=self._reply_to,

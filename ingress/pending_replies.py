@@ -2,12 +2,12 @@
 
 import logging
 from asyncio import Future, get_running_loop
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from contracts.result import Outcomes, Result, ResultError, decode_result, outcomes_of
+from contracts.result import Outcomes, Result, ResultError, decode_results, outcomes_of
 from ingress.errors import IngressError, KeyConflictError, PartlyRefusedError, TooLargeForKafkaError
 
 REFUSALS_WAIT_S = 0.5
@@ -48,6 +48,9 @@ class Pending:
         if not self.done.done():
             self.done.set_exception(error)
             self.done.exception()  # marks it as retrieved, so that asyncio logs no error if nobody waits any more
+
+
+_NONE: Mapping[str | None, Pending] = {}
 
 
 class PendingReplies:
@@ -102,20 +105,25 @@ class PendingReplies:
                 get_running_loop().call_later(REFUSALS_WAIT_S, pending.fail, PartlyRefusedError(request_id))
 
     def on_result(self, key: bytes | None, value: bytes | None) -> None:
-        """Takes a record of the results topic. Ignores requests of other processes without decoding the value."""
-        if key is None or (entries := self._pending.get(key)) is None:
+        """Takes a record of the results topic. Ignores requests of other processes.
+
+        A record of one request has its id as the key, so that of another process is not decoded.
+        """
+        if key is not None and key not in self._pending:
             return
         try:
-            result = decode_result(value)
+            results = decode_results(value)
         except ResultError as error:
             _log.warning("reply for request %r: %s", key, error)
             return
-        if str(result.request_id).encode() != key:
-            _log.warning("reply for request %r has the outcomes of request %s; ignored", key, result.request_id)
-            return
-        pending = entries.get(result.digest)
-        if pending is not None:
-            _settle(pending, result)
+        for result in results:
+            own_key = result.request_id.encode()
+            if key is not None and own_key != key:
+                _log.warning("reply for request %r has the outcomes of request %s; ignored", key, result.request_id)
+                continue
+            pending = self._pending.get(own_key, _NONE).get(result.digest)
+            if pending is not None:
+                _settle(pending, result)
 
 
 def _settle(pending: Pending, result: Result) -> None:

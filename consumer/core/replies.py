@@ -1,6 +1,6 @@
 """Outcomes on their way back to the ingress or shop that asked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from consumer.core.batch import Batch, Columns, Run
 from consumer.core.record import DAY_MS, Outgoing, Rejected, utc_day
 from contracts.event import CORRELATION_HEADER, BodyKey, EventContext, ReplyTo, RequestKey
-from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_by, outcomes_of
+from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_by, outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,62 @@ def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:
     ]
 
 
-def result_record(reply: Reply) -> Outgoing:
+RESULTS_BYTES_MAX = 256 * 1024
+"""Of the results that share a record. Kafka takes records of 1 MiB."""
+
+
+def result_records(replies: Iterable[Reply], results_topic: str) -> list[Outgoing]:
+    """What to send. Outcomes of several requests for one partition of orders.results share records.
+
+    A request that names its own topic gets a record of its own. `results_topic`: the name of orders.results.
+    """
+    records: list[Outgoing] = []
+    shared: dict[int | None, list[Reply]] = {}
+    for reply in replies:
+        if reply.reply_to.topic is None:
+            shared.setdefault(reply.reply_to.partition, []).append(reply)
+        else:
+            records.append(result_record(reply, results_topic))
+    for partition, asked in shared.items():
+        if len(asked) == 1:
+            records.append(result_record(asked[0], results_topic))
+        else:  # a record of several requests has no key and no headers
+            records += (
+                Outgoing(results_topic, None, encode_results(values), (), partition) for values in _portions(asked)
+            )
+    return records
+
+
+def _portions(replies: Iterable[Reply]) -> Iterator[list[bytes]]:
+    """The results, in portions of RESULTS_BYTES_MAX; one that is larger is alone."""
+    portion: list[bytes] = []
+    size_bytes = 0
+    for value in map(_value, replies):
+        if portion and size_bytes + len(value) > RESULTS_BYTES_MAX:
+            yield portion
+            portion, size_bytes = [], 0
+        portion.append(value)
+        size_bytes += len(value)
+    yield portion
+
+
+def result_record(reply: Reply, results_topic: str) -> Outgoing:
+    """`results_topic`: where a reply goes whose event names no topic."""
     request_id = str(reply.request_id).encode()
     return Outgoing(
-        topic=reply.reply_to.topic,
+        topic=reply.reply_to.topic or results_topic,
         partition=reply.reply_to.partition,
         key=request_id,
-        value=encode_result(
-            reply.request_id,
-            reply.outcomes_json,
-            digest=reply.digest,
-            conflict=reply.conflict,
-            stored=reply.stored,
-        ),
+        value=_value(reply),
         headers=[(CORRELATION_HEADER, request_id)],
+    )
+
+
+def _value(reply: Reply) -> bytes:
+    return encode_result(
+        reply.request_id,
+        reply.outcomes_json,
+        digest=reply.digest,
+        conflict=reply.conflict,
+        stored=reply.stored,
     )

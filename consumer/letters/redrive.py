@@ -50,8 +50,6 @@ def as_request_of_its_own(
     own = {
         ID.name: f"{request_id}/0",
         REQUEST_SIZE.name: "1",
-        REQUEST_INVALID.name: "0",
-        CORRELATION_ID.name: str(request_id),
     }
     headers = [*((name, text.encode()) for name, text in own.items()), *kept, *origin]
     return Outgoing(topics.upserts, record.key, record.value, headers, partition)

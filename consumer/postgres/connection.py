@@ -38,10 +38,30 @@ _EVENTS = {WAIT_R: select.POLLIN, WAIT_W: select.POLLOUT, WAIT_RW: select.POLLIN
 _READY = {select.POLLIN: READY_R, select.POLLOUT: READY_W, select.POLLIN | select.POLLOUT: READY_RW}
 
 
+class _SentAtOnce(psycopg.Pipeline):
+    """A pipeline whose statements leave together, when a result is asked for.
+
+    psycopg sends each statement by itself: ten calls of the kernel for a batch, and the server wakes up for each.
+    """
+
+    def _communicate_gen(self) -> Generator[Any, Any, None]:
+        """Overrides psycopg's own, which also sends. What is left to send is sent before results are read."""
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from ()
+
+
 class BusyConnection(psycopg.Connection[TupleRow]):
     """A connection that does work of ours while it waits for the server."""
 
     _work: Work | None = None
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Overrides psycopg's own, which would make a pipeline of its kind."""
+        self._pipeline = self._pipeline or _SentAtOnce(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
 
     @contextmanager
     def working(self, work: Work | None) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """The steps of a reseed that change something. Each can be ended at any moment and done again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from uuid import UUID, uuid4, uuid5
 
 from psycopg import sql
@@ -200,7 +199,7 @@ class Writer:
 
     def _event(self, partition: int, partner_id: str, order: Order) -> Outgoing:
         new_id = request_id.tagged(uuid5(self._run_id, f"{partner_id}/{order.order_id}"), partner_id)
-        written = HeaderWriter(RequestContext(new_id, partner_id, datetime.now(UTC), 1, 0)).headers(0)
+        written = HeaderWriter(RequestContext(new_id, partner_id, 1, 0)).headers(0)
         headers = [(name, value.encode() if isinstance(value, str) else value) for name, value in written]
         return Outgoing(self._topics.upserts, order.order_id.encode(), order.canonical(), headers, partition)
 

@@ -1,7 +1,6 @@
 """The AsyncAPI 3.0 document, from the point of view of a shop: `receive` is what a shop reads."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from contracts import limits
 from contracts.event import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from contracts.order import Order
-from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_of
 from contracts.topic_spec import TopicSpec
 from contracts.topics import Topics
 from deploy.asyncapi.schemas import VERSION, schemas
@@ -51,8 +50,9 @@ def document() -> Document:
             ),
             "results": _channel(
                 specs[topics.results],
-                ["outcome"],
-                "Outcomes of orders that came over HTTP. Other writers name a topic of their own.",
+                ["outcome", "outcomes"],
+                "Outcomes of orders that came over HTTP, of one request or of several in a record. Other writers name "
+                "a topic of their own; it gets a record for each request.",
             ),
             "replies": {
                 "address": None,
@@ -78,7 +78,9 @@ def document() -> Document:
                 },
             },
             "receiveOutcome": _operation("receive", "replies", ["outcome"], "Receive the outcomes of your own events."),
-            "watchOutcomes": _operation("receive", "results", ["outcome"], "Watch the outcomes of all HTTP orders."),
+            "watchOutcomes": _operation(
+                "receive", "results", ["outcome", "outcomes"], "Watch the outcomes of all HTTP orders."
+            ),
             "readDeadLetters": _operation(
                 "receive",
                 "deadLetters",
@@ -100,10 +102,11 @@ def _messages() -> Document:
             "description": "The ingress writes a narrower form: the schemas `canonical-order` and "
             "`ingress-event-headers`. An event is a repeat and changes nothing if an earlier event has the same "
             "ce_source, ce_id and ce_requestdigest. An event with the headers ce_origin… was redriven from the dead "
-            "letters. It counts at the partition and offset that these headers name.",
+            "letters. It counts at the partition and offset that these headers name. The header ce_type names the form "
+            "of the value. An order in a later form has another type. Stop at a type that you do not know, and get a "
+            "newer reader.",
             "headers": _schema("event-headers"),
             "payload": _schema("order"),
-            "correlationId": {"location": "$message.header#/kafka_correlationId"},
             "bindings": {"kafka": {"key": order_key, **_BINDING}},
             "examples": [_order_example()],
         },
@@ -116,6 +119,13 @@ def _messages() -> Document:
             "correlationId": {"location": "$message.header#/kafka_correlationId"},
             "bindings": {"kafka": {"key": {"type": "string", "description": "The request id."}, **_BINDING}},
             "examples": [_outcome_example()],
+        },
+        "outcomes": {
+            "title": "Outcomes of several requests",
+            "description": "Those of one partition of orders.results that were applied together.",
+            "payload": _schema("results"),
+            "bindings": {"kafka": {**_BINDING}},
+            "examples": [_outcomes_example()],
         },
         "deadLetter": {
             "title": "An event that could not be applied",
@@ -180,9 +190,7 @@ def _schema(name: str) -> dict[str, str]:
 
 def _order_example() -> Document:
     order = Order.model_validate(json.loads(SAMPLE_BODY)["data"][0])
-    context = RequestContext(
-        _EXAMPLE_ID, "demo", datetime(2026, 1, 1, tzinfo=UTC), size=1, invalid=0, reply_to=ReplyTo("shop.outcomes", 0)
-    )
+    context = RequestContext(_EXAMPLE_ID, "demo", size=1, invalid=0, reply_to=ReplyTo("shop.outcomes", 0))
     headers: Any = HeaderWriter(context).headers(0)
     return {"headers": readable(headers), "payload": json.loads(order.canonical())}
 
@@ -193,6 +201,11 @@ def _outcome_example() -> Document:
         "headers": {CORRELATION_ID.name: str(_EXAMPLE_ID)},
         "payload": json.loads(encode_result(_EXAMPLE_ID, outcomes)),
     }
+
+
+def _outcomes_example() -> Document:
+    result = encode_result(_EXAMPLE_ID, encode_outcomes(outcomes_of([(0, Outcome.INSERTED)])))
+    return {"payload": json.loads(encode_results([result]))}
 
 
 def readable(headers: Headers) -> dict[str, str]:

@@ -17,7 +17,7 @@ from contracts.json_schema import JsonSchema
 from contracts.result import Outcome
 from contracts.strict_order import StrictOrder
 
-VERSION = "1.0"
+VERSION = "2.0"
 """Version of the schemas. Every published version stays in contracts/published/schemas; a change needs a new one."""
 
 
@@ -43,8 +43,13 @@ def schemas() -> dict[str, JsonSchema]:
             list(headers.WRITTEN_ALWAYS), "The headers of an order event that the ingress wrote.", read_only=False
         ),
         "result": _result(),
+        "results": _object(
+            {"results": {"type": "array", "items": _result()}},
+            ["results"],
+            "Outcomes of several requests that came over HTTP, each as in `result`. The record has no key.",
+        ),
         "result-headers": _object(
-            {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID)},
+            {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID, "Should be the request id of ce_id.")},
             [headers.CORRELATION_ID.name],
             "Headers of an outcome: the request id, as in its key and its value.",
         ),
@@ -100,9 +105,7 @@ def _of_an_event(required: list[Header], about: str, *, read_only: bool) -> Json
     """Headers of an event. With `read_only`, a header that the consumer does not read may have any value."""
     origin = [header.name for header in headers.ORIGIN]
     properties = {
-        header.name: {"description": f"Should be {header.should}."}
-        if read_only and not header.is_read
-        else _header(header)
+        header.name: {"description": _about(header)} if read_only and not header.is_read else _header(header)
         for header in headers.EVENT
     }
     said = _object(properties, [header.name for header in required], about)
@@ -111,11 +114,15 @@ def _of_an_event(required: list[Header], about: str, *, read_only: bool) -> Json
 
 def _header(header: Header, about: str = "") -> JsonSchema:
     said = {
-        "description": about or f"Should be {header.should}.",
+        "description": about or _about(header),
         "type": "string",
         "pattern": f"^(?:{header.pattern.pattern})$",
     }
     return {**said, "contentEncoding": "base16"} if header.is_binary else said
+
+
+def _about(header: Header) -> str:
+    return f"Should be {header.should}. {header.about}".rstrip()
 
 
 def _result() -> JsonSchema:

@@ -7,7 +7,6 @@ which is a header of ours, and with `products` as the text of its JSON. Keys, he
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -45,9 +44,7 @@ def _with_places(value: bytes) -> bytes:
     return value.replace(b'"ORD-0000000000"', b'"ORD-%010d"').replace(b'"total_amount":0', b'"total_amount":%d')
 
 
-def write_backlog(
-    bootstrap: str, topic: str, reply_topic: str, templates: list[bytes], events: int, first: int, total: int
-) -> None:
+def write_backlog(bootstrap: str, topic: str, templates: list[bytes], events: int, first: int, total: int) -> None:
     """Orders numbered from `first` on, in requests that nobody waits for."""
     producer = Producer(
         {
@@ -58,7 +55,7 @@ def write_backlog(
             "queue.buffering.max.messages": 200_000,
         }
     )
-    for number, (key, value, headers) in enumerate(_events(reply_topic, templates, events, first, total)):
+    for number, (key, value, headers) in enumerate(_events(templates, events, first, total)):
         producer.produce(topic, value, key, headers=headers)
         if number % _FLUSH_EVERY_EVENTS == 0:
             producer.flush()
@@ -66,11 +63,9 @@ def write_backlog(
         raise RuntimeError("the backlog was not written")
 
 
-def _events(
-    reply_topic: str, templates: list[bytes], events: int, first: int, total: int
-) -> Iterator[tuple[bytes, bytes, list[Any]]]:
+def _events(templates: list[bytes], events: int, first: int, total: int) -> Iterator[tuple[bytes, bytes, list[Any]]]:
     for start in range(first, first + events, ORDERS_PER_REQUEST):
-        context = RequestContext(uuid4(), PARTNER, datetime.now(UTC), ORDERS_PER_REQUEST, 0, ReplyTo(reply_topic, 0))
+        context = RequestContext(uuid4(), PARTNER, ORDERS_PER_REQUEST, 0, ReplyTo(None, 0))
         headers = HeaderWriter(context)
         for index in range(min(ORDERS_PER_REQUEST, first + events - start)):
             number = start + index

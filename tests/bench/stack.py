@@ -130,7 +130,7 @@ class Stack:
     def write_backlog(self, events: int, first: int, total: int) -> None:
         """Events as our ingress writes them, for the consumers."""
         topics = self.installation.settings.topics
-        write_backlog(self.kafka.bootstrap, topics.upserts, topics.results, canonical_templates(), events, first, total)
+        write_backlog(self.kafka.bootstrap, topics.upserts, canonical_templates(), events, first, total)
 
     def write_backlog_for_debezium(self, events: int, first: int, total: int) -> None:
         results = self.installation.settings.topics.results

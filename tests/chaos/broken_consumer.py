@@ -13,7 +13,7 @@ from consumer import applier
 from consumer.core import fold
 from consumer.core.batch import Batch, Run
 from consumer.core.log_mark import Watermark
-from consumer.core.replies import result_record
+from consumer.core.replies import result_records
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.postgres import fence, ledger, orders
@@ -132,7 +132,8 @@ def reply_before_commit() -> None:
 
     def replying(self: Any, session: Any, batch: Any, pipeline: Any) -> Any:
         applied = apply(self, session, batch, pipeline)
-        producers[0].send(map(result_record, applied.replies))
+        results = producers[0]._settings.topics.results
+        producers[0].send(result_records(applied.replies, results))
         return applied
 
     put(AcknowledgedProducer, "__init__", noted)

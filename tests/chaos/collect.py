@@ -48,7 +48,7 @@ def collect(installation: Installation, history: History, seed: int, lost: LostL
         letters, results = [*lost.letters, *letters], [*lost.results, *results]
         facts.fence_at_loss = lost.fence
     facts.letters = _letters(letters, facts)
-    facts.results = [_result(message) for message in results]
+    facts.results = [result for message in results for result in _results(message)]
     facts.committed = installation.committed()
     url = installation.postgres_url
     facts.ledger = _ledger(url)
@@ -111,9 +111,13 @@ def _letters(messages: list[Message], facts: Facts) -> dict[Position, str]:
     return found
 
 
-def _result(message: Message) -> Outcomes:
+def _results(message: Message) -> list[Outcomes]:
+    """Of one request, or of several that share a record."""
     value: dict[str, Any] = json.loads(message.value() or b"")
-    return Outcomes(None, value["request_id"], value.get("digest"), value["outcomes"], value.get("conflict", False))
+    return [
+        Outcomes(None, each["request_id"], each.get("digest"), each["outcomes"], each.get("conflict", False))
+        for each in value.get("results", [value])
+    ]
 
 
 def _ledger(url: str) -> list[Outcomes]:

@@ -5,7 +5,6 @@ What must become of a record is said by its key: `foreign-letter-...` or `foreig
 
 import json
 import threading
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -78,7 +77,7 @@ def applied_record(name: str, number: int, reply_to: ReplyTo | None = None) -> d
 
 
 def _headers(reply_to: ReplyTo | None = None) -> list[tuple[str, Any]]:
-    return HeaderWriter(RequestContext(uuid4(), FOREIGN, datetime.now(UTC), 1, 0, reply_to)).headers(0)
+    return HeaderWriter(RequestContext(uuid4(), FOREIGN, 1, 0, reply_to)).headers(0)
 
 
 def write_poison(cluster: Cluster, choice: int) -> Begun:

@@ -12,7 +12,7 @@ import pytest
 from contracts.event import ReplyTo
 from contracts.order import Order
 from contracts.request_id import keyed
-from contracts.result import Outcome, decode_result
+from contracts.result import Outcome, decode_results
 from deploy.local.postgres import PostgresServer
 from ingress.idempotency import digest_of
 from support.http import Answer, get
@@ -237,7 +237,7 @@ def test_a_restored_postgres_decides_a_contested_key_as_before(
     installation.start_consumer()
     installation.wait_until_answered()
     assert list(installation.rows("p")) == ["winner"]
-    replies = [decode_result(record.value()) for record in installation.records(topics.results)]
+    replies = [r for record in installation.records(topics.results) for r in decode_results(record.value())]
     assert {reply.conflict for reply in replies if reply.digest == "b" * 32} == {True}
     assert {reply.conflict for reply in replies if reply.digest == "a" * 32} == {False}
     assert all(reply.outcomes[Outcome.INSERTED] == [0] for reply in replies if reply.digest == "a" * 32)

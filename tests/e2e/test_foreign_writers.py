@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from contracts.event import ReplyTo
 from contracts.partitioner import partition_of
-from contracts.result import Outcome, decode_result
+from contracts.result import Outcome, decode_results
 from support import raw_headers
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
@@ -129,7 +129,8 @@ def test_good_events_are_applied_in_order_and_answered_where_the_writer_asked(ru
     assert {record.partition() for record in replies} == {5}
     found: dict[Outcome, set[int]] = {outcome: set() for outcome in Outcome}
     for record in replies:
-        for outcome, indexes in decode_result(record.value()).outcomes.items():
+        (result,) = decode_results(record.value())
+        for outcome, indexes in result.outcomes.items():
             found[outcome].update(indexes)
     assert found == {
         Outcome.INSERTED: {0, 1},

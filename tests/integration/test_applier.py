@@ -453,8 +453,8 @@ def test_the_ledger_is_read_request_by_request(applier: Applier, database: str) 
             await ledger.close()
 
     keyed, unkeyed, *unknown = asyncio.run(read())
-    assert keyed == StoredRequest(A, 1000, 0, outcomes_of([(0, INSERTED)]))
-    assert unkeyed == StoredRequest(None, 1000, 0, outcomes_of([(1, INSERTED)]))
+    assert keyed == StoredRequest(A, 1000, None, outcomes_of([(0, INSERTED)]))
+    assert unkeyed == StoredRequest(None, 1000, None, outcomes_of([(1, INSERTED)]))
     assert unknown == [None, None]
 
 

@@ -1,6 +1,6 @@
 """A connection that does other work while Postgres works."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import psycopg
@@ -55,6 +55,54 @@ def test_statements_are_what_they_are_without(connection: BusyConnection) -> Non
                 connection.execute("SELECT 1 / 0")
             assert one(connection.execute("SELECT count(*) FROM numbers")) == 100_000
             connection.execute("TRUNCATE numbers")
+
+
+class Waiting(BusyConnection):
+    """Counts how often it waits for the socket."""
+
+    waits = 0
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
+        def counting() -> Generator[Any, Any, Any]:
+            answer = None
+            try:
+                while True:
+                    wanted = gen.send(answer)
+                    self.waits += 1
+                    answer = yield wanted
+            except StopIteration as end:
+                return end.value
+
+        return super().wait(counting(), *args, **options)
+
+
+def test_the_statements_of_a_pipeline_are_sent_together(database: str) -> None:
+    with Waiting.connect(database, autocommit=True) as connection:
+        connection.waits = 0
+        with connection.pipeline():
+            cursors = [connection.execute("SELECT %b::int", [number]) for number in range(20)]
+            assert connection.waits == 0
+            assert [one(cursor) for cursor in cursors] == list(range(20))
+        connection.execute("SELECT 1")
+
+
+def test_a_pipeline_may_send_more_than_a_socket_takes(connection: BusyConnection) -> None:
+    text = "x" * 1_000_000
+    with connection.pipeline():
+        cursors = [connection.execute("SELECT %b::text", [text]) for _ in range(20)]
+        assert all(one(cursor) == text for cursor in cursors)
+        connection.execute("SELECT %b::text", [text])
+
+
+def test_an_error_in_a_pipeline_is_that_of_its_statement(connection: BusyConnection) -> None:
+    def in_a_pipeline() -> None:
+        with connection.pipeline():
+            connection.execute("SELECT 1 / 0")
+            connection.execute("SELECT 2")
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        in_a_pipeline()
+    assert one(connection.execute("SELECT 3")) == 3
 
 
 def test_a_connection_that_breaks_raises(database: str) -> None:

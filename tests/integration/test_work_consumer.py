@@ -26,16 +26,16 @@ from consumer.applier import Applier
 from consumer.core.batch import Batch
 from consumer.core.decoder import Decoder
 from consumer.core.record import Outgoing
-from consumer.core.replies import result_record
+from consumer.core.replies import result_records
 from consumer.kafka.message import records_of
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.session import Session, SessionHolder
 from consumer.prefetch import Prefetched
-from contracts.event import HeaderWriter, RequestContext
+from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.order import Order
 from contracts.partitioner import partition_of
-from contracts.result import Outcome, decode_result
-from support.events import REPLY_TO, TIME
+from contracts.result import Outcome, decode_results
+from support.events import TIME
 from support.installation import Installation
 from support.work import Figures, Traffic, Wire, calls, check, record_bytes, wal_of
 
@@ -94,6 +94,8 @@ BATCHES = {
 }
 WARM_UP_BATCHES = 7
 """psycopg prepares a statement when it is sent for the sixth time; before that, the same work takes more bytes."""
+REPLY_TO, RESULTS = ReplyTo(None, 3), "orders.results"
+"""As the ingress asks for replies."""
 FIRST_OFFSET = FIRST_NUMBER = 1_000_000  # so that every number has the same digits
 
 
@@ -129,7 +131,7 @@ class Topic:
         request += self._first_request + (0 if kind.same_requests else number * kind.requests)
         digest = "d" * 32 if kind.keyed else None
         size = kind.orders // kind.requests
-        context = RequestContext(UUID(int=request), self._partner, TIME, size, 0, REPLY_TO, digest=digest)
+        context = RequestContext(UUID(int=request), self._partner, size, 0, REPLY_TO, digest=digest)
         return Message(
             partition=partition,
             offset=offset,
@@ -145,7 +147,7 @@ def consumed(applier: Applier, decoder: Decoder, messages: list[Message]) -> lis
     prefetched = Prefetched(messages, {}, lambda taken, columns: decoder.decode(records_of(taken), columns))
     columns = prefetched.batch().columns
     batch = Batch(columns, columns.runs, dict.fromkeys(columns.partitions, FIRST_OFFSET))
-    return [result_record(reply) for reply in applier.apply(batch).replies]
+    return result_records(applier.apply(batch).replies, RESULTS)
 
 
 def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, float], Traffic]:
@@ -167,7 +169,7 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
             wal = wal_of(connection) - wal_before
             if not wal["full_pages"]:
                 break  # else there was a checkpoint, and the first change of each page after one takes the whole page
-    results = [decode_result(reply.value) for reply in replies]
+    results = [result for reply in replies for result in decode_results(reply.value)]
     assert sum(len(result.outcomes[kind.outcome]) for result in results) == kind.orders, "the batch is not what it says"
     figures: dict[str, float] = {
         "statements": traffic.statements,
@@ -206,7 +208,7 @@ def test_the_work_for_a_batch_does_not_grow(database: str) -> None:
 
 def test_the_memory_for_a_record_that_waits_does_not_grow(installation: Installation) -> None:
     orders = [an_order(FIRST_NUMBER + number, total=FIRST_NUMBER) for number in range(500)]
-    written = HeaderWriter(RequestContext(UUID(int=1), "shop-1", TIME, len(orders), 0, REPLY_TO))
+    written = HeaderWriter(RequestContext(UUID(int=1), "shop-1", len(orders), 0, REPLY_TO))
     installation.produce(
         [
             {"key": order.order_id, "value": order.canonical(), "headers": written.headers(index)}

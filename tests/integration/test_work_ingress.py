@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from starlette.types import ASGIApp
 
 from bench.sample import order_template
-from consumer.core.replies import Reply, result_record
+from consumer.core.replies import Reply, result_records
 from consumer.kafka.message import record_of
 from consumer.kafka.producer import AcknowledgedProducer
 from contracts.event import read_headers
@@ -36,9 +36,9 @@ from support.work import Figures, calls, check, record_bytes
 # and their bytes without compression for each order.
 BUDGET = """
 a request  calls_per_order  hand_overs  messages  message_bytes_per_order  answer_bytes
-of 1                   249           1         1                      722           146
-of 100                21.6           1       100                    721.1           150
-of 500                19.8           1       500                      722           150
+of 1                   222           1         1                      554           146
+of 100                21.4           1       100                    553.1           150
+of 500                19.7           1       500                      554           150
 """
 ORDERS = 1, 100, 500
 REQUESTS = 3
@@ -100,6 +100,7 @@ class StandInConsumer:
     def __init__(self, installation: Installation, consumer: Consumer) -> None:
         self._consumer = consumer
         self._producer = AcknowledgedProducer(installation.settings)
+        self._results = installation.settings.topics.results
         topic = installation.settings.topics.upserts
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(UPSERT_PARTITIONS)])
 
@@ -110,7 +111,7 @@ class StandInConsumer:
         context, _ = read[0]
         assert context.reply_to is not None
         outcomes = encode_outcomes(outcomes_of((index, Outcome.INSERTED) for _, index in read))
-        self._producer.send([result_record(Reply(context.request_id, context.reply_to, outcomes))])
+        self._producer.send(result_records([Reply(context.request_id, context.reply_to, outcomes)], self._results))
         return messages
 
 

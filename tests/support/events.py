@@ -33,7 +33,7 @@ def record(
 ) -> Record:
     parsed = Order.model_validate(order)
     key = parsed.order_id.encode()
-    context = RequestContext(UUID(int=request), partner, time, 1000, 0, reply_to, digest=digest)
+    context = RequestContext(UUID(int=request), partner, 1000, 0, reply_to, digest=digest)
     headers: Any = HeaderWriter(context).headers(index)
     return Record(partition_of(key, 12), offset, int(time.timestamp() * 1000), key, parsed.canonical(), headers)
 

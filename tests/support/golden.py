@@ -14,7 +14,7 @@ from consumer.core.decode import decode
 from consumer.core.record import Event, Record
 from consumer.letters.letter import LetterBox, read_letter
 from contracts.event import EventContext, Headers, RecordError, read_headers
-from contracts.result import ResultError, decode_result
+from contracts.result import Result, ResultError, decode_results
 
 Json = dict[str, Any]
 
@@ -76,12 +76,17 @@ def read_event(record: Record) -> Json:
 
 
 def read_result(record: Record) -> Json:
+    """A record of one request has its key."""
     try:
-        result = decode_result(record.value)
+        results = list(map(_result, decode_results(record.value)))
     except ResultError:
         return {"error": "ResultError"}
+    return {"results": results} if record.key is None else results[0]
+
+
+def _result(result: Result) -> Json:
     return {
-        "request_id": str(result.request_id),
+        "request_id": result.request_id,
         "outcomes": {outcome.value: indexes for outcome, indexes in result.outcomes.items()},
         "digest": result.digest,
         "conflict": result.conflict,

@@ -214,5 +214,5 @@ def headers_of(
     digest: str | None = None,
 ) -> list[tuple[str, Any]]:
     """The headers of an event, as the ingress writes them."""
-    context = RequestContext(request_id or uuid4(), partner_id, datetime.now(UTC), size, 0, reply_to, digest=digest)
+    context = RequestContext(request_id or uuid4(), partner_id, size, 0, reply_to, digest=digest)
     return HeaderWriter(context).headers(index)

@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +35,7 @@ def history(events: int, orders: int, seed: int, changed: float = 0.6, broken: f
         digest = f"{request:032x}" if request % 5 == 0 else None
         partner = request % PARTNERS
         request_id = UUID(int=(seed << 64) + request)
-        writer = HeaderWriter(RequestContext(request_id, f"p-{partner}", _NOW, ORDERS_PER_REQUEST, 0, digest=digest))
+        writer = HeaderWriter(RequestContext(request_id, f"p-{partner}", ORDERS_PER_REQUEST, 0, digest=digest))
         written: list[Event] = []
         for index in range(min(ORDERS_PER_REQUEST, events - number)):
             order = number if number < orders else _any_of(partner, orders, chosen)
@@ -61,9 +60,6 @@ def _any_of(partner: int, orders: int, chosen: random.Random) -> int:
         order = chosen.randrange(orders)
         if order // ORDERS_PER_REQUEST % PARTNERS == partner:
             return order
-
-
-_NOW = datetime.now(UTC)
 
 
 def _value(order: int, version: int) -> bytes:

@@ -51,3 +51,11 @@ def test_a_record_that_is_not_an_event_has_a_reason_and_no_outcome() -> None:
     (version,) = History().versions([broken])
     assert (version.outcome, version.partner_id, version.order) == (None, None, None)
     assert version.reason == "header ce_specversion is missing"
+
+
+def test_an_event_of_a_type_that_is_not_known_is_refused_and_not_overlooked() -> None:
+    later = record(an_order(), 0)
+    later.headers = [(name, b"later" if name == "ce_type" else value) for name, value in later.headers]
+    (version,) = History().versions([later])
+    assert version.order is None
+    assert version.reason == "header ce_type should be integration.orders.upsert.v1"

@@ -1,8 +1,9 @@
 """Records on the wire: the headers of events, results, partners, and the partition of a key."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from itertools import cycle
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,10 +30,13 @@ from contracts.partner import (
 )
 from contracts.result import (
     Outcome,
+    Outcomes,
+    Result,
     ResultError,
-    decode_result,
+    decode_results,
     encode_outcomes,
     encode_result,
+    encode_results,
     outcomes_of,
 )
 
@@ -41,50 +45,53 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, UTC)
 TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 
-def test_the_headers_of_an_event_are_those_of_the_cloudevents_binding() -> None:
-    context = RequestContext(ID, "acme", NOW, 3, 1, ReplyTo("orders.results", 258), TRACEPARENT)
-    assert dict(HeaderWriter(context).headers(2)) == {
-        "ce_specversion": b"1.0",
-        "ce_id": f"{ID}/2".encode(),
-        "ce_source": b"/partners/acme",
-        "ce_type": b"integration.orders.upsert.v1",
-        "ce_time": b"2026-11-24T12:00:00.123456Z",
-        "content-type": b"application/json",
-        "ce_requestsize": b"3",
-        "ce_requestinvalid": b"1",
-        "kafka_correlationId": str(ID).encode(),
-        "kafka_replyTopic": b"orders.results",
-        "kafka_replyPartition": b"\x00\x00\x01\x02",
-        "traceparent": TRACEPARENT.encode(),
-    }
+ALWAYS: list[tuple[str, bytes]] = [
+    ("ce_id", f"{ID}/2".encode()),
+    ("ce_specversion", b"1.0"),
+    ("ce_source", b"/partners/acme"),
+    ("ce_type", b"integration.orders.upsert.v1"),
+    ("ce_requestsize", b"3"),
+]
+
+
+def test_an_event_has_the_headers_that_say_something_and_its_id_first() -> None:
+    own = RequestContext(ID, "acme", 3, 0, ReplyTo(None, 258))
+    assert HeaderWriter(own).headers(2) == [*ALWAYS, ("kafka_replyPartition", b"\x00\x00\x01\x02")]
+    assert HeaderWriter(RequestContext(ID, "acme", 3, 0)).headers(2) == ALWAYS
+    full = RequestContext(ID, "acme", 3, 1, ReplyTo("shop.outcomes", 258), TRACEPARENT, "d" * 32)
+    assert HeaderWriter(full).headers(2) == [
+        *ALWAYS,
+        ("ce_requestinvalid", b"1"),
+        ("ce_requestdigest", b"d" * 32),
+        ("traceparent", TRACEPARENT.encode()),
+        ("kafka_replyTopic", b"shop.outcomes"),
+        ("kafka_replyPartition", b"\x00\x00\x01\x02"),
+    ]
 
 
 TOPIC_NAMES = st.from_regex(r"[a-zA-Z0-9._-]{1,9}", fullmatch=True)
+PARTITIONS = st.integers(0, 2**31 - 1)
 
 
 @given(
     st.uuids(), st.integers(0, 999), st.from_regex(r"[a-z0-9][a-z0-9-]{0,63}", fullmatch=True),
-    st.datetimes(timezones=st.timezones()), st.integers(0, 1000), st.integers(0, 1000),
-    st.none() | st.builds(ReplyTo, TOPIC_NAMES, st.none() | st.integers(0, 2**31 - 1)),
+    st.integers(0, 1000), st.integers(0, 1000),
+    st.none() | st.builds(ReplyTo, TOPIC_NAMES, st.none() | PARTITIONS) | st.builds(ReplyTo, st.none(), PARTITIONS),
 )  # fmt: skip
 def test_what_is_written_is_read(
-    request_id: UUID, index: int, partner_id: str, time: datetime, size: int, invalid: int, reply_to: ReplyTo | None
+    request_id: UUID, index: int, partner_id: str, size: int, invalid: int, reply_to: ReplyTo | None
 ) -> None:
-    try:
-        time.astimezone(UTC)
-    except OverflowError:
-        return
-    context = RequestContext(request_id, partner_id, time, size, invalid, reply_to)
+    context = RequestContext(request_id, partner_id, size, invalid, reply_to)
     read, read_index = read_headers(HeaderWriter(context).headers(index))  # type: ignore[arg-type]
     assert (read.request_id, read_index, read.partner_id) == (request_id, index, partner_id)
-    assert read.time == time.astimezone(UTC)
-    assert (read.size, read.invalid, read.reply_to) == (size, invalid, reply_to)
+    assert (read.time, read.size, read.invalid or 0, read.reply_to) == (None, size, invalid, reply_to)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ce_specversion", b"0.3"), ("ce_type", b"other"), ("ce_id", b"x/1"), ("ce_id", f"{ID}/1000".encode()),
+        ("ce_specversion", b"0.3"), ("ce_type", b"other"),
+        ("ce_type", b"integration.orders.upsert.v2"), ("ce_id", b"x/1"), ("ce_id", f"{ID}/1000".encode()),
         ("ce_id", f"{ID}/-1".encode()), ("ce_id", f"{ID}".upper().encode() + b"/1"), ("ce_id", f"{ID}/01".encode()),
         ("ce_source", b"acme"), ("ce_source", b"/partners/"), ("ce_source", b"/partners/A B"), ("ce_source", b"\xff"),
         ("ce_time", b"yesterday"), ("ce_time", b"2026-11-24T12:00:00"), ("ce_requestsize", b"1001"),
@@ -94,25 +101,32 @@ def test_what_is_written_is_read(
     ],
 )  # fmt: skip
 def test_a_header_that_is_wrong_is_named(name: str, value: bytes | None) -> None:
-    context = RequestContext(ID, "acme", NOW, 3, 1, ReplyTo("orders.results", 1))
+    context = RequestContext(ID, "acme", 3, 1, ReplyTo("orders.results", 1))
     headers = {**dict(HeaderWriter(context).headers(2)), name: value}
     with pytest.raises(RecordError, match=name):
         read_headers(list(headers.items()))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("partition", [b"", b"\x01", b"12", b"\xff\xff\xff\xff"])
+def test_a_wrong_reply_partition_without_its_topic_asks_for_no_reply(partition: bytes) -> None:
+    headers = HeaderWriter(RequestContext(ID, "acme", 3, 1)).headers(0)
+    read, _ = read_headers([*headers, ("kafka_replyPartition", partition)])  # type: ignore[list-item]
+    assert read.reply_to is None
+
+
 def test_optional_headers_may_be_missing() -> None:
-    headers = HeaderWriter(RequestContext(ID, "acme", NOW, 3, 1)).headers(0)
-    optional = ("ce_time", "ce_requestsize", "ce_requestinvalid", "kafka_correlationId", "content-type")
+    headers = HeaderWriter(RequestContext(ID, "acme", 3, 1)).headers(0)
+    optional = ("ce_requestsize", "ce_requestinvalid")
     read, _ = read_headers([(name, value) for name, value in headers if name not in optional])  # type: ignore[misc]
     assert (read.time, read.size, read.invalid, read.reply_to) == (None, None, None, None)
     with pytest.raises(RecordError, match="ce_specversion is missing"):
         read_headers(None)
 
 
-def test_times_are_written_in_utc() -> None:
-    time = NOW.astimezone(timezone(timedelta(hours=5)))
-    headers = dict(HeaderWriter(RequestContext(ID, "acme", time, 1, 0)).headers(0))
-    assert headers["ce_time"] == b"2026-11-24T12:00:00.123456Z"
+def test_times_are_read_in_utc() -> None:
+    headers: Any = HeaderWriter(RequestContext(ID, "acme", 1, 0)).headers(0)
+    read, _ = read_headers([*headers, ("ce_time", b"2026-11-24T17:00:00.123456+05:00")])
+    assert read.time == NOW
 
 
 def test_only_a_w3c_traceparent_is_passed_on() -> None:
@@ -128,7 +142,27 @@ def test_a_result_is_written_as_documented() -> None:
         "request_id": str(ID),
         "outcomes": {"inserted": [0, 3], "updated": [], "unchanged": [1], "invalid": [2], "stale": []},
     }
-    assert decode_result(written).outcomes == outcomes
+    assert [result.outcomes for result in decode_results(written)] == [outcomes]
+
+
+OUTCOMES = st.lists(st.sampled_from(Outcome), max_size=5).map(lambda found: outcomes_of(enumerate(found)))
+RESULTS = st.tuples(st.uuids(), OUTCOMES, st.none() | st.just("d" * 32), st.booleans(), st.booleans())
+
+
+@given(st.lists(RESULTS, max_size=4))
+def test_results_of_several_requests_are_read_as_one_by_one(
+    results: list[tuple[UUID, Outcomes, str | None, bool, bool]],
+) -> None:
+    values = [
+        encode_result(request_id, encode_outcomes(outcomes), digest=digest, conflict=conflict, stored=stored)
+        for request_id, outcomes, digest, conflict, stored in results
+    ]
+    expected = [
+        Result(str(request_id), outcomes, digest, conflict, stored)
+        for request_id, outcomes, digest, conflict, stored in results
+    ]
+    assert decode_results(encode_results(values)) == expected
+    assert [found for value in values for found in decode_results(value)] == expected
 
 
 @pytest.mark.parametrize(
@@ -140,12 +174,15 @@ def test_a_result_is_written_as_documented() -> None:
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[1000]"),
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[true]"),
         encode_result(ID, encode_outcomes(outcomes_of([(1, Outcome.STALE)]))).replace(b"[1]", b"[-1]"),
-        b"[" * 100_000,
+        b"[" * 100_000, b'{"results": {}}', b'{"results": [1]}', b'{"results": [{}]}', b'{"results": null}',
+        b'"results"',
+        encode_result(ID, encode_outcomes(outcomes_of([]))).replace(str(ID).encode(), str(ID).upper().encode()),
+        encode_results([encode_result(ID, encode_outcomes(outcomes_of([]))), b"{}"]),
     ],
 )  # fmt: skip
 def test_what_is_not_a_result_is_refused(value: bytes | None) -> None:
     with pytest.raises(ResultError):
-        decode_result(value)
+        decode_results(value)
 
 
 @pytest.mark.parametrize(

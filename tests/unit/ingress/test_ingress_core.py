@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.partner import Partner
-from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
+from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_of
 from ingress.admission import Admission
 from ingress.auth import Partners
 from ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
@@ -64,6 +64,18 @@ async def test_outcomes_are_exact_in_any_order_with_any_duplicates(
     assert {outcome: sorted(indexes) for outcome, indexes in found.items()} == outcomes_of(items)
 
 
+@on_a_loop
+async def test_a_record_of_several_requests_answers_those_that_wait_here() -> None:
+    replies = PendingReplies()
+    several = encode_results(result(request_id, [(0, Outcome.UPDATED)])[1] for request_id in (OTHER, ID, UUID(int=0)))
+    with replies.waiting_for(ID, None, [0]) as one, replies.waiting_for(OTHER, None, [0, 1]) as other:
+        replies.on_result(None, several)
+        assert one.done.result().outcomes[Outcome.UPDATED] == [0]
+        assert not other.done.done()
+        replies.on_result(*result(OTHER, [(1, Outcome.UPDATED)]))
+        assert other.done.result().outcomes[Outcome.UPDATED] == [0, 1]
+
+
 @given(OUTCOMES, st.integers(0, 19))
 @on_a_loop
 async def test_there_is_no_answer_before_the_last_outcome(outcomes: list[Outcome], missing: int) -> None:
@@ -82,7 +94,7 @@ async def test_what_is_not_a_result_of_a_pending_request_changes_nothing() -> No
     with replies.waiting_for(ID, None, [0]) as pending:
         key, value = result(ID, [(0, Outcome.INSERTED)])
         replies.on_result(*result(OTHER, [(0, Outcome.INSERTED)]))
-        replies.on_result(None, value)
+        replies.on_result(None, value.replace(str(ID).encode(), str(OTHER).encode()))
         replies.on_result(key, None)
         replies.on_result(key, b"{}")
         replies.on_result(key, result(OTHER, [(0, Outcome.INSERTED)])[1])  # another request under this key

@@ -8,7 +8,6 @@ import socket
 from asyncio import Future
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +22,7 @@ from ingress.settings import IngressSettings
 from support.waiting import HANG_S, eventually
 
 REQUEST = UUID(int=1)
-HEADERS = HeaderWriter(RequestContext(REQUEST, "p", datetime(2026, 1, 1, tzinfo=UTC), 1, 0))
+HEADERS = HeaderWriter(RequestContext(REQUEST, "p", 1, 0))
 
 
 class Running:

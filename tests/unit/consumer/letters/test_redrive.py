@@ -162,7 +162,7 @@ def test_a_redriven_event_is_a_request_of_its_own_and_names_its_origin() -> None
     assert (sent.topic, sent.key, sent.value) == ("orders.upserts", item.record.key, item.record.value)
     context, index = read_headers(sent.headers)
     assert context.origin == Origin(item.record.partition, 7, TIME)
-    assert (context.request_id, index, context.size, context.invalid) == (NEW_ID, 0, 1, 0)
+    assert (context.request_id, index, context.size, context.invalid) == (NEW_ID, 0, 1, None)
     assert context.reply_to is None
     assert (context.partner_id, context.time) == (item.context.partner_id, item.context.time)
     assert not [name for name, _ in sent.headers if name.startswith("__connect")]

@@ -1,0 +1,67 @@
+"""Outcomes become records: one for each request, or one for all requests of a partition of orders.results."""
+
+import json
+from collections import Counter
+from uuid import UUID
+
+import pytest
+from jsonschema import Draft7Validator
+
+from consumer.core import replies
+from consumer.core.replies import Reply, result_records
+from contracts.event import ReplyTo
+from contracts.result import Outcome, decode_results, encode_outcomes, outcomes_of
+from deploy.asyncapi.schemas import schemas
+
+TEXT = encode_outcomes(outcomes_of([(0, Outcome.INSERTED)]))
+VALIDATORS = {name: Draft7Validator(schema) for name, schema in schemas().items()}
+
+
+def a_reply(number: int, topic: str | None, partition: int) -> Reply:
+    return Reply(UUID(int=number), ReplyTo(topic, partition), TEXT, "d" * 32 if number % 2 else None)
+
+
+ASKED = [a_reply(number, "shop" if number % 5 == 0 else None, number % 3) for number in range(20)]
+
+
+def test_requests_that_name_no_topic_share_a_record_for_each_partition() -> None:
+    records = result_records(ASKED, "orders.results")
+    assert Counter((record.topic, record.partition) for record in records if record.topic == "orders.results") == {
+        ("orders.results", partition): 1 for partition in range(3)
+    }
+    shop = [record for record in records if record.topic == "shop"]
+    assert [record.key for record in shop] == [str(UUID(int=number)).encode() for number in (0, 5, 10, 15)]
+    for record in records:
+        name = "result" if record.key else "results"
+        VALIDATORS[name].validate(json.loads(record.value or b""))
+        assert bool(record.headers) == (record.key is not None)
+    found = {
+        (result.request_id, result.digest, record.partition, record.topic)
+        for record in records
+        for result in decode_results(record.value)
+    }
+    assert found == {
+        (str(reply.request_id), reply.digest, reply.reply_to.partition, reply.reply_to.topic or "orders.results")
+        for reply in ASKED
+    }
+
+
+def test_a_request_that_is_alone_has_a_record_as_ever() -> None:
+    (record,) = result_records([a_reply(1, None, 2)], "orders.results")
+    assert (record.key, record.partition) == (str(UUID(int=1)).encode(), 2)
+    assert [name for name, _ in record.headers] == ["kafka_correlationId"]
+
+
+@pytest.mark.parametrize("bytes_max", [1, 200, 400, 100_000])
+def test_a_record_has_no_more_results_than_fit(monkeypatch: pytest.MonkeyPatch, bytes_max: int) -> None:
+    monkeypatch.setattr(replies, "RESULTS_BYTES_MAX", bytes_max)
+    asked = [a_reply(number, None, 0) for number in range(20)]
+    records = result_records(asked, "orders.results")
+    found = [[result.request_id for result in decode_results(record.value)] for record in records]
+    assert [request_id for of_record in found for request_id in of_record] == [str(r.request_id) for r in asked]
+    longest = len(decode_results(records[0].value))
+    assert longest == {1: 1, 200: 1, 400: 2, 100_000: 20}[bytes_max]
+
+
+def test_nothing_is_sent_if_nobody_asks() -> None:
+    assert result_records([], "orders.results") == []
