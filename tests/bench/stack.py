@@ -129,12 +129,11 @@ class Stack:
 
     def write_backlog(self, events: int, first: int, total: int) -> None:
         """Events as our ingress writes them, for the consumers."""
-        topics = self.installation.settings.topics
-        write_backlog(self.kafka.bootstrap, topics.upserts, canonical_templates(), events, first, total)
+        topic = self.installation.settings.topics.upserts
+        write_backlog(self.kafka.bootstrap, topic, canonical_templates(), events, first, total)
 
     def write_backlog_for_debezium(self, events: int, first: int, total: int) -> None:
-        results = self.installation.settings.topics.results
-        write_backlog(self.kafka.bootstrap, FLAT_TOPIC, results, flat_templates(), events, first, total)
+        write_backlog(self.kafka.bootstrap, FLAT_TOPIC, flat_templates(), events, first, total)
 
     def start_consumer(self) -> None:
         self.consumers.append(self.installation.start_consumer())
