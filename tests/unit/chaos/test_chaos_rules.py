@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chaos.checker import RULES, check
-from chaos.facts import Facts, FenceMove
+from chaos.facts import RESTORES, Facts, FenceMove
 from chaos.history import Call, FaultSeen
 from chaos.workload import INVALID, canonical_of
 from support.right_history import PLAIN, event, found, outcomes, right
@@ -237,10 +237,11 @@ def test_every_invariant_can_fail() -> None:
     assert {rule.split()[0] for rule in RULES} == set(WRONG.values()) == {f"I{number}" for number in range(1, 12)}
 
 
-def test_after_a_restore_what_was_answered_before_may_be_applied_again() -> None:
+@pytest.mark.parametrize("kind", RESTORES)
+def test_after_a_restore_what_was_answered_before_may_be_applied_again(kind: str) -> None:
     facts = right()
     answer_too_early(facts)
-    facts.faults.append(FaultSeen("postgres restore", "", 1.8, 2.2))
+    facts.faults.append(FaultSeen(kind, "", 1.8, 2.2))
     assert check(facts) == []
 
 
