@@ -43,6 +43,7 @@ LOADS = {BATCHES: (8, 500), SINGLES: (64, 1), ALONE: (1, 1)}
 """Connections, and orders in a request."""
 INSERTS, UNCHANGED = "inserts", "nothing changes"
 _MANY_PARTITIONS = 100
+_ANSWERED_SHARE_MIN, _P50_MS_MAX = 0.8, 2_000
 _SHARES = (0.1, 0.25, 0.5, 0.7, 0.85, 1.0, 1.2)
 
 
@@ -125,7 +126,7 @@ class Experiments:
             rate = peak * share
             run = self._measure(f"{share:.0%} of the peak offered", service, 500, 1, requests_per_s=rate)
             yield rate, run
-            if run.requests_per_s < 0.8 * rate or run.p50_ms > 2_000:
+            if run.answered_share < _ANSWERED_SHARE_MIN or run.p50_ms > _P50_MS_MAX:
                 return
 
     def overload(self) -> Iterator[Run]:

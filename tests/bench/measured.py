@@ -30,6 +30,7 @@ class Run:
     kafka_bytes_per_order: float
     wal_bytes_per_order: float
     answered_orders: int
+    answered_share: float  # of the requests that were sent in the measured time
 
     @property
     def cpu_us(self) -> float:
@@ -62,6 +63,7 @@ def run_of(load: str, service: str, outcome: Outcome, before: Reading, after: Re
         kafka_bytes_per_order=(after.kafka_bytes - before.kafka_bytes) / orders,
         wal_bytes_per_order=(after.wal_bytes - before.wal_bytes) / orders,
         answered_orders=outcome.answered_orders,
+        answered_share=len(latencies) / max(1, outcome.sent),
     )
 
 

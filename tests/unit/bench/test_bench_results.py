@@ -47,6 +47,11 @@ def test_draining_counts_for_what_the_measured_time_added() -> None:
     assert drain_s_of(waiting_before=100, waiting_after=50, seconds=2.0) == 0
 
 
+def test_what_was_not_answered_is_known() -> None:
+    outcome = Outcome(seconds=1.0, sent=4, counts={"inserted": 3}, latencies_ms=[1.0, 2.0, 3.0])
+    assert run_of(SINGLES, "ours", outcome, NOTHING_YET, NOTHING_YET).answered_share == 0.75
+
+
 def test_ratios_are_of_pairs_and_not_of_medians() -> None:
     pairs = [
         *(run(BATCHES, OURS, 100), run(BATCHES, Service("asyncpg", 2), 200), run(BATCHES, Service("outbox", 2), 40)),
