@@ -249,6 +249,11 @@ REFUSED = {
     "RAISE of a code that is made up": (trigger(RAISE % "QQ123"), "QQ123"),
     "RAISE of an outage's code": (trigger(RAISE % "57014"), "57014"),
     "RAISE of a serialization failure": (trigger(RAISE % "40001"), "40001"),
+    "RAISE of a full disk": (trigger(RAISE % "53100"), "53100"),
+    "a function that asks a session for what it has not": (
+        "CREATE SEQUENCE s;" + trigger(f"IF NEW.name = '{BAD}' THEN PERFORM currval('s'); END IF;"),
+        "55000",
+    ),
     "RAISE of a stopping code": (trigger(RAISE % "42501"), "42501"),
     "RAISE of a check's code": (trigger(RAISE % "23514"), "23514"),
     "ASSERT": (trigger(f"ASSERT NEW.name <> '{BAD}', 'refused';"), "P0004"),
@@ -443,6 +448,7 @@ def test_a_plan_that_fits_no_more_is_made_anew(shop: Shop) -> None:
         ("DROP TABLE order_letter", "the table order_letter is missing"),
         ("ALTER TABLE orders RENAME TO of_the_shop", "the table orders is missing"),
         ("DROP FUNCTION make_ledger_day", "the function make_ledger_day"),
+        ("CREATE RULE r AS ON INSERT TO orders DO INSTEAD NOTHING", "the table orders has the rule r"),
     ],
 )
 def test_what_somebody_took_from_the_tables_is_named(shop: Shop, change: str, told: str) -> None:
@@ -451,6 +457,17 @@ def test_what_somebody_took_from_the_tables_is_named(shop: Shop, change: str, to
         shop.post(["good"])
     assert told in str(caught.value)
     assert "Run: orders setup" not in str(caught.value)
+
+
+def test_an_order_without_a_partition_of_a_shop_s_is_one_letter(shop: Shop) -> None:
+    """It was taken for a day of the ledger that another consumer had dropped, for ever."""
+    shop.sql(
+        "ALTER TABLE orders RENAME TO unpartitioned; ALTER TABLE unpartitioned DROP CONSTRAINT orders_pkey; "
+        "CREATE TABLE orders (LIKE unpartitioned, PRIMARY KEY (partner_id, order_id)) PARTITION BY LIST (order_id); "
+        "CREATE TABLE orders_of_one PARTITION OF orders FOR VALUES IN ('O-1')"
+    )
+    assert shop.post(["good"] * 2) == {"invalid": 1, "inserted": 1}
+    assert [letter.reason for letter in shop.buried] == ['23514 no partition of relation "orders" found for row']
 
 
 def test_a_session_that_was_idle_for_too_long_is_made_anew(shop: Shop) -> None:
