@@ -80,8 +80,10 @@ class SessionHolder:
     def _translate(self, error: psycopg.Error, writes_rows: bool) -> ConsumerError:
         """What a statement finds missing is not always what is missing, so the tables are asked."""
         translated = translate(error, writes_rows=writes_rows)
+        # With row level security, rows that are there are not seen, and then they are inserted once more.
+        is_hidden = error.sqlstate == "42501" or error.diag.constraint_name == "orders_pkey"
         may_lack = isinstance(translated, ConsumerStoppedError | PlanLostError)
-        if not may_lack or self._session is None or error.sqlstate is None:
+        if not (may_lack or is_hidden) or self._session is None or error.sqlstate is None:
             return translated
         try:
             found = problems(self._session.connection)

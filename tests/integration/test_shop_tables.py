@@ -6,11 +6,13 @@ Each of its changes is tried with batches of every way into the table: one state
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from consumer.applier import Applier
@@ -457,6 +459,30 @@ def test_what_somebody_took_from_the_tables_is_named(shop: Shop, change: str, to
         shop.post(["good"])
     assert told in str(caught.value)
     assert "Run: orders setup" not in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", ["", "; CREATE POLICY of_the_shop ON orders FOR INSERT WITH CHECK (true)"])
+def test_row_level_security_under_a_running_consumer_is_named(shop: Shop, database: str, policy: str) -> None:
+    """It hides rows, so that they were inserted once more, and each of them was a dead letter."""
+    role = f"limited_{token_hex(4)}"
+    shop.sql(
+        f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
+        f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}"
+    )
+    try:
+        shop.holder = SessionHolder(make_conninfo(database, user=role), 7)
+        shop.restart()
+        shop.post(["before"])
+        shop.sql(f"ALTER TABLE orders ENABLE ROW LEVEL SECURITY{policy}")
+        for size in (1, 130):
+            ends = shop.ends.copy()
+            with pytest.raises(ConsumerStoppedError, match="row level security of orders applies to this role"):
+                shop.post(["after"] * size)
+            shop.ends = ends
+        assert shop.buried == []
+    finally:
+        shop.holder.close()
+        shop.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_an_order_without_a_partition_of_a_shop_s_is_one_letter(shop: Shop) -> None:
