@@ -36,8 +36,9 @@ _RAISED_BY = {
     "throw_tcl_error", "ExecWithCheckOptions",
 }  # fmt: skip
 """The C functions of the server behind RAISE and its like. What a shop raises is about a row, whatever its code is."""
-_OF_A_FUNCTION = "55000", "58P01"
-"""Outages in our statements. In a shop's function: currval() before nextval(), or a library that is not there."""
+_OF_A_FUNCTION = "55000", "55006", "58P01"
+"""Outages in our statements. In a shop's function: currval() before nextval(), a change of the very table whose trigger
+runs, or a library that is not there."""
 
 # A refused log-in has no SQLSTATE in libpq, only its text.
 _LOGIN_REFUSED = re.compile(

@@ -256,6 +256,10 @@ REFUSED = {
         "CREATE SEQUENCE s;" + trigger(f"IF NEW.name = '{BAD}' THEN PERFORM currval('s'); END IF;"),
         "55000",
     ),
+    "a function that changes its own table": (
+        trigger(f"IF NEW.name = '{BAD}' THEN ALTER TABLE orders ALTER name SET STATISTICS 5; END IF;"),
+        "55006",
+    ),
     "RAISE of a stopping code": (trigger(RAISE % "42501"), "42501"),
     "RAISE of a check's code": (trigger(RAISE % "23514"), "23514"),
     "ASSERT": (trigger(f"ASSERT NEW.name <> '{BAD}', 'refused';"), "P0004"),
