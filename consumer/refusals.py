@@ -43,13 +43,13 @@ class Refusals:
         return len(self._partners) < _SEVERAL and not self._partners.issuperset(partners)
 
     def accept(self, keys: Sequence[OrderKey]) -> None:
-        """Rows of these orders were written."""
+        """Rows of these orders were written. Called for each batch, so a partner that is known costs no call."""
         self._count = 0
-        for key in keys[-KNOWN_MAX:]:
-            self._known.pop(key[0], None)  # so that the newest stand at the end
-            self._known[key[0]] = key
-        while len(self._known) > KNOWN_MAX:
-            del self._known[next(iter(self._known))]
+        known = self._known
+        for key in keys:
+            if key[0] not in known and len(known) >= KNOWN_MAX:
+                del known[next(iter(known))]
+            known[key[0]] = key
 
     def refuse(self, reason: str, partner_id: str, now_s: float) -> bool:
         """Counts one more. True if there are so many that the rows cannot be to blame."""

@@ -46,6 +46,7 @@ class TopicWatch:
         self._read_applied = read_applied
         self._known_log = KnownLog()
         self._unread = ""
+        self._doubts = 0
         self._broker = broker
         self._rights = rights
         self._loop = loop
@@ -65,6 +66,7 @@ class TopicWatch:
 
     def doubt(self) -> None:
         """No broker could be reached: Kafka may be put back meanwhile. Not right until a look has shown that it is."""
+        self._doubts += 1
         self.right = False
         self._wake.set()
 
@@ -85,6 +87,7 @@ class TopicWatch:
             self._loop.call_soon_threadsafe(self._on_fatal, f"The topics could not be checked any more: {error!r}")
 
     def _check(self) -> None:
+        doubts = self._doubts
         self._hear()  # first: the fence that was read lies inside any log that is read later
         found, told = self._broker.check(self._rights)
         if self._stop.is_set():
@@ -106,7 +109,7 @@ class TopicWatch:
         if wrong:
             self.right = False
         elif not found and self._look(told[self._upserts]):  # in an outage nothing new is known
-            self.right = self._was_right = True
+            self.right, self._was_right = doubts == self._doubts, True
 
     def _hear(self) -> None:
         """Without an answer, what the tables said before counts."""

@@ -10,6 +10,7 @@ from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
 from consumer.postgres.describe import describe
 from consumer.postgres.sqlstate import translate
+from consumer.postgres.tables import require_tables
 
 _LOCK = 7_041_000  # for pg_advisory_lock: only one set-up runs at a time
 
@@ -58,6 +59,8 @@ def migrate_schema(connection: Connection) -> list[str]:
 def require_migrated(connection: Connection) -> None:
     """Raises ConsumerStoppedError unless every migration of this version is applied."""
     missing = _missing(connection)
+    if missing and connection.execute("SELECT current_schema()").fetchone() == (None,):
+        require_tables(connection)  # says what is wrong with the search_path
     if missing:
         raise ConsumerStoppedError(
             f"The tables do not fit this version. Missing migrations: {', '.join(missing)}. Run: orders setup"

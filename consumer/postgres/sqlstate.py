@@ -36,6 +36,9 @@ _RAISED_BY = {
     "throw_tcl_error", "ExecWithCheckOptions",
 }  # fmt: skip
 """The C functions of the server behind RAISE and its like. What a shop raises is about a row, whatever its code is."""
+_OF_A_FUNCTION = "55000", "55006", "58P01"
+"""Outages in our statements. In a shop's function: currval() before nextval(), a change of the very table whose trigger
+runs, or a library that is not there."""
 
 # A refused log-in has no SQLSTATE in libpq, only its text.
 _LOGIN_REFUSED = re.compile(
@@ -57,11 +60,9 @@ def translate(error: psycopg.Error, *, writes_rows: bool = False) -> ConsumerErr
             return (TooMuchAtOnceError if writes_rows else RetryLaterError)(str(error).strip())
         return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {error}")
     text = describe(error)
-    if code == DISK_FULL:
-        return DiskFullError(text)
     match _verdict(error.diag, code, writes_rows):
         case Verdict.RETRY | Verdict.NEW_SESSION:
-            return RetryLaterError(text)
+            return (DiskFullError if code == DISK_FULL else RetryLaterError)(text)
         case Verdict.NEW_PLAN:
             return PlanLostError(text, reason_of(error))
         case Verdict.SMALLER:
@@ -86,7 +87,8 @@ def advice(code: str) -> str:
 def _verdict(diag: Diagnostic, code: str, writes_rows: bool) -> Verdict:
     verdict, _ = SQLSTATES.get(code, _MADE_UP)
     is_raised = diag.source_function in _RAISED_BY
-    is_broken_function = verdict is Verdict.STOP and code[:2] != "XX" and function_of(diag) is not None
+    may_be_a_function = (verdict is Verdict.STOP and code[:2] != "XX") or code in _OF_A_FUNCTION
+    is_broken_function = may_be_a_function and function_of(diag) is not None
     return Verdict.ROW if writes_rows and (is_raised or is_broken_function) else verdict
 
 

@@ -86,6 +86,8 @@ UNION ALL SELECT format(
 UNION ALL SELECT format('%%s is a generated column; it is ours to write', oid::text || '.' || attname)
   FROM wanted JOIN pg_attribute ON attrelid = oid
   WHERE attgenerated <> '' AND columns -> attname::text IS NOT NULL
+UNION ALL SELECT format('the table %%s has the rule %%s, which COPY does not know (DROP RULE)', name, rulename)
+  FROM wanted JOIN pg_rewrite ON ev_class = wanted.oid
 UNION ALL SELECT format('the right %%s on the table %%s is missing', r, name) FROM wanted, unnest(rights) AS r
   WHERE oid IS NOT NULL AND NOT has_table_privilege(oid, r)
 UNION ALL SELECT format('row level security of %%s applies to this role, which

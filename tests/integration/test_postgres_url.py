@@ -14,7 +14,7 @@ from consumer.applier import Applier
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.conninfo import conninfo
 from consumer.postgres.ledger_reader import PostgresLedgerReader
-from consumer.postgres.migrate import migrate
+from consumer.postgres.migrate import migrate, require_migrated
 from consumer.postgres.session import SessionHolder
 from contracts.event import RequestKey
 from contracts.result import StoredRequest
@@ -85,6 +85,17 @@ def test_a_schema_in_the_url_is_heeded_by_every_connection(database: str) -> Non
 def test_a_schema_that_does_not_exist_is_told(database: str) -> None:
     with pytest.raises(ConsumerStoppedError, match="No schema of the search_path exists"):
         migrate(database + "?options=-csearch_path%3Dnowhere")
+    with (
+        psycopg.connect(database + "?options=-csearch_path%3Dnowhere") as connection,
+        pytest.raises(ConsumerStoppedError, match=r"no schema of the search_path \(nowhere\) exists"),
+    ):
+        require_migrated(connection)
+
+
+def test_a_consumer_reads_what_others_committed_whatever_the_role_s_isolation_is(database: str) -> None:
+    url = database + "?options=-cdefault_transaction_isolation%3Dserializable"
+    with closing(SessionHolder(url, 7)) as holder, holder.session() as session:
+        assert session.connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
 
 
 def test_a_parameter_of_the_url_wins_over_ours() -> None:

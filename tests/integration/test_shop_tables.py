@@ -6,11 +6,13 @@ Each of its changes is tried with batches of every way into the table: one state
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from consumer.applier import Applier
@@ -250,6 +252,15 @@ REFUSED = {
     "RAISE of a code that is made up": (trigger(RAISE % "QQ123"), "QQ123"),
     "RAISE of an outage's code": (trigger(RAISE % "57014"), "57014"),
     "RAISE of a serialization failure": (trigger(RAISE % "40001"), "40001"),
+    "RAISE of a full disk": (trigger(RAISE % "53100"), "53100"),
+    "a function that asks a session for what it has not": (
+        "CREATE SEQUENCE s;" + trigger(f"IF NEW.name = '{BAD}' THEN PERFORM currval('s'); END IF;"),
+        "55000",
+    ),
+    "a function that changes its own table": (
+        trigger(f"IF NEW.name = '{BAD}' THEN ALTER TABLE orders ALTER name SET STATISTICS 5; END IF;"),
+        "55006",
+    ),
     "RAISE of a stopping code": (trigger(RAISE % "42501"), "42501"),
     "RAISE of a check's code": (trigger(RAISE % "23514"), "23514"),
     "ASSERT": (trigger(f"ASSERT NEW.name <> '{BAD}', 'refused';"), "P0004"),
@@ -444,6 +455,7 @@ def test_a_plan_that_fits_no_more_is_made_anew(shop: Shop) -> None:
         ("DROP TABLE order_letter", "the table order_letter is missing"),
         ("ALTER TABLE orders RENAME TO of_the_shop", "the table orders is missing"),
         ("DROP FUNCTION make_ledger_day", "the function make_ledger_day"),
+        ("CREATE RULE r AS ON INSERT TO orders DO INSTEAD NOTHING", "the table orders has the rule r"),
     ],
 )
 def test_what_somebody_took_from_the_tables_is_named(shop: Shop, change: str, told: str) -> None:
@@ -452,6 +464,41 @@ def test_what_somebody_took_from_the_tables_is_named(shop: Shop, change: str, to
         shop.post(["good"])
     assert told in str(caught.value)
     assert "Run: orders setup" not in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", ["", "; CREATE POLICY of_the_shop ON orders FOR INSERT WITH CHECK (true)"])
+def test_row_level_security_under_a_running_consumer_is_named(shop: Shop, database: str, policy: str) -> None:
+    """It hides rows, so that they were inserted once more, and each of them was a dead letter."""
+    role = f"limited_{token_hex(4)}"
+    shop.sql(
+        f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
+        f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}"
+    )
+    try:
+        shop.holder = SessionHolder(make_conninfo(database, user=role), 7)
+        shop.restart()
+        shop.post(["before"])
+        shop.sql(f"ALTER TABLE orders ENABLE ROW LEVEL SECURITY{policy}")
+        for size in (1, 130):
+            ends = shop.ends.copy()
+            with pytest.raises(ConsumerStoppedError, match="row level security of orders applies to this role"):
+                shop.post(["after"] * size)
+            shop.ends = ends
+        assert shop.buried == []
+    finally:
+        shop.holder.close()
+        shop.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_an_order_without_a_partition_of_a_shop_s_is_one_letter(shop: Shop) -> None:
+    """It was taken for a day of the ledger that another consumer had dropped, for ever."""
+    shop.sql(
+        "ALTER TABLE orders RENAME TO unpartitioned; ALTER TABLE unpartitioned DROP CONSTRAINT orders_pkey; "
+        "CREATE TABLE orders (LIKE unpartitioned, PRIMARY KEY (partner_id, order_id)) PARTITION BY LIST (order_id); "
+        "CREATE TABLE orders_of_one PARTITION OF orders FOR VALUES IN ('O-1')"
+    )
+    assert shop.post(["good"] * 2) == {"invalid": 1, "inserted": 1}
+    assert [letter.reason for letter in shop.buried] == ['23514 no partition of relation "orders" found for row']
 
 
 def test_a_session_that_was_idle_for_too_long_is_made_anew(shop: Shop) -> None:

@@ -58,7 +58,7 @@ def test_what_one_partner_sends_is_not_the_table_s_if_there_are_others() -> None
 def test_the_known_rows_are_of_different_partners_and_few() -> None:
     refusals = Refusals()
     refusals.accept([("p", "O-1"), ("q", "O-1"), ("p", "O-2")])
-    assert refusals.known == [("q", "O-1"), ("p", "O-2")]
+    assert refusals.known == [("p", "O-2"), ("q", "O-1")]
     for number in range(2 * KNOWN_MAX):
         refusals.accept([(f"r-{number}", "O-1")])
     assert [partner for partner, _ in refusals.known] == [f"r-{number}" for number in range(KNOWN_MAX, 2 * KNOWN_MAX)]
