@@ -129,6 +129,19 @@ def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Appli
     assert len(sql("SELECT * FROM request_part")) == 3
 
 
+def test_a_copy_of_what_another_consumer_applied_in_between_is_found(applier: Applier, database: str, sql: Sql) -> None:
+    """The partition was away and came back: what this one remembers of the request is not all."""
+    applier.apply(batch([event(0, "1", index=0)]))
+    away = SessionHolder(database, LEDGER_DAYS)
+    Applier(away, lambda _: None).apply(batch([event(1, "2", index=1), event(2, "3", index=2)]))
+    away.close()
+    assert not applier.apply(batch([event(3, "2", index=1)])).changes_rows
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["3"]
+    applier.apply(batch([event(4, "4", index=3)]))
+    assert not applier.apply(batch([event(5, "1", index=0), event(6, "4", index=3)])).changes_rows
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["4"]
+
+
 def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
     events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(6)]
     applier.apply(batch(events[:3]))
