@@ -35,11 +35,12 @@ from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
-from support.events import REPLY_TO, TIME, batch, event, record
+from support.events import REPLY_TO, TIME, batch, batch_of, event, record
 from support.orders import an_order
 from support.waiting import eventually
 
 LEDGER_DAYS = 7
+A, B = "a" * 32, "b" * 32
 INSERTED, UPDATED, INVALID = Outcome.INSERTED, Outcome.UPDATED, Outcome.INVALID
 Sql = Callable[..., list[dict[str, Any]]]
 
@@ -112,6 +113,26 @@ def test_rows_are_the_same_by_one_statement_and_by_copy(applier: Applier, sql: S
         "h": 16,
     }
     assert all(row == expected for row in rows)
+
+
+@pytest.mark.parametrize("requests", [1, JSON_ROWS_MAX + 1])
+def test_the_ledger_is_the_same_by_one_statement_and_by_copy(applier: Applier, sql: Sql, requests: int) -> None:
+    """Also of a writer that says nothing of its request, and of one with a key."""
+    items = [record(an_order("O-1"), n, request=n + 1, digest=A) for n in range(requests)]
+    others = [record(an_order("O-1"), requests + n, request=requests + n + 1) for n in range(requests)]
+    silent = [replace(item, headers=[h for h in item.headers if not h[0].startswith("ce_request")]) for item in others]
+    applier.apply(batch_of([*items, *silent]))
+    rows = sql("SELECT * FROM request_part ORDER BY first_offset")
+    assert len(rows) == 2 * requests
+    partition = items[0].partition
+    for number, row in enumerate(rows):
+        size, invalid, digest = (1000, 0, A) if number < requests else (None, None, None)
+        outcome = INSERTED if number == 0 else Outcome.UNCHANGED
+        assert row == {
+            "request_id": UUID(int=number + 1), "partition": partition, "first_offset": number, "day": TIME.date(),
+            "partner_id": "p", "request_size": size, "request_invalid": invalid, "outcomes": outcomes((0, outcome)),
+            "digest": digest,
+        }  # fmt: skip
 
 
 def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Applier, sql: Sql) -> None:
@@ -367,9 +388,6 @@ def test_a_letter_is_remembered_until_something_newer_stands_there(
     assert sql("SELECT event_offset FROM orders ORDER BY order_id") == [{"event_offset": 3}, {"event_offset": 1}]
     applier.apply(batch([event(4, "fine", index=6)]))
     assert sql("SELECT event_offset FROM orders WHERE order_id = 'O-1'") == [{"event_offset": 3}]
-
-
-A, B = "a" * 32, "b" * 32
 
 
 def test_a_keyed_event_that_comes_again_is_answered_and_not_applied(applier: Applier, sql: Sql) -> None:
