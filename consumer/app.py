@@ -32,8 +32,8 @@ from consumer.worker import Worker
 from contracts.access import rights_of_consumer
 
 GC_EVERY_OBJECTS = 200_000
-"""A batch makes about 100,000 objects and no cycles. With Python's default of 700, the collector takes a fifth of all
-time."""
+"""A batch makes tens of thousands of objects and no cycles. With Python's default of 700, the collector walks them
+again and again."""
 _log = logging.getLogger(__name__)
 
 

@@ -9,9 +9,10 @@ from itertools import chain
 from consumer.applied import Applied, BuryRejected, require_fence, require_known, sum_of
 from consumer.core.batch import Batch, Run
 from consumer.core.fold import fold
+from consumer.core.known_requests import KnownRequests
 from consumer.core.log_mark import Watermark, mark_of
 from consumer.core.record import OrderKey, Rejected, Work
-from consumer.core.repeats import Classified, LostClaims, classify, conflict, digests
+from consumer.core.repeats import Classified, LostClaims, classify, conflict, digests, mask_of
 from consumer.core.replies import Reply, StoredPart, conflict_replies, first_replies, request_parts, stored_replies
 from consumer.errors import (
     PlanLostError,
@@ -23,7 +24,6 @@ from consumer.postgres.session import Session, SessionHolder
 from consumer.refusals import KNOWN_MAX, Portion
 from consumer.refuser import Refuser
 from consumer.restore_barrier import RestoreBarrier
-from contracts.event import BodyKey
 from contracts.result import indexes_of
 
 COPIES_WITHIN = timedelta(days=1)
@@ -50,6 +50,7 @@ class Applier:
         self._bury = bury
         self._barrier = barrier
         self._lost_claims = LostClaims()
+        self._known = KnownRequests()
         self._portion = Portion()
         self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
         self._plans_lost = self._too_slow = 0  # since a whole batch was applied
@@ -111,7 +112,9 @@ class Applier:
             session.ledger.noticing_dropped_days(),
             pipelined_transaction(session.connection) as pipeline,
         ):
-            return self._apply(session, batch, pipeline)
+            applied = self._apply(session, batch, pipeline)
+        self._known.commit()
+        return applied
 
     def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> Applied:
         pending_fence = session.fence.lock(batch.starts)
@@ -119,13 +122,17 @@ class Applier:
         pending_rows = session.orders.read(keys)  # after the lock, so nobody changes them before the commit
         rejected_keys = {item.key for _, item in batch.objects if isinstance(item, Rejected) and item.key is not None}
         pending_letters = session.open_letters.read(keys | rejected_keys)
-        pending_copies = _read_copies(session, batch)
+        pending_copies = self._read_copies(session, batch)
         if len(batch) > JSON_ROWS_MAX:
             pipeline.close()  # a pipeline has no COPY. Few rows need no COPY, and then two round trips do everything.
         fence = pending_fence.result()
         require_fence(fence, batch)
         applied_before, new = batch.split(fence)
-        classified = _classify(session, new, self._lost_claims, pending_copies.result())
+        copies = pending_copies.result()
+        if not self._known.holds(fence):
+            self._known.forget(session.fence.read())
+            copies = self._read_copies(session, batch).result()
+        classified = self._classify(session, new, copies)
         rows = pending_rows.result()
         folded = fold(classified.fresh, rows, pending_letters.result())
         parts = request_parts(classified.fresh, folded.outcomes)
@@ -135,12 +142,14 @@ class Applier:
         if folded.letters:
             session.open_letters.write(folded.letters)
         session.ledger.write(parts)
-        session.fence.set(
-            {
-                partition: Watermark(record.offset + 1, mark_of(record))
-                for partition, record in batch.lasts.items()
-                if record.offset >= fence[partition]
-            }
+        moved = {
+            partition: Watermark(record.offset + 1, mark_of(record))
+            for partition, record in batch.lasts.items()
+            if record.offset >= fence[partition]
+        }
+        session.fence.set(moved)
+        self._known.note(
+            classified.applied, {**fence, **{partition: mark.next_offset for partition, mark in moved.items()}}
         )
         replies = first_replies(parts)
         if classified.repeats.runs:
@@ -157,28 +166,27 @@ class Applier:
             self._bury(rejected)
         return Applied(replies, bool(folded.changed), list(folded.changed)[-KNOWN_MAX:])
 
+    def _read_copies(self, session: Session, batch: Batch) -> Pending[list[StoredPart]]:
+        """What the ledger has of requests without a key that are not known, for the days in which a producer may have
+        sent a copy."""
+        requests = {run.context.body_key.request_key for run in batch.runs if run.context and not run.context.digest}
+        # A broker's clock may be ahead of what the first copy got.
+        since = min(*batch.days, session.ledger.today) - COPIES_WITHIN
+        return session.ledger.read(self._known.unknown(requests, since), since)
+
+    def _classify(self, session: Session, new: Batch, copies: list[StoredPart]) -> Classified:
+        """Claims the keys of the new events, and decides which events to apply."""
+        owners = session.idempotency_keys.claim(digests(self._lost_claims.without(new)))
+        applied = self._known.masks({run.context.body_key for run in new.runs if run.context})
+        for part in chain(copies, session.ledger.read(owners.keys()).result()):
+            applied[part.body_key] = applied.get(part.body_key, 0) | mask_of(indexes_of(part.outcomes_json))
+        return classify(new, owners, applied)
+
 
 def _keys(batch: Batch) -> set[OrderKey]:
     """Of the records that are not rejected already."""
     keys = set(batch.column(batch.columns.keys))
     return {key for key in keys if key is not None} if None in keys else keys  # type: ignore[return-value]
-
-
-def _read_copies(session: Session, batch: Batch) -> Pending[list[StoredPart]]:
-    """What the ledger has of the requests without a key, for the days in which a producer may have sent a copy."""
-    contexts = [run.context for run in batch.runs]
-    requests = {context.body_key.request_key for context in contexts if context is not None and context.digest is None}
-    first_day = min(*batch.days, session.ledger.today)  # a broker's clock may be ahead of what the first copy got
-    return session.ledger.read(requests, first_day - COPIES_WITHIN)
-
-
-def _classify(session: Session, new: Batch, lost_claims: LostClaims, copies: list[StoredPart]) -> Classified:
-    """Claims the keys of the new events, and decides which events to apply."""
-    owners = session.idempotency_keys.claim(digests(lost_claims.without(new)))
-    applied: dict[BodyKey, set[int]] = {}
-    for part in chain(copies, session.ledger.read(owners.keys()).result()):
-        applied.setdefault(part.body_key, set()).update(indexes_of(part.outcomes_json))
-    return classify(new, owners, applied)
 
 
 def _replies_again(session: Session, applied_before: Batch) -> list[Reply]:

@@ -58,7 +58,7 @@ class Decoder:
         if None in columns.keys[first:] or _UNKNOWN in indexes:
             self._identify(columns, first)
         if orders:
-            _read_orders(columns, first)
+            _read_orders(columns, first, order_ids)
         columns.find_runs(first)
 
     def _read_headers(self, written: Sequence[Headers], columns: Columns) -> None:
@@ -124,19 +124,15 @@ def _order_id(key: bytes | None, value: bytes | None) -> str | None:
         return None
 
 
-def _read_orders(columns: Columns, first: int) -> None:
+def _read_orders(columns: Columns, first: int, order_ids: Sequence[str | None]) -> None:
     """Fills `texts`, and makes objects of the events whose values are not canonical."""
-    wanted: Sequence[int] = range(first, len(columns))
-    if columns.objects:
-        wanted = [position for position in wanted if position not in columns.objects]
-    keys, values = columns.keys, cast(list[bytes], columns.values)
-    order_ids = [key[1] for position in wanted if (key := keys[position])]
-    texts = canonical_texts([values[position] for position in wanted], order_ids)
-    for position, text in zip(wanted, texts, strict=True):
-        columns.texts[position] = text
-        if text is None:
-            columns.put(position, read_order(columns.unread(position)))
-    for position in columns.objects.keys() & range(first, len(columns)):
-        item = columns.objects[position]
+    texts = canonical_texts(columns.values[first:], order_ids)
+    columns.texts[first:] = texts
+    if None not in texts and not columns.objects:
+        return
+    for position, text in enumerate(texts, first):
+        item = columns.objects.get(position)
+        if item is None and text is None:
+            item = columns.unread(position)
         if isinstance(item, Unread):
             columns.put(position, read_order(item))

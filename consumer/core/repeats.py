@@ -10,19 +10,24 @@ belongs to the body that is committed first. The dead letters of the other body 
 (`LostClaims`).
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 from consumer.core.batch import Batch, Run
 from consumer.core.record import Decoded, Rejected, Stage
 from contracts.event import BodyKey, EventContext, RequestKey
+from contracts.limits import ORDERS_PER_REQUEST_MAX
 
 CONFLICT = "IdempotencyConflict"
 APPLIED_BEFORE = "AppliedBefore"
 """Of a letter that a reseed writes: the event was applied before its log was lost, from another place."""
 NEVER_APPLIED = frozenset({CONFLICT, APPLIED_BEFORE})
 """Of events that change nothing, leave no trace in the tables, and are never redriven."""
+
+_BITS = [1 << index for index in range(ORDERS_PER_REQUEST_MAX)]
 
 
 @dataclass(slots=True)
@@ -54,11 +59,15 @@ class LostClaims:
 
 @dataclass(slots=True)
 class Classified:
-    """`fresh`: events to apply. `repeats`: applied before, or already in `fresh`. `conflicts`: never applied."""
+    """`fresh`: events to apply. `repeats`: applied before, or already in `fresh`. `conflicts`: never applied.
+
+    `applied`: a bit for each index that has an outcome when `fresh` is applied.
+    """
 
     fresh: Batch
     repeats: Batch
     conflicts: list[Rejected]
+    applied: dict[BodyKey, int]
 
 
 def digests(batch: Batch) -> dict[RequestKey, tuple[str, datetime]]:
@@ -71,10 +80,10 @@ def digests(batch: Batch) -> dict[RequestKey, tuple[str, datetime]]:
     return found
 
 
-def classify(batch: Batch, owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, Set[int]]) -> Classified:
-    """`owners`: the digest that owns each key. `applied`: the indexes that have an outcome in the ledger."""
+def classify(batch: Batch, owners: Mapping[RequestKey, str], applied: Mapping[BodyKey, int]) -> Classified:
+    """`owners`: the digest that owns each key. `applied`: a bit for each index that has an outcome already."""
     fresh, repeats, conflicts = list[Run](), list[Run](), list[Rejected]()
-    seen = {body_key: set(indexes) for body_key, indexes in applied.items()}
+    seen = dict(applied)
     for run in batch.runs:
         if run.context is None:
             fresh.append(run)
@@ -83,17 +92,22 @@ def classify(batch: Batch, owners: Mapping[RequestKey, str], applied: Mapping[Bo
         if body_key.digest is not None and owners.get(body_key.request_key) != body_key.digest:
             conflicts += [conflict(batch.columns.decoded(position)) for position in run.positions]
             continue
-        known = seen.setdefault(body_key, set())
-        indexes = set(run.of(batch.columns.indexes))
-        if len(indexes) == len(run.positions) and known.isdisjoint(indexes):
+        indexes, known = run.of(batch.columns.indexes), seen.get(body_key, 0)
+        if len(set(indexes)) == len(indexes) and not known & (mask := mask_of(indexes)):
             fresh.append(run)
-            known |= indexes
+            seen[body_key] = known | mask
             continue
-        for position in run.positions:
-            index = batch.columns.indexes[position]
-            (repeats if index in known else fresh).append(Run(run.context, run.partition, [position]))
-            known.add(index)
-    return Classified(batch.of_runs(fresh), batch.of_runs(repeats), conflicts)
+        for position, index in zip(run.positions, indexes, strict=True):
+            bit = 1 << index
+            (repeats if known & bit else fresh).append(Run(run.context, run.partition, [position]))
+            known |= bit
+        seen[body_key] = known
+    return Classified(batch.of_runs(fresh), batch.of_runs(repeats), conflicts, seen)
+
+
+def mask_of(indexes: Iterable[int]) -> int:
+    """A number with a bit for each index."""
+    return reduce(or_, map(_BITS.__getitem__, indexes), 0)
 
 
 def conflict(decoded: Decoded) -> Rejected:

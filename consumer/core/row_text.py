@@ -1,6 +1,7 @@
 """The fields of an order in the format of COPY."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,12 +27,15 @@ def canonical_text(value: bytes, order_id: str) -> str | None:
     return "\t".join(match.groups(_NULL))
 
 
-def canonical_texts(values: Sequence[bytes], order_ids: Sequence[str]) -> list[str | None]:
-    """The same for many values."""
+def canonical_texts(values: Sequence[bytes | None], order_ids: Sequence[str | None]) -> list[str | None]:
+    """The same for many values. None for a value or an order_id that is None."""
     try:
-        matches = list(map(CANONICAL.fullmatch, map(bytes.decode, values)))
-    except UnicodeDecodeError:
-        return list(map(canonical_text, values, order_ids))
+        matches = list(map(CANONICAL.fullmatch, map(bytes.decode, cast(Sequence[bytes], values))))
+    except (TypeError, UnicodeDecodeError):
+        return [
+            None if value is None or order_id is None else canonical_text(value, order_id)
+            for value, order_id in zip(values, order_ids, strict=True)
+        ]
     return [
         "\t".join(match.groups(_NULL)) if match is not None and match[_ORDER_ID_GROUP] == order_id else None
         for match, order_id in zip(matches, order_ids, strict=True)

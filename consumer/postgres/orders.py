@@ -4,7 +4,7 @@ Rows are written as text. COPY takes one line for each row, its columns separate
 psycopg can format rows too, value by value, but that takes more than twice as long as joining the texts.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -57,15 +57,17 @@ class Orders:
         )
         return Pending(lambda: {(partner, order): RowState(*state) for partner, order, *state in rows})
 
-    def write(self, columns: Columns, changes: Mapping[OrderKey, int], existing: Container[OrderKey]) -> None:
+    def write(self, columns: Columns, changes: Mapping[OrderKey, int], existing: Collection[OrderKey]) -> None:
         """`changes`: for each key, the position of the event that becomes its row. `existing`: the keys that have a row
         now."""
         if not changes:
             return
         # New rows need no ON CONFLICT: only the holder of the fence writes to a partition, so nobody else adds them. So
         # the same triggers fire whether there are few rows or many: for INSERT, or for UPDATE, never for both.
-        new = [position for key, position in changes.items() if key not in existing]
-        changed = [position for key, position in changes.items() if key in existing]
+        new, changed = list(changes.values()), list[int]()
+        if existing:
+            new = [position for key, position in changes.items() if key not in existing]
+            changed = [position for key, position in changes.items() if key in existing]
         if len(changes) <= JSON_ROWS_MAX:
             for statement, positions in ((_INSERT, new), (_CHANGE, changed)):
                 if positions:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
+from itertools import groupby
 from typing import TypeVar
 
 from tenacity import (
@@ -56,6 +57,8 @@ class Engine:
         self._verdicts = Verdicts(settings, partitions)
         self._applier = Applier(self._holder, self._bury)
         self._decoder = Decoder()
+        self._rows_change = False
+        """Whether the last batch changed rows. Then the next ones probably do too, and their orders are read ahead."""
         self._days: dict[int, date] = {}
 
     def close(self) -> None:
@@ -81,7 +84,7 @@ class Engine:
         for chunk in self._reader.read(done, {partition: ends[partition] for partition in done}):
             for batch in self._batches(chunk.taken, done):
                 self._pace.take(len(batch))
-                self._patiently(partial(self._applier.apply, batch))
+                self._rows_change = self._patiently(partial(self._applier.apply, batch)).changes_rows
                 on_progress(sum(batch.ends.values()) - sum(done[partition] for partition in batch.ends))
                 done.update(batch.ends)
         self._patiently(lambda: self._set_fence({partition: ends[partition] for partition in done}))
@@ -101,7 +104,7 @@ class Engine:
                 yield Batch(columns, part.runs, {partition: done[partition] for partition in part.ends})
 
     def _decode(self, taken: Sequence[Taken], columns: Columns) -> None:
-        self._decoder.decode(records_of(taken), columns)
+        self._decoder.decode(records_of(taken), columns, orders=self._rows_change)
 
     def _kept(self, run: Run, columns: Columns) -> Sequence[int]:
         """The positions of what the consumers applied or rejected. The latter is rejected again."""
@@ -119,14 +122,13 @@ class Engine:
 
     def _by_day(self, positions: Sequence[int], partition: int, columns: Columns) -> Mapping[date, Sequence[int]]:
         """A day never goes back within a partition."""
-        days = [utc_day(columns.times_ms[position] // DAY_MS) for position in positions]
         latest = self._days.get(partition, date.min)
-        found: dict[date, list[int]] = {}
-        for position, day in zip(positions, days, strict=True):
-            latest = max(day, latest)
-            found.setdefault(latest, []).append(position)
+        found: dict[date, Sequence[int]] = {}
+        for day, alike in groupby(positions, lambda position: columns.times_ms[position] // DAY_MS):
+            latest = max(latest, utc_day(day))
+            found[latest] = [*found.get(latest, ()), *alike]
         self._days[partition] = latest
-        return {day: positions if len(found) == 1 else at for day, at in found.items()}
+        return found
 
     def _bury(self, rejected: list[Rejected]) -> None:
         """Writes nothing: what a consumer rejected has a letter already. Raises ConsumerStoppedError if it has none."""

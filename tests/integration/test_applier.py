@@ -35,11 +35,12 @@ from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partitioner import partition_of
 from contracts.result import Outcome, StoredRequest, encode_outcomes, outcomes_of
-from support.events import REPLY_TO, TIME, batch, event, record
+from support.events import REPLY_TO, TIME, batch, batch_of, event, record
 from support.orders import an_order
 from support.waiting import eventually
 
 LEDGER_DAYS = 7
+A, B = "a" * 32, "b" * 32
 INSERTED, UPDATED, INVALID = Outcome.INSERTED, Outcome.UPDATED, Outcome.INVALID
 Sql = Callable[..., list[dict[str, Any]]]
 
@@ -122,6 +123,26 @@ def test_a_copy_is_known_though_the_brokers_clock_jumped_before_it(applier: Appl
     assert sql("SELECT name, event_offset FROM orders") == [{"name": "new", "event_offset": 1}]
 
 
+@pytest.mark.parametrize("requests", [1, JSON_ROWS_MAX + 1])
+def test_the_ledger_is_the_same_by_one_statement_and_by_copy(applier: Applier, sql: Sql, requests: int) -> None:
+    """Also of a writer that says nothing of its request, and of one with a key."""
+    items = [record(an_order("O-1"), n, request=n + 1, digest=A) for n in range(requests)]
+    others = [record(an_order("O-1"), requests + n, request=requests + n + 1) for n in range(requests)]
+    silent = [replace(item, headers=[h for h in item.headers if not h[0].startswith("ce_request")]) for item in others]
+    applier.apply(batch_of([*items, *silent]))
+    rows = sql("SELECT * FROM request_part ORDER BY first_offset")
+    assert len(rows) == 2 * requests
+    partition = items[0].partition
+    for number, row in enumerate(rows):
+        size, invalid, digest = (1000, 0, A) if number < requests else (None, None, None)
+        outcome = INSERTED if number == 0 else Outcome.UNCHANGED
+        assert row == {
+            "request_id": UUID(int=number + 1), "partition": partition, "first_offset": number, "day": TIME.date(),
+            "partner_id": "p", "request_size": size, "request_invalid": invalid, "outcomes": outcomes((0, outcome)),
+            "digest": digest,
+        }  # fmt: skip
+
+
 def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Applier, sql: Sql) -> None:
     """If a record times out, the client library sends others again that may have arrived."""
     about: dict[str, Any] = {"request": 1, "reply_to": REPLY_TO}
@@ -135,6 +156,19 @@ def test_a_copy_of_a_record_is_not_applied_over_what_came_between(applier: Appli
     applier.apply(batch([late, event(4, "newest", request=3, time=TIME + timedelta(days=1))]))
     assert [row["name"] for row in sql("SELECT name FROM orders")] == ["newest"]
     assert len(sql("SELECT * FROM request_part")) == 3
+
+
+def test_a_copy_of_what_another_consumer_applied_in_between_is_found(applier: Applier, database: str, sql: Sql) -> None:
+    """The partition was away and came back: what this one remembers of the request is not all."""
+    applier.apply(batch([event(0, "1", index=0)]))
+    away = SessionHolder(database, LEDGER_DAYS)
+    Applier(away, lambda _: None).apply(batch([event(1, "2", index=1), event(2, "3", index=2)]))
+    away.close()
+    assert not applier.apply(batch([event(3, "2", index=1)])).changes_rows
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["3"]
+    applier.apply(batch([event(4, "4", index=3)]))
+    assert not applier.apply(batch([event(5, "1", index=0), event(6, "4", index=3)])).changes_rows
+    assert [row["name"] for row in sql("SELECT name FROM orders")] == ["4"]
 
 
 def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
@@ -362,9 +396,6 @@ def test_a_letter_is_remembered_until_something_newer_stands_there(
     assert sql("SELECT event_offset FROM orders ORDER BY order_id") == [{"event_offset": 3}, {"event_offset": 1}]
     applier.apply(batch([event(4, "fine", index=6)]))
     assert sql("SELECT event_offset FROM orders WHERE order_id = 'O-1'") == [{"event_offset": 3}]
-
-
-A, B = "a" * 32, "b" * 32
 
 
 def test_a_keyed_event_that_comes_again_is_answered_and_not_applied(applier: Applier, sql: Sql) -> None:

@@ -32,7 +32,7 @@ def test_a_copy_of_an_event_without_a_key_is_a_repeat_too() -> None:
     found = classify(of(events), {}, {})
     assert found.fresh.items == [events[0], *events[2:]]
     assert found.repeats.items == [events[1]]
-    applied = {BodyKey(REQUEST, None): {0}, BodyKey(RequestKey(UUID(int=2), "p"), A): {0}}
+    applied = {BodyKey(REQUEST, None): 0b1, BodyKey(RequestKey(UUID(int=2), "p"), A): 0b1}
     assert classify(of(events), {}, applied).repeats.items == events[:2]
 
 
@@ -41,7 +41,7 @@ def test_the_first_event_is_applied_and_every_later_one_is_a_repeat() -> None:
     found = classify(of(events), {REQUEST: A}, {})
     assert found.fresh.items == events[:2]
     assert found.repeats.items == events[2:]
-    assert classify(of(events), {REQUEST: A}, {BodyKey(REQUEST, A): {0, 1}}).repeats.items == events
+    assert classify(of(events), {REQUEST: A}, {BodyKey(REQUEST, A): 0b11}).repeats.items == events
 
 
 def test_the_key_belongs_to_one_digest_and_events_of_another_are_conflicts() -> None:
@@ -90,7 +90,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
         for n, (digest, request, index, name) in enumerate(items)
     ]
     owners: dict[RequestKey, str] = {}
-    applied: dict[BodyKey, set[int]] = {}
+    applied: dict[BodyKey, int] = {}
     fresh: list[Decoded] = []
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
     for start, end in pairwise(edges):
@@ -99,10 +99,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
             owners.setdefault(request, digest)
         found = classify(of(part), owners, applied)
         fresh += found.fresh.items
-        for decoded in found.fresh.items:
-            if decoded.context:
-                identity = BodyKey(decoded.context.body_key.request_key, decoded.context.digest)
-                applied.setdefault(identity, set()).add(decoded.index)
+        applied |= found.applied
     whole_owners = {request: digest for request, (digest, _) in digests(of(events)).items()}
     assert fresh == classify(of(events), whole_owners, {}).fresh.items
 
