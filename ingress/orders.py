@@ -15,16 +15,18 @@ from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, i
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from contracts.result import Outcome, Outcomes
 from ingress.admission import Admission, Held
-from ingress.answers import accepted_response, by_index, counts_body, json_response, respond
+from ingress.answers import accepted_response, by_index, counts_body, counts_response, json_response, respond
 from ingress.auth import Partners
 from ingress.body import count_orders, parse_body, read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
 from ingress.pending_replies import Answer, Pending, PendingReplies
-from ingress.preferences import Preferences, parse_preferences
+from ingress.preferences import NO_PREFERENCES, Preferences, parse_preferences
 from ingress.publisher import Item, Publisher
 from ingress.rate_limit import RateLimit
+from ingress.request_headers import read_request_headers
+from ingress.waiting import wait_for_done
 
 ORDERS_PATH = "/api/integration/orders"
 CROWDED_ORDERS = 32
@@ -95,9 +97,10 @@ class OrdersEndpoint:
                 raise UnavailableError("This server is not ready yet.")
             if self._halted():
                 raise UnavailableError("Orders cannot be applied at the moment.")
-            partner = self._partners.authenticate(request.headers.getlist("token"))
-            key = parse_key(request.headers.getlist("idempotency-key"))
-            preferences = parse_preferences(request.headers.getlist("prefer"))
+            headers = read_request_headers(request.scope["headers"])
+            partner = self._partners.authenticate(headers.token)
+            key = parse_key(headers.idempotency_key)
+            preferences = parse_preferences(headers.prefer) if headers.prefer else NO_PREFERENCES
             body = await read_body(request, held, self._body_timeout_s)
             wait_s = self._rate_limit.wait_s(partner)
             if wait_s:
@@ -111,7 +114,7 @@ class OrdersEndpoint:
             if answer is None:
                 indexes = [index for index, _, _ in items]
                 with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
-                    acknowledged = self._publish(checked, items, pending, request.headers.get("traceparent", ""), held)
+                    acknowledged = self._publish(checked, items, pending, headers.traceparent, held)
                     del items  # the client library has its own copy, and this request may wait long
                     answer = await self._wait(checked, pending, acknowledged)
             return self._response(checked, answer)
@@ -193,7 +196,7 @@ class OrdersEndpoint:
         """Raises NotConfirmedError if the server's own time ends first, or what `pending` failed with."""
         if acknowledged is not None:
             return await self._wait_for_either(checked, pending, acknowledged)
-        await asyncio.wait([pending.done], timeout=self._request_timeout_s)
+        await wait_for_done(pending.done, self._request_timeout_s)
         if not pending.done.done():
             raise NotConfirmedError(checked.request_id)
         return pending.done.result()
@@ -218,6 +221,8 @@ class OrdersEndpoint:
         preferences = checked.preferences
         if isinstance(answer, Accepted):
             return accepted_response(checked.request_id, self._applied(preferences, representation=False))
+        if preferences is NO_PREFERENCES and not answer.stored:
+            return counts_response(answer.outcomes, len(checked.refused))
         content = counts_body(answer.outcomes, len(checked.refused))
         if preferences.representation:
             content["orders"] = _representation(checked, answer.outcomes)

@@ -32,6 +32,9 @@ class Preferences:
         return {"Preference-Applied": applied} if applied else {}
 
 
+NO_PREFERENCES = Preferences()
+
+
 def parse_preferences(headers: Iterable[str]) -> Preferences:
     """`headers`: the values of all headers of that name. If a preference is there twice, the first one counts."""
     found: dict[str, str] = {}
