@@ -134,7 +134,7 @@ def test_the_ledger_is_the_same_by_one_statement_and_by_copy(applier: Applier, s
     assert len(rows) == 2 * requests
     partition = items[0].partition
     for number, row in enumerate(rows):
-        size, invalid, digest = (1000, 0, A) if number < requests else (None, None, None)
+        size, invalid, digest = (1000, None, A) if number < requests else (None, None, None)
         outcome = INSERTED if number == 0 else Outcome.UNCHANGED
         assert row == {
             "request_id": UUID(int=number + 1), "partition": partition, "first_offset": number, "day": TIME.date(),
