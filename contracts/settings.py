@@ -66,6 +66,7 @@ class KafkaSettings(OrdersSettings):
         return {
             "bootstrap.servers": self.kafka_bootstrap,
             "allow.auto.create.topics": False,
+            "socket.nagle.disable": True,  # as Java's client: a small request does not wait for the one before
             **named,
             **self.kafka_properties,
         }

@@ -68,6 +68,7 @@ def test_properties_of_the_operator_reach_the_client(monkeypatch: pytest.MonkeyP
     assert load(KafkaSettings).client_config(client_id="ours", linger_ms=0) == {
         "bootstrap.servers": "broker:9092",
         "allow.auto.create.topics": False,
+        "socket.nagle.disable": True,
         "security.protocol": "ssl",
         "client.id": "shop",
         "linger.ms": 0,
