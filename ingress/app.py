@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
@@ -197,7 +198,10 @@ def create_app(
     async def router_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         headers = {**(error.headers or {}), **close_after_expect(request)}
-        return json_response(error.status_code, {"error": error.detail}, headers)
+        detail = error.detail
+        if error.status_code == HTTPStatus.NOT_FOUND and (path := _without_slash(request)) is not None:
+            detail = f"{detail}: the path should be {path}, with no slash at its end"
+        return json_response(error.status_code, {"error": detail}, headers)
 
     app = Starlette(
         routes=[
@@ -211,6 +215,16 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return orders_first
+
+
+def _without_slash(request: Request) -> str | None:
+    """The path of an endpoint that the request meant, if a slash at the end is all that is wrong with its path."""
+    path = request.scope["path"]
+    if not path.endswith("/"):
+        return None
+    scope = {**request.scope, "path": path.rstrip("/")}
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return next((route.path for route in routes if route.matches(scope)[0] is not Match.NONE), None)
 
 
 async def _wait_until_ready(ingress: Ingress) -> None:

@@ -14,7 +14,8 @@ from contracts.canonical import ORDER_ID_FIELD
 from contracts.event import EventContext, Headers, RecordError, read_headers
 from contracts.headers import ID
 from contracts.order import Order, invalid_reason
-from contracts.strict_json import Violation, parse
+from contracts.order_parser import parse_order
+from contracts.strict_json import Violation
 
 CONTENT_HASH_BYTES = 16
 _WRONG_KEY = "the key should be the order_id: it selects the partition, and so the order of events"
@@ -78,7 +79,7 @@ def read_order(unread: Unread) -> Event | Rejected:
     if columns is not None and columns[ORDER_ID_FIELD] == unread.key[1]:
         return _event(unread, unread.value, unread.value_hash, columns)
     try:
-        order = parse(Order, unread.value)
+        order = parse_order(unread.value)
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
     except (RecordError, Violation) as error:

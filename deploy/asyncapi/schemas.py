@@ -17,7 +17,7 @@ from contracts.json_schema import JsonSchema
 from contracts.result import Outcome
 from contracts.strict_order import StrictOrder
 
-VERSION = "1.0"
+VERSION = "1.1"
 """Version of the schemas. Every published version stays in contracts/published/schemas; a change needs a new one."""
 
 
