@@ -70,8 +70,8 @@ def amount() -> SchemaIs:
     digits = {"type": "string", "pattern": r"^(?:-0+(?:\.0+)?|[0-9]+(?:\.[0-9]+)?)$", "maxLength": 2 * most}
     whole = f"[1-9][0-9]{{0,{most - 1}}}"
     about = (
-        f"A decimal of at most {most} digits, not counting zeros before and after. A JSON number with a point or an "
-        "exponent is read as a 64-bit float: more than 17 digits need a string."
+        f"A decimal of at most {most} digits, not counting zeros before and after. A JSON number is read from its "
+        "text, and never rounded."
     )
     canonical = {
         "type": "string",

@@ -12,10 +12,13 @@ ORDER_ID_CHARS_MAX = 512
 PARTNER_ID_CHARS_MAX = 64
 
 AMOUNT_DIGITS_MAX = 30
-"""Significant digits of an amount. A JSON number is read as a 64-bit float; more than 17 digits need a string."""
+"""Significant digits of an amount. It is read from its text, so none of them is lost."""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 SMALLEST_PRODUCT_BYTES = len('{"product_sku_id":"","amount":"0","qty":0},')
 PRODUCTS_PER_ORDER_MAX = ORDER_BYTES_MAX // SMALLEST_PRODUCT_BYTES
 """No order within ORDER_BYTES_MAX has more. More are refused early, before they take memory."""
+
+VIOLATIONS_MAX = 1_000
+"""The most violations that are told of a document. One can have a million."""

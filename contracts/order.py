@@ -1,53 +1,58 @@
 """The order: its model, its canonical JSON, and what makes well-formed data invalid."""
 
 import re
+from collections.abc import Mapping
+from decimal import Context, Inexact, InvalidOperation
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, GetCoreSchemaHandler, PlainValidator
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 
 from contracts import json_schema, limits
+from contracts.strict_json import Number
 
 ABOVE_ZERO = r"(?:[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])"
 """Matches most positive amounts in their canonical spelling; the slower code below also reads longer ones."""
 _CANONICAL_AMOUNT = re.compile(f"0|-?{ABOVE_ZERO}")
-_AMOUNT = re.compile(r"(-?)0*([0-9]*)(?:\.([0-9]*?)0*)?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)
 _PLAIN_AMOUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_SMALLEST_EXPONENT = -limits.AMOUNT_DIGITS_MAX - 1
+"""Of a JSON number. 1e-31 is the smallest that this contract ever took."""
+_EXACT = Context(prec=limits.AMOUNT_DIGITS_MAX, traps=[Inexact, InvalidOperation])
 
 
 def canonical_amount(value: object) -> str:
     """The one spelling of a decimal: no exponent, no leading or trailing zeros, no minus before zero.
 
-    `value` comes from a JSON parser: str, int or float. A canonical amount stays as it is.
+    `value` comes from a JSON parser: str, int, Number, or the float of another parser. A canonical amount stays as it
+    is.
     Raises PydanticCustomError if `value` is not a number, or has more than AMOUNT_DIGITS_MAX digits.
     """
     if type(value) is str:
         if _CANONICAL_AMOUNT.fullmatch(value):  # canonical records and most partners have this spelling
             return value
         if len(value) <= 2 * limits.AMOUNT_DIGITS_MAX and _PLAIN_AMOUNT.fullmatch(value):
-            return _respell(value)
+            return _exact(value)
     elif type(value) is int and abs(value) < 10**limits.AMOUNT_DIGITS_MAX:
         return str(value)
-    elif type(value) is float:
-        return _respell(repr(value))  # the shortest text that parses to this float
+    elif type(value) is Number:
+        return _exact(value.text, _SMALLEST_EXPONENT)
+    elif type(value) is float and isfinite(value):
+        return _exact(repr(value), _SMALLEST_EXPONENT)
     raise PydanticCustomError("amount", "Input should be a decimal, as a number or as a string of digits")
 
 
-def _respell(text: str) -> str:
-    match = _AMOUNT.fullmatch(text)
-    if match is None:  # it is inf or nan
-        raise PydanticCustomError("amount", "Input should be a finite decimal")
-    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", int(match[4] or 0)
-    digits, point = whole + fraction, len(whole) + exponent
-    if len(digits.strip("0")) > limits.AMOUNT_DIGITS_MAX or abs(point) > limits.AMOUNT_DIGITS_MAX:
+def _exact(text: str, smallest_exponent: int = -2 * limits.AMOUNT_DIGITS_MAX) -> str:
+    """The canonical spelling of a JSON number or a plain decimal. Raises PydanticCustomError if it cannot be exact."""
+    try:
+        number = _EXACT.create_decimal(text)
+    except ArithmeticError:
+        number = None
+    if number is None or (number and not smallest_exponent <= number.adjusted() < limits.AMOUNT_DIGITS_MAX):
         raise PydanticCustomError(
             "amount_digits", "Input should have at most {digits} digits", {"digits": limits.AMOUNT_DIGITS_MAX}
         )
-    whole = digits[: max(point, 0)].ljust(point, "0").lstrip("0") or "0"
-    fraction = ("0" * -point + digits[max(point, 0) :]).rstrip("0")
-    if whole == "0" and not fraction:
-        return "0"
-    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
+    return f"{number.normalize(_EXACT):f}" if number else "0"
 
 
 class _Integer:
@@ -102,27 +107,33 @@ class Order(BaseModel):
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
 
+def canonical_json(values: Mapping[str, Any]) -> bytes:
+    """The same as `Order.canonical`, for the fields of a right order, in the order of the model."""
+    return to_json({name: value for name, value in values.items() if value is not None})
+
+
 def invalid_reason(order: Order) -> str | None:
-    """Why a well-formed order has invalid data, or None. Such an order is skipped and counted, never refused.
+    """Why a well-formed order has invalid data, or None. Such an order is skipped and counted, never refused."""
+    return reason_of_values({**dict(order), "products": [dict(product) for product in order.products]})
+
+
+def reason_of_values(order: Mapping[str, Any]) -> str | None:
+    """The same for the fields of an order, with products as dicts.
 
     Rules (design 3): a required string that is blank, a negative amount, discount, quantity or total, a product
     with a qty below 1.
     """
     for field in ("name", "email", "order_id", "refferral_code", "user_id"):
-        text: str = getattr(order, field)
-        if not text or text.isspace():
+        if not order[field] or order[field].isspace():
             return f"{field} is blank"
-    if order.total_amount < 0:
-        return "total_amount is negative"
-    if order.discount < 0:
-        return "discount is negative"
-    if order.total_qty is not None and order.total_qty < 0:
-        return "total_qty is negative"
-    for position, product in enumerate(order.products):
-        if not product.product_sku_id or product.product_sku_id.isspace():
+    for field in ("total_amount", "discount", "total_qty"):
+        if (order.get(field) or 0) < 0:
+            return f"{field} is negative"
+    for position, product in enumerate(order["products"]):
+        if not product["product_sku_id"] or product["product_sku_id"].isspace():
             return f"products[{position}].product_sku_id is blank"
-        if product.amount.startswith("-"):
+        if product["amount"].startswith("-"):
             return f"products[{position}].amount is negative"
-        if product.qty < 1:
+        if product["qty"] < 1:
             return f"products[{position}].qty is below 1"
     return None

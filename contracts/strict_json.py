@@ -1,22 +1,35 @@
-"""Parses bytes to a model, and reports the first violation in document order.
+"""JSON bytes to values, with every number exact, in time and memory that grow with the bytes alone.
 
-pydantic-core parses and validates in one pass. It accepts three things that this contract does not: NaN, Infinity and
-`\\u0000` (Postgres cannot store it). A search for them in the bytes costs very little. The document is walked
-only if the search finds one (which may be harmless, inside a text), or if pydantic refuses the document.
+msgspec parses. This file adds what the contract says beyond JSON: how deep a document may be, and that a text has
+nothing that Postgres cannot store.
 """
 
-import json
-import math
+import re
 from collections.abc import Sequence
-from typing import Any, NoReturn, Optional, TypeVar
+from itertools import accumulate
+from typing import Any, Optional
 
-from pydantic import BaseModel, ValidationError
+import msgspec
 
 from contracts.errors import OrdersError
 
-Model = TypeVar("Model", bound=BaseModel)
+NESTING_MAX = 201
+"""The most arrays and objects inside of each other."""
+NAME_CHARS_MAX = 100
+"""A path shows so much of a field's name."""
+
 Location = tuple[int | str, ...]
 _Place = Optional[tuple["_Place", int | str]]  # noqa: UP045 - a linked list, so that no path is copied
+
+_NUL = "Input should not contain the character \\u0000"
+_HALF, _BYTE = "\ufdd0", "\ufdd1"
+"""Behind a NUL they mark what `marked` replaced: half of a surrogate pair, or the byte of two hex digits."""
+_NOT_UNICODE = "Input should not contain half of a surrogate pair: as JSON escapes, an emoji has two"
+_NOT_UTF8 = "Input should be UTF-8, and has the byte 0x{} in a wrong place: it is of Latin-1, or was cut off"
+_PAIRED = re.compile(
+    rb"(?:[^\\]++|\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*+", re.DOTALL
+)
+"""Matches all up to the first half of a surrogate pair. Possessive, so that it never looks at a byte again."""
 
 
 class Violation(OrdersError):
@@ -32,104 +45,123 @@ class Violation(OrdersError):
         self.others = others
 
 
-def parse(model: type[Model], document: bytes) -> Model:
-    """`document` as `model`. Raises Violation."""
-    refused: ValidationError | None = None
-    try:
-        parsed = model.model_validate_json(document)
-    except ValidationError as error:
-        refused = error
-    suspicious = _has_unstorable(document)
-    if refused is None and not suspicious:
-        return parsed
-    if refused is not None:
-        first = refused.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise Violation("", first["msg"])
-    loaded = _load(document)
-    found = [] if refused is None else in_order(refused, loaded)[:1]
-    nul = _first_nul(loaded) if suspicious else None
-    if nul is not None:
-        found.append((nul, "Input should not contain the character \\u0000"))
-    if not found:
-        return parsed
-    location, text = min(found, key=lambda violation: _position(loaded, violation[0]))
-    raise Violation(path_of(location), text)
+class Number(msgspec.Struct, frozen=True, gc=False):
+    """A JSON number with a fraction or an exponent, as its text. A float would round it."""
+
+    text: str
 
 
-def refuse_unstorable(document: bytes) -> None:
-    """Raises Violation for NaN, Infinity or a NUL character. Leaves all other faults to `parse`."""
-    if not _has_unstorable(document):
-        return
+_PIECE_BYTES = 64 * 1024
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""One level down, or as a signed byte -1."""
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+_decoder = msgspec.json.Decoder(float_hook=Number)
+
+
+def load(document: bytes) -> tuple[Any, bool]:
+    """The values (dict, list, str, int, Number, bool, None), and whether `first_nul` may find something in them.
+
+    Raises Violation for all that is not JSON. What is JSON but not Unicode is marked with a NUL.
+    """
+    if document.count(b"[") + document.count(b"{") > NESTING_MAX < _depth(document):
+        raise malformed(RecursionError(), document)
     try:
-        nul = _first_nul(_load(document))
-    except (ValueError, RecursionError):  # not JSON, or too deep: `parse` explains it better
-        return
-    if nul is not None:
-        raise Violation(path_of(nul), "Input should not contain the character \\u0000")
+        loaded = _decoder.decode(document)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        readable = marked(document)
+        if readable is None:
+            raise malformed(error, document) from None
+        return load(readable)
+    return loaded, rb"\u0000" in document
+
+
+def malformed(error: Exception, document: bytes) -> Violation:
+    """What an error of msgspec means for the writer of `document`."""
+    if isinstance(error, RecursionError):
+        return Violation(
+            "", f"Invalid JSON: it should have at most {NESTING_MAX} arrays and objects inside of each other"
+        )
+    if str(error) == "Input data was truncated":
+        return Violation("", "Invalid JSON: it ends too early")
+    text, _, at = str(error).removeprefix("JSON is malformed: ").removesuffix(")").rpartition(" (byte ")
+    if not at.isdecimal():
+        return Violation("", f"Invalid JSON: {error}")
+    before = document[: int(at)]
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return Violation("", f"Invalid JSON: {text} at line {line} column {column}")
+
+
+def marked(document: bytes) -> bytes | None:
+    """The document with a mark for the first thing in it that is not Unicode. None if there is no such thing.
+
+    `first_nul` finds the mark. So what reads the document also says where this stands.
+    """
+    paired = _PAIRED.match(document)
+    at, end, mark = (paired.end() if paired else 0), 6, _HALF
+    try:
+        document[:at].decode()
+    except UnicodeDecodeError as error:
+        at, end, mark = error.start, 0, f"{_BYTE}{document[error.start]:02x}"
+    if at == len(document):
+        return None
+    rest = document[at + end :].decode("latin-1").encode()  # whatever it says: one mark is enough
+    readable = rest.replace(rb"\ud", rb"\u1").replace(rb"\uD", rb"\u1")
+    return document[:at] + rb"\u0000" + mark.encode() + readable
+
+
+def first_nul(loaded: Any) -> tuple[Location, str] | None:
+    """(location, error) of the first text with a NUL or a mark, also of a key. Not recursive: values may be deep."""
+    stack: list[tuple[Any, _Place]] = [(loaded, None)] if _may_have_nul(loaded) else []
+    while stack:
+        node, place = stack.pop()
+        if isinstance(node, str):
+            return _location(place), _about(node.partition("\0")[2])
+        found: list[tuple[Any, _Place]] = []
+        if isinstance(node, list):
+            found = [(child, (place, index)) for index, child in enumerate(node) if _may_have_nul(child)]
+        else:
+            for key, child in node.items():
+                if "\0" in key:
+                    found.append((key, (place, key)))
+                if _may_have_nul(child):
+                    found.append((child, (place, key)))
+        stack.extend(reversed(found))
+    return None
+
+
+def _may_have_nul(node: Any) -> bool:
+    return "\0" in node if isinstance(node, str) else isinstance(node, dict | list) and len(node) > 0
+
+
+def outside_texts(document: bytes) -> bytes:
+    """The JSON without its texts. Piece by piece, because it can have millions of them."""
+    plain = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    found, in_text = [], 0
+    for start in range(0, len(plain), _PIECE_BYTES):
+        parts = plain[start : start + _PIECE_BYTES].split(b'"')
+        found.append(b"".join(parts[in_text::2]))
+        in_text = (in_text + len(parts) - 1) % 2
+    return b"".join(found)
 
 
 def path_of(location: Location) -> str:
     """`('data', 0, 'email')` as `data[0].email`. A last key with a NUL is left out."""
     if location and "\0" in str(location[-1]):
         location = location[:-1]
-    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    parts = (f"[{step}]" if isinstance(step, int) else f".{step[:NAME_CHARS_MAX]}" for step in location)
     return "".join(parts).removeprefix(".")
 
 
-def in_order(error: ValidationError, loaded: Any) -> list[tuple[Location, str]]:
-    """(location, error) of each violation, in the order of the document `loaded`."""
-    violations = error.errors(include_url=False, include_context=False, include_input=False)
-    if len(violations) > 1:
-        violations.sort(key=lambda violation: _position(loaded, violation["loc"]))
-    return [
-        (violation["loc"], "Field required" if violation["type"] == "missing" else violation["msg"])
-        for violation in violations
-    ]
+def _about(behind_nul: str) -> str:
+    if behind_nul.startswith(_HALF):
+        return _NOT_UNICODE
+    return _NOT_UTF8.format(behind_nul[1:3]) if behind_nul.startswith(_BYTE) else _NUL
 
 
-def _position(node: Any, location: Location) -> list[float]:
-    """A sort key for document order. A missing field comes after everything in its object."""
-    position: list[float] = []
-    for step in location:
-        if isinstance(node, dict) and step in node:
-            position.append(list(node).index(str(step)))
-            node = node[step]
-        elif isinstance(node, list) and isinstance(step, int):
-            position.append(step)
-            node = node[step]
-        else:
-            position.append(math.inf)
-    return position
-
-
-def _has_unstorable(document: bytes) -> bool:
-    return b"\\u0000" in document or b"NaN" in document or b"Infinity" in document
-
-
-def _load(document: bytes) -> Any:
-    """Raises Violation for NaN and Infinity. Numbers stay text, because Python refuses to convert very long ones."""
-
-    def refuse_constant(constant: str) -> NoReturn:
-        raise Violation("", f"Invalid JSON: {constant} is not a JSON number")
-
-    return json.loads(document, parse_int=str, parse_float=str, parse_constant=refuse_constant)
-
-
-def _first_nul(loaded: Any) -> Location | None:
-    """The location of the first text with a NUL, also of a key. Not recursive, because a document may be deep."""
-    stack: list[tuple[Any, _Place]] = [(loaded, None)]
-    while stack:
-        node, place = stack.pop()
-        if isinstance(node, str):
-            if "\0" in node:
-                return _location(place)
-        elif isinstance(node, list):
-            stack.extend((child, (place, index)) for index, child in reversed(list(enumerate(node))))
-        elif isinstance(node, dict):
-            for key, child in reversed(node.items()):
-                stack += ((child, (place, key)), (key, (place, key)))
-    return None
+def _depth(document: bytes) -> int:
+    """Of values that are not made yet: an array needs two bytes here, and a hundred as a list."""
+    steps = outside_texts(document).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
 def _location(place: _Place) -> Location:

@@ -7,7 +7,7 @@ strict model accepts exactly the orders that are not invalid and have no unknown
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
 from contracts import json_schema, limits
@@ -53,10 +53,10 @@ class StrictOrder(Order):
 
     name: Filled
     email: Filled
-    order_id: Annotated[Filled, Field(max_length=limits.ORDER_ID_CHARS_MAX)]
+    order_id: Annotated[Text, Field(max_length=limits.ORDER_ID_CHARS_MAX), _NOT_BLANK, json_schema.filled_text()]
     refferral_code: Filled
     user_id: Filled
-    products: Annotated[list[StrictProduct], Field(max_length=limits.PRODUCTS_PER_ORDER_MAX)]  # type: ignore[assignment]
+    products: Annotated[list[StrictProduct], FailFast(), Field(max_length=limits.PRODUCTS_PER_ORDER_MAX)]  # type: ignore[assignment]
     total_amount: NotNegative
     discount: NotNegative
     total_qty: NotNegative | None = None

@@ -1,21 +1,13 @@
-"""The ingress process: assembles all its parts."""
+"""The ingress process: all its parts, put together."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from contracts.access import rights_of_ingress
@@ -25,12 +17,11 @@ from contracts.log_identity import AppliedLog
 from contracts.partner import PartnerRecordError, decode_partner
 from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
-from ingress.answers import close_after_expect, json_response
 from ingress.auth import Partners
 from ingress.broker import Broker
-from ingress.errors import STATUS_PATH, NotConfirmedError
+from ingress.errors import NotConfirmedError
 from ingress.halts import Halts
-from ingress.orders import ORDERS_PATH, OrdersEndpoint
+from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
 from ingress.rate_limit import RateLimit
@@ -39,9 +30,7 @@ from ingress.settings import IngressSettings
 from ingress.status import StatusEndpoint
 from ingress.topic_watch import TopicWatch
 
-READY_WAIT_S = 3.0
 READ_TIMEOUT_S = 3.0
-_READY_CHECK_S = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -168,76 +157,6 @@ class Ingress:
                 _log.warning("%s", error)
                 continue
             self._partners.put((key or b"").decode(errors="replace"), partner)
-
-
-def create_app(
-    settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[str], None]
-) -> ASGIApp:
-    """The ASGI application. It makes its Kafka clients when it starts, so after any fork."""
-    running: list[Ingress] = []
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await ledger.open()
-        ingress = Ingress(settings, ledger, admission, on_fatal)
-        running.append(ingress)
-        await _wait_until_ready(ingress)
-        yield
-        await asyncio.to_thread(ingress.stop)
-        await ledger.close()
-
-    async def post_orders(request: Request) -> Response:
-        if request.scope["path"] != ORDERS_PATH:  # the router also accepts a line feed at the end
-            raise HTTPException(404)
-        return await running[0].endpoint.post(request)
-
-    async def orders_first(scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves POST of orders without Starlette's router and middleware, a fifth of the work of a small request."""
-        if scope["type"] == "http" and scope["path"] == ORDERS_PATH and scope["method"] == "POST":
-            response = await post_orders(Request(scope, receive, send))
-            await response(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    async def get_status(request: Request) -> Response:
-        return await running[0].status.get(request)
-
-    async def healthz(_: Request) -> Response:
-        return json_response(200, {"status": "ok"})
-
-    async def readyz(_: Request) -> Response:
-        readiness: dict[str, object] = {**running[0].readiness()}
-        return json_response(200 if all(readiness.values()) else 503, readiness)
-
-    async def router_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        headers = {**(error.headers or {}), **close_after_expect(request)}
-        return json_response(error.status_code, {"error": error.detail}, headers)
-
-    app = Starlette(
-        routes=[
-            Route(ORDERS_PATH, post_orders, methods=["POST"]),
-            Route(STATUS_PATH, get_status, methods=["GET"]),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-        ],
-        exception_handlers={HTTPException: router_error},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
-    return orders_first
-
-
-async def _wait_until_ready(ingress: Ingress) -> None:
-    """Waits before the process listens, but at most READY_WAIT_S.
-
-    Other workers on the same port can serve a request that this one would refuse with 503. Without Kafka nobody can,
-    and a 503 is better than a refused connection.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(READY_WAIT_S):
-            while not all(ingress.readiness().values()):
-                await asyncio.sleep(_READY_CHECK_S)
 
 
 def _now() -> datetime:

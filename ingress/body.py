@@ -1,173 +1,90 @@
-"""Reads and parses the body of a request: from bytes to orders."""
+"""Reads the body of a request, from what arrives to the bytes that should be JSON."""
 
 import asyncio
-import re
-from typing import Annotated, Any
+import zlib
+from collections.abc import Iterator
 
-from pydantic import BaseModel, FailFast, Field, ValidationError
-from pydantic_core import from_json, to_json
 from starlette.requests import Request
 
-from contracts import limits
-from contracts.order import Order, Product
-from contracts.strict_json import Violation, in_order, parse, path_of, refuse_unstorable
-from contracts.strict_order import StrictOrder
+from contracts.strict_json import Violation
 from ingress.admission import Held
-from ingress.errors import BodyTimeoutError, BodyTooLargeError
-from ingress.fast_path import ParsedOrder, parse_fast, parsed_order
+from ingress.errors import BodyTimeoutError, BodyTooLargeError, UnsupportedEncodingError
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
-VIOLATIONS_MAX = 1_000
-"""The most violations in the answer to a strict request. A body can have a million."""
-VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
-"""The most opening brackets, braces and commas in a body. A body full of the smallest products has no more."""
-DENSE_VALUES = 50_000
-"""A body with more values is made smaller before it is parsed (`_bounded`)."""
+"""Of a body as it arrives, and of what it unpacks to."""
+GZIP_MEMBERS_MAX = 1_000
+"""A body can be packed in parts. An empty part costs far more than its bytes."""
 
-_SEPARATORS = b"{", b"[", b","
-_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_ORDER_PATH = re.compile(r"data\[([0-9]+)\]")
-_TOO_LARGE = f"An order should have at most {limits.ORDER_BYTES_MAX} bytes"
-
-
-class OrderBatch(BaseModel):
-    """The body. FailFast: only the first violation is reported, so the error does not grow with the body."""
-
-    data: Annotated[list[Order], FailFast(), Field(max_length=limits.ORDERS_PER_REQUEST_MAX)]
+_PIECE_BYTES = 64 * 1024
+_GZIP = zlib.MAX_WBITS + 16
 
 
 async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
-    """The bytes, counted as they arrive. Raises BodyTooLargeError, BodyTimeoutError or UnavailableError."""
-    too_large = BodyTooLargeError(f"The body should have at most {BODY_BYTES_MAX} bytes.")
+    """The bytes, unpacked and counted as they arrive.
+
+    Raises UnsupportedEncodingError, BodyTooLargeError, BodyTimeoutError, UnavailableError, and Violation for broken
+    gzip.
+    """
+    unpacker = Unpacker() if _is_gzip(request.headers.getlist("content-encoding")) else None
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length) > BODY_BYTES_MAX:
-        raise too_large
-    chunks, size = [], 0
+        raise BodyTooLargeError(BODY_BYTES_MAX)
+    pieces, size, arrived = [], 0, 0
     try:
         async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
-                size += len(chunk)
-                if size > BODY_BYTES_MAX:
-                    raise too_large
-                held.add_bytes(len(chunk))
-                chunks.append(chunk)
+                arrived += len(chunk)
+                for piece in (chunk,) if unpacker is None else unpacker.unpack(chunk):
+                    size += len(piece)
+                    if max(size, arrived) > BODY_BYTES_MAX:
+                        raise BodyTooLargeError(BODY_BYTES_MAX)
+                    held.add_bytes(len(piece))
+                    pieces.append(piece)
     except TimeoutError:
         raise BodyTimeoutError(f"The body did not arrive within {timeout_s:g} s.") from None
-    return b"".join(chunks)
+    if unpacker is not None:
+        unpacker.end()
+    return b"".join(pieces)
 
 
-def count_orders(body: bytes) -> int:
-    """Estimates the number of orders, in a twentieth of the time that parsing takes."""
-    return min(body.count(b'"order_id"'), limits.ORDERS_PER_REQUEST_MAX)
+class Unpacker:
+    """Unpacks gzip piece by piece, however much a piece unpacks to."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self._members = 1
+
+    def unpack(self, packed: bytes) -> Iterator[bytes]:
+        """Pieces of at most 64 KiB. Raises Violation."""
+        for start in range(0, len(packed), _PIECE_BYTES):
+            rest = packed[start : start + _PIECE_BYTES]
+            while rest:
+                if self._member.eof:
+                    self._begin_member()
+                try:
+                    yield self._member.decompress(rest, _PIECE_BYTES)
+                except zlib.error as error:
+                    raise Violation("", f"The body should be gzip, as its Content-Encoding says: {error}") from None
+                rest = self._member.unconsumed_tail or self._member.unused_data
+
+    def end(self) -> None:
+        """Raises Violation if something is missing."""
+        if not self._member.eof:
+            raise Violation("", "The body should be gzip, as its Content-Encoding says, and ends too early")
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > GZIP_MEMBERS_MAX:
+            raise Violation("", f"The body should be gzip of at most {GZIP_MEMBERS_MAX} members")
+        self._member = zlib.decompressobj(_GZIP)
 
 
-def parse_body(body: bytes, *, strict: bool) -> list[ParsedOrder]:
-    """Every order. Raises Violation with the first violation, and with all of them if `strict`."""
-    if not strict:
-        parsed = parse_fast(body)
-        return _parse(_bounded(body)) if parsed is None else parsed
-    first: Violation | None = None
-    orders: list[ParsedOrder] = []
-    bounded: bytes | None = None
-    try:
-        bounded = _bounded(body)
-        orders = _parse(bounded)
-    except Violation as violation:
-        first = violation
-    readable = first is None or first.path.startswith("data[")
-    found = _all_violations(bounded) if readable and bounded is not None else []
-    if first is not None and (first.path, first.error) not in found:
-        # `_all_violations` finds neither faults of the bytes nor unreadable JSON.
-        found.insert(0, (first.path, first.error))
-    if found:
-        raise Violation(*found[0], found[:VIOLATIONS_MAX])
-    return orders
-
-
-def _parse(body: bytes) -> list[ParsedOrder]:
-    """Every order, read by the models. Raises Violation, the first one in the order of the document."""
-    try:
-        return _canonical(parse(OrderBatch, body).data)
-    except Violation as violation:
-        index = _ORDER_PATH.match(violation.path)
-        if index is None or len(body) <= limits.ORDER_BYTES_MAX:
-            raise
-        before = from_json(body)["data"][: int(index[1])]
-        # If an order before the violation is too large, that is the first violation.
-        _canonical([Order.model_validate_json(to_json(item)) for item in before])
-        raise
-
-
-def _canonical(orders: list[Order]) -> list[ParsedOrder]:
-    """Raises Violation if an order is too large. White space and unknown fields do not count."""
-    values = [order.canonical() for order in orders]
-    for index, value in enumerate(values):
-        if len(value) > limits.ORDER_BYTES_MAX:
-            raise Violation(f"data[{index}]", _TOO_LARGE)
-    return list(map(parsed_order, orders, values))
-
-
-def _bounded(body: bytes) -> bytes:
-    """The body, or a smaller one with the same meaning and the same violations.
-
-    An error of pydantic holds a copy of the wrong value for each field. Raises Violation for more than VALUES_MAX
-    values.
-    """
-    values = sum(map(body.count, _SEPARATORS))
-    if values <= DENSE_VALUES:
-        return body
-    if values > VALUES_MAX:  # separators inside texts do not count
-        values -= sum(sum(map(text[0].count, _SEPARATORS)) for text in _TEXTS.finditer(body))
-    if values > VALUES_MAX:
-        raise Violation("", f"A body should have at most {VALUES_MAX} values")
-    refuse_unstorable(body)
-    try:
-        loaded = from_json(body)
-    except ValueError:
-        return body  # `parse` raises, and says why
-    if not isinstance(loaded, dict) or not isinstance(loaded.get("data"), list):
-        return body
-    orders = [_known(item, Order) for item in loaded["data"]]
-    return to_json({**dict.fromkeys(loaded), "data": orders})
-
-
-def _known(item: Any, model: type[BaseModel]) -> Any:
-    """`item` without unknown fields. A value of a wrong type keeps only that type."""
-    if not isinstance(item, dict):
-        return [] if isinstance(item, list) else item
-    known = {name: value for name, value in item.items() if name in model.model_fields}
-    for name, value in known.items():
-        if isinstance(value, dict):
-            known[name] = {}
-        elif isinstance(value, list):
-            known[name] = [_known(part, Product) for part in value] if name == "products" else []
-    return known
-
-
-def _all_violations(body: bytes) -> list[tuple[str, str]]:
-    """(path, error) of each violation. `body` is a JSON object with a list as its `data`.
-
-    Checks order by order, and ends at VIOLATIONS_MAX, so that memory stays bounded.
-    """
-    loaded: dict[str, Any] = from_json(body)
-    found: list[tuple[str, str]] = []
-    for index, item in enumerate(loaded["data"]):
-        found += [(path_of(("data", index, *location)), text) for location, text in _violations_of(item)]
-        if len(found) >= VIOLATIONS_MAX:
-            return found
-    return found + [(name, "Extra inputs are not permitted") for name in loaded if name != "data"]
-
-
-def _violations_of(item: Any) -> list[tuple[tuple[int | str, ...], str]]:
-    products = item.get("products") if isinstance(item, dict) else None
-    too_many = isinstance(products, list) and len(products) > limits.PRODUCTS_PER_ORDER_MAX
-    found: list[tuple[tuple[int | str, ...], str]] = []
-    try:
-        order = StrictOrder.model_validate_json(to_json({**item, "products": []} if too_many else item))
-        if len(order.canonical()) > limits.ORDER_BYTES_MAX:
-            found.append(((), _TOO_LARGE))
-    except ValidationError as error:
-        found += in_order(error, item)
-    if too_many:
-        found.append((("products",), f"List should have at most {limits.PRODUCTS_PER_ORDER_MAX} items"))
-    return found
+def _is_gzip(headers: list[str]) -> bool:
+    """`headers`: the values of all headers Content-Encoding. Raises UnsupportedEncodingError."""
+    encodings = [encoding.strip().lower() for encoding in ",".join(headers).split(",")]
+    match [encoding for encoding in encodings if encoding not in ("", "identity")]:
+        case []:
+            return False
+        case ["gzip" | "x-gzip"]:
+            return True
+    raise UnsupportedEncodingError

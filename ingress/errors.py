@@ -47,9 +47,25 @@ class BodyTimeoutError(IngressError):
 
 
 class BodyTooLargeError(IngressError):
-    """The body is larger than BODY_BYTES_MAX. Raised while the body arrives; the rest is discarded."""
+    """The body is larger than it may be, as it arrives or unpacked. The rest is discarded."""
 
     status = 413
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"The body should have at most {bytes_max} bytes, also when it is unpacked.")
+
+
+class UnsupportedEncodingError(IngressError):
+    """The body has a Content-Encoding that is not read here. The answer names the one that is (RFC 9110, 15.5.16)."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("The body should have no Content-Encoding, or gzip.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "gzip"}
 
 
 class UnknownRequestError(IngressError):

@@ -1,9 +1,8 @@
-"""Parses the bodies that most partners send, in a third of the time that the models take.
+"""A short cut for an order about which there is nothing to say, in a third of the time that `read_values` takes.
 
-msgspec parses the body and writes each order with its fields in the canonical order. If the pattern of canonical orders
-matches, the order is canonical and valid. If not, the model parses that order. If msgspec refuses anything (an unknown
-field, a fault), the models parse the whole body, and only they say what is wrong. A property test holds that both ways
-give the same orders.
+msgspec reads the order and writes it with its fields in the canonical order. If the pattern of canonical orders
+matches, the order is canonical and valid. Anything else (an unknown field, an escape, a fault) is left to
+`read_values`. A property test holds that nobody can tell the difference.
 """
 
 from dataclasses import dataclass
@@ -13,8 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from contracts import limits
 from contracts.canonical import match_canonical
-from contracts.order import Order, canonical_amount, invalid_reason
-from contracts.strict_json import Violation, parse
+from contracts.order import canonical_amount
+from contracts.strict_json import Number
+
+MISSES_MAX = 3
+"""After so many orders in a row that it cannot read, it leaves the rest of the body to `read_values`."""
+_DIGITS_MAX = 18
+"""Integers with more digits may have more than 64 bits."""
 
 
 @dataclass(slots=True)
@@ -26,13 +30,11 @@ class ParsedOrder:
     refused: str | None
 
 
-def parsed_order(order: Order, canonical: bytes) -> ParsedOrder:
-    return ParsedOrder(order.order_id, canonical, invalid_reason(order))
-
-
 class _Product(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An amount keeps its text: msgspec would make a float of it."""
+
     product_sku_id: str
-    amount: str | int | float
+    amount: msgspec.Raw
     qty: int | str
 
 
@@ -52,33 +54,57 @@ class _Order(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
     total_qty: int | str | None = None
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    data: list[_Order]
+_decode, _encode = msgspec.json.Decoder(_Order).decode, msgspec.json.Encoder().encode
 
 
-_decoder, _encoder = msgspec.json.Decoder(_Body), msgspec.json.Encoder()
+class FastPath:
+    """For one body. Its orders are alike: what was in vain for some of them is not tried with the next ones."""
 
+    def __init__(self) -> None:
+        self._respells = False
+        self._misses = 0
 
-def parse_fast(body: bytes) -> list[ParsedOrder] | None:
-    """Every order of the body, or None if the models must parse it."""
-    try:
-        orders = _decoder.decode(body).data
-        if len(orders) > limits.ORDERS_PER_REQUEST_MAX:
+    def parse(self, document: msgspec.Raw) -> ParsedOrder | None:
+        """The order, or None if `read_values` must read it."""
+        if self._misses == MISSES_MAX:
             return None
-        parsed = [_parsed(order) for order in orders]
-    except (msgspec.MsgspecError, ValueError, Violation, PydanticCustomError):
-        return None
-    return None if any(len(order.canonical) > limits.ORDER_BYTES_MAX for order in parsed) else parsed
+        self._misses += 1
+        try:
+            order = _decode(document)
+            if self._respells:
+                _respell(order)
+            value = _encode(order)
+            if match_canonical(value) is None:
+                if self._respells:
+                    return None
+                _respell(order)
+                value = _encode(order)
+                if match_canonical(value) is None:
+                    return None
+                self._respells = True
+        except (msgspec.MsgspecError, ValueError, RecursionError, PydanticCustomError):
+            return None
+        if len(value) > limits.ORDER_BYTES_MAX:
+            return None
+        self._misses = 0
+        return ParsedOrder(order.order_id, value, None)
 
 
-def _parsed(order: _Order) -> ParsedOrder:
-    """Raises Violation or PydanticCustomError."""
-    value = _encoder.encode(order)
-    if match_canonical(value) is None:
-        for product in order.products:  # the usual reason is an amount like 12.50
-            product.amount = canonical_amount(product.amount)
-        value = _encoder.encode(order)
-        if match_canonical(value) is None:
-            model = parse(Order, value)
-            return parsed_order(model, model.canonical())
-    return ParsedOrder(order.order_id, value, None)
+def _respell(order: _Order) -> None:
+    """Writes the numbers as they are in canonical JSON. Raises PydanticCustomError or ValueError."""
+    if len(order.products) > limits.PRODUCTS_PER_ORDER_MAX:
+        raise ValueError("too many products")
+    for product in order.products:
+        text = str(product.amount, "ascii")
+        amount = canonical_amount(text[1:-1] if text[0] == '"' else Number(text))
+        product.amount = msgspec.Raw(f'"{amount}"'.encode())
+        if type(product.qty) is str:
+            product.qty = _integer(product.qty)
+    order.total_amount = _integer(order.total_amount)
+    order.discount = _integer(order.discount)
+    order.total_qty = None if order.total_qty is None else _integer(order.total_qty)
+
+
+def _integer(value: int | str) -> int | str:
+    is_plain = type(value) is str and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX
+    return int(value) if is_plain else value

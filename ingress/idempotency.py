@@ -20,7 +20,7 @@ def parse_key(headers: Sequence[str]) -> str | None:
     if not headers:
         return None
     key = headers[0].strip()
-    if len(key) > 2 and key[0] == key[-1] == '"':
+    if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if len(headers) > 1 or _KEY.fullmatch(key) is None:
         raise Violation(

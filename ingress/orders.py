@@ -17,7 +17,8 @@ from contracts.result import Outcome, Outcomes
 from ingress.admission import Admission, Held
 from ingress.answers import accepted_response, by_index, counts_body, counts_response, json_response, respond
 from ingress.auth import Partners
-from ingress.body import count_orders, parse_body, read_body
+from ingress.batch import parse_body
+from ingress.body import read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
@@ -105,8 +106,7 @@ class OrdersEndpoint:
             wait_s = self._rate_limit.wait_s(partner)
             if wait_s:
                 raise RateLimitedError(wait_s)
-            self._admission.require_room(count_orders(body))  # parsing a body to refuse it slows down other requests
-            orders = parse_body(body, strict=preferences.strict)
+            orders = await parse_body(body, strict=preferences.strict, require_room=self._admission.require_room)
             checked, items = self._check(orders, key, partner.partner_id, preferences)
             self._rate_limit.charge(partner, len(orders))
             del body, orders

@@ -20,9 +20,9 @@ from contracts.ledger_reader import LedgerReader
 from contracts.settings import PREFIX
 from contracts.topic_checks import Trouble, of_trouble
 from ingress.admission import Admission
-from ingress.app import create_app
 from ingress.broker import Broker
 from ingress.protocol import BoundedHttpProtocol
+from ingress.routes import create_app
 from ingress.settings import IngressSettings
 
 BACKLOG = 1024

@@ -13,7 +13,8 @@ from consumer.core.row_text import canonical_text, text_of
 from contracts import limits
 from contracts.event import EventContext, RecordError, read_headers
 from contracts.order import Order, invalid_reason
-from contracts.strict_json import Violation, parse
+from contracts.order_parser import parse_order
+from contracts.strict_json import Violation
 
 CONTENT_HASH_BYTES = 16
 _WRONG_KEY = "the key should be the order_id: it selects the partition, and so the order of events"
@@ -53,7 +54,7 @@ def read_order(unread: Unread) -> Event | Rejected:
     if text is not None:
         return _event(unread, unread.value, unread.value_hash, text)
     try:
-        order = parse(Order, unread.value)
+        order = parse_order(unread.value)
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
     except (RecordError, Violation) as error:

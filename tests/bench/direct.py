@@ -18,12 +18,12 @@ import asyncpg
 import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Request
 from psycopg_pool import AsyncConnectionPool
-from pydantic import TypeAdapter
+from pydantic import BaseModel, FailFast, Field, TypeAdapter
 
 from bench.tables import COLUMNS
+from contracts import limits
 from contracts.order import Order, Product, invalid_reason
 from contracts.partner import token_sha256
-from ingress.body import OrderBatch
 
 POOL_CONNECTIONS = 10
 _TYPES = (*["text"] * 8, "jsonb", *["bigint"] * 3)
@@ -91,6 +91,10 @@ async def with_psycopg(url: str) -> AsyncIterator[Upsert]:
                 return written
 
         yield upsert
+
+
+class OrderBatch(BaseModel):
+    data: Annotated[list[Order], FailFast(), Field(max_length=limits.ORDERS_PER_REQUEST_MAX)]
 
 
 async def post_orders(request: Request, batch: OrderBatch, token: Annotated[str, Header()]) -> dict[str, Any]:

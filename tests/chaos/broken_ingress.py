@@ -11,7 +11,7 @@ from chaos.patching import put
 from contracts.event import HeaderWriter
 from contracts.order import Order
 from contracts.result import Outcome
-from ingress import fast_path, orders, pending_replies, publisher
+from ingress import batch, orders, pending_replies, publisher
 from ingress.errors import UnavailableError
 
 OFTEN = 0.02
@@ -91,7 +91,7 @@ def answered_when_published() -> None:
 
 
 def invalid_orders_published() -> None:
-    put(fast_path, "invalid_reason", lambda order: None)
+    put(batch, "reason_of_values", lambda order: None)
 
 
 def _noted_contexts() -> dict[Any, Any]:

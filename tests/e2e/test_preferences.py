@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.event import ReplyTo
+from contracts.limits import VIOLATIONS_MAX
 from contracts.request_id import tagged
 from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import PostgresServer
-from ingress.body import VIOLATIONS_MAX
 from support.http import ORDERS_PATH, Answer, Connection, get
 from support.installation import Ingress, Installation, headers_of
 from support.orders import an_order

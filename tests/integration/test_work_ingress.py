@@ -24,8 +24,8 @@ from contracts.ledger_reader import NoLedger
 from contracts.result import Outcome, encode_outcomes, outcomes_of
 from contracts.topics import UPSERT_PARTITIONS
 from ingress.admission import Admission
-from ingress.app import create_app
 from ingress.orders import ORDERS_PATH
+from ingress.routes import create_app
 from ingress.settings import IngressSettings
 from support.installation import Installation
 from support.waiting import HANG_S

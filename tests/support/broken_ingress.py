@@ -1,6 +1,7 @@
 """An ingress with a bug: `python -m support.broken_ingress`."""
 
 import sys
+from collections.abc import Callable
 
 from deploy.cli import main
 from ingress import orders
@@ -9,9 +10,9 @@ from ingress.fast_path import ParsedOrder
 parse_body = orders.parse_body  # type: ignore[attr-defined]
 
 
-def bug(body: bytes, *, strict: bool) -> list[ParsedOrder]:
+async def bug(body: bytes, *, strict: bool, require_room: Callable[[int], None]) -> list[ParsedOrder]:
     """For any order."""
-    if parse_body(body, strict=strict):
+    if await parse_body(body, strict=strict, require_room=require_room):
         raise RuntimeError("a secret of the inside")
     return []
 

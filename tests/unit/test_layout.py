@@ -63,10 +63,10 @@ def test_a_package_imports_only_what_the_layout_allows(package: str) -> None:
         assert ours <= MAY_IMPORT[package], file
 
 
-def test_contracts_need_pydantic_and_the_standard_library_only() -> None:
+def test_contracts_need_pydantic_msgspec_and_the_standard_library_only() -> None:
     import sys
 
-    allowed = {"pydantic", "pydantic_core", "pydantic_settings", "contracts", *sys.stdlib_module_names}
+    allowed = {"msgspec", "pydantic", "pydantic_core", "pydantic_settings", "contracts", *sys.stdlib_module_names}
     for file in (ROOT / "contracts").rglob("*.py"):
         assert {name.split(".")[0] for name in imports_of(file)} <= allowed, file
 

@@ -10,7 +10,7 @@ from consumer.core.row_text import canonical_text, text_of
 from contracts import limits
 from contracts.canonical import FIELDS, match_canonical
 from contracts.order import Order, invalid_reason
-from contracts.strict_json import parse
+from contracts.order_parser import parse_order
 from support.edits import Edit, edited
 from support.orders import an_order
 
@@ -38,7 +38,7 @@ def require_agreement(value: bytes) -> None:
     """If the pattern matches, the model accepts the text. Without a match, nothing follows."""
     match = match_canonical(value)
     if match is not None:
-        order = parse(Order, value)
+        order = parse_order(value)
         assert order.canonical() == value
         assert invalid_reason(order) is None
         assert canonical_text(value, order.order_id) == text_of(order)

@@ -61,7 +61,7 @@ def test_a_consumer_imports_no_server_no_terminal_and_no_repair() -> None:
     ended, modules = imported("consumer")
     assert ended == ["SettingsError"]
     assert "consumer.applier" in modules
-    assert modules & (SERVER | TERMINAL | {"msgspec", "ingress", "consumer.replay", "deploy.commands"}) == set()
+    assert modules & (SERVER | TERMINAL | {"ingress", "consumer.replay", "deploy.commands"}) == set()
 
 
 def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_the_ledger_reader() -> None:

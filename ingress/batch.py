@@ -1,0 +1,166 @@
+"""From the bytes of a body to its orders, one after the other. No order costs more than its bytes.
+
+The body is split where orders begin and end, without reading them. Then they are read one after the other, by the short
+cut or by `read_values`, and the event loop serves others in between.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from contracts import limits
+from contracts.order import Order, canonical_json, reason_of_values
+from contracts.order_parser import EXTRA, read_values
+from contracts.strict_json import Violation, first_nul, load, malformed, marked, outside_texts, path_of
+from contracts.strict_order import StrictOrder
+from ingress.body import BODY_BYTES_MAX
+from ingress.fast_path import FastPath, ParsedOrder
+
+VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
+"""The most opening brackets, braces and commas in a body. A body full of the smallest products has no more."""
+PART_VALUES_MAX = 131_072
+"""The same for one order, and for all fields beside `data`: what is read without a break. A good order has 25,000."""
+TURN_S = 0.02
+"""How long a body may be read before others get their turn."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    data: list[msgspec.Raw]
+
+
+class _Data(msgspec.Struct, gc=False):
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A body as JSON that nobody has read yet. `rest`: the body without its `data`, or None without other fields."""
+
+    orders: list[msgspec.Raw]
+    rest: bytes | None = None
+
+
+_body, _data = msgspec.json.Decoder(_Body), msgspec.json.Decoder(_Data)
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def parse_body(body: bytes, *, strict: bool, require_room: Callable[[int], None]) -> list[ParsedOrder]:
+    """Every order. `require_room` is asked with their number before they are read, and may raise.
+
+    Raises Violation with the first violation, and with VIOLATIONS_MAX of them if `strict`.
+    """
+    try:
+        batch = _split(body)
+        require_room(min(len(batch.orders), limits.ORDERS_PER_REQUEST_MAX))
+        return await _parse(batch, strict=strict)
+    except Violation as violation:
+        if strict and not violation.others:  # nothing more can be told of a body that cannot be read
+            raise Violation(violation.path, violation.error, [(violation.path, violation.error)]) from None
+        raise
+
+
+def _split(body: bytes) -> _Batch:
+    """Raises Violation if the body is not JSON, has too many values, or has no list as its `data`."""
+    if b"\0" in body[:4]:
+        raise Violation("", "The body is UTF-16 or UTF-32. Send it as UTF-8")
+    body = body.removeprefix(_BOM)
+    if _has_more_values(body, VALUES_MAX):
+        raise Violation("", f"A body should have at most {VALUES_MAX} values")
+    try:
+        return _split_readable(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        readable = marked(body)
+        if readable is not None:
+            with suppress(msgspec.MsgspecError, RecursionError):
+                return _split_readable(readable)
+        raise malformed(error, body) from None
+
+
+async def _parse(batch: _Batch, *, strict: bool) -> list[ParsedOrder]:
+    model = StrictOrder if strict else Order
+    enough = limits.VIOLATIONS_MAX if strict else 1
+    parse_fast = FastPath().parse
+    orders: list[ParsedOrder] = []
+    told, after = _wrong_beside(batch.rest, strict=strict)
+    turn_ends_s = time.monotonic() + TURN_S
+    for index, json in enumerate(batch.orders[: limits.ORDERS_PER_REQUEST_MAX]):
+        if told and len(told) >= enough:
+            break
+        try:
+            orders.append(parse_fast(json) or _parse_order(bytes(json), model))
+        except Violation as violation:
+            told += _inside(f"data[{index}]", violation)
+        if time.monotonic() >= turn_ends_s:
+            await asyncio.sleep(0)
+            turn_ends_s = time.monotonic() + TURN_S
+    if len(batch.orders) > limits.ORDERS_PER_REQUEST_MAX:
+        told.append(("data", f"List should have at most {limits.ORDERS_PER_REQUEST_MAX} items"))
+    told += after
+    if told:
+        raise Violation(*told[0], told[:enough] if strict else ())
+    return orders
+
+
+def _split_readable(body: bytes) -> _Batch:
+    try:
+        return _Batch(_body.decode(body).data)
+    except msgspec.ValidationError:  # it has other fields, or is not what it should be
+        pass
+    try:
+        data = bytes(_data.decode(body).data)
+    except msgspec.ValidationError:
+        raise Violation("", "Input should be an object") from None
+    if not data.startswith(b"["):
+        raise Violation("data", "Input should be a valid array" if data else "Field required")
+    rest = body.replace(data, b"0", 1)
+    if _has_more_values(rest, PART_VALUES_MAX):
+        raise Violation("", f"The fields beside `data` should have at most {PART_VALUES_MAX} values")
+    return _Batch(_items.decode(data), rest)
+
+
+def _parse_order(document: bytes, model: type[Order]) -> ParsedOrder:
+    """Raises Violation. The canonical JSON counts: white space and unknown fields make no order too large."""
+    if _has_more_values(document, PART_VALUES_MAX):
+        raise Violation("", f"An order should have at most {PART_VALUES_MAX} values")
+    order = read_values(document, model)
+    value = canonical_json(order)
+    if len(value) > limits.ORDER_BYTES_MAX:
+        raise Violation("", f"An order should have at most {limits.ORDER_BYTES_MAX} bytes")
+    return ParsedOrder(order["order_id"], value, reason_of_values(order))
+
+
+def _wrong_beside(rest: bytes | None, *, strict: bool) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(path, error) of what is wrong before `data`, and after it. Raises Violation if it cannot be read."""
+    if rest is None:
+        return [], []
+    values, may_have_nul = load(rest)
+    nul = first_nul(values) if may_have_nul else None
+    wrong = [] if nul is None else [nul]
+    if strict:
+        wrong += [((name,), EXTRA) for name in islice(values, limits.VIOLATIONS_MAX)]
+    names = list(values)
+    before = set(names[: names.index("data")])
+    told = [(location[0], (path_of(location), error)) for location, error in wrong if location[0] != "data"]
+    return [entry for name, entry in told if name in before], [entry for name, entry in told if name not in before]
+
+
+def _inside(place: str, violation: Violation) -> list[tuple[str, str]]:
+    told = violation.others or [(violation.path, violation.error)]
+    return [(f"{place}.{path}" if path else place, error) for path, error in told]
+
+
+def _has_more_values(document: bytes, most: int) -> bool:
+    if len(document) <= most or _separators(document) <= most:
+        return False
+    return _separators(outside_texts(document)) > most
+
+
+def _separators(document: bytes) -> int:
+    return document.count(b"{") + document.count(b"[") + document.count(b",")
