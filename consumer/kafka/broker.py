@@ -151,7 +151,7 @@ class Broker:
                 return False
             if name == "GROUP_ID_NOT_FOUND":  # nobody has used it yet, and the broker does not tell about its rights
                 return True
-            raise RetryLaterError(f"Kafka does not describe the group {group}: {error.args[0].str()}") from None
+            raise RetryLaterError(f"Kafka does not describe the group {group}: {name} {error.args[0].str()}") from None
         return operations is None or "READ" in {operation.name for operation in operations}
 
     def _on_error(self, error: KafkaError) -> None:
