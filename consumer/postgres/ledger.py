@@ -59,7 +59,7 @@ class Ledger:
                 self._connection.execute("SELECT make_ledger_day(%s)", [day])
 
     def write(self, parts: Iterable[RequestPart]) -> None:
-        kept = [part for part in parts if not self._is_past(part.day)]
+        kept = [part for part in parts if self.keeps(part.day)]
         if not kept:
             return
         if len(kept) <= JSON_ROWS_MAX:
@@ -101,6 +101,10 @@ class Ledger:
     def oldest_day(self) -> date | None:
         """The oldest day that is kept; None if the ledger is empty."""
         return min(self._read_days(), default=None)
+
+    def keeps(self, day: date) -> bool:
+        """Whether outcomes of this day are written."""
+        return not self._is_past(day)
 
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= self._newest() - self._kept
