@@ -141,7 +141,7 @@ def _copy_line(part: RequestPart) -> str:
     size = _NULL if context.size is None else context.size
     invalid = _NULL if context.invalid is None else context.invalid
     return (
-        f"{context.request_id}\t{part.partition}\t{part.first_offset}\t{part.day}\t{context.partner_id}\t{size}\t"
+        f"{context.request_id.hex}\t{part.partition}\t{part.first_offset}\t{part.day}\t{context.partner_id}\t{size}\t"
         f"{invalid}\t{part.outcomes_json}\t{context.digest or _NULL}\n"
     )
 
@@ -149,11 +149,14 @@ def _copy_line(part: RequestPart) -> str:
 def _json_row(part: RequestPart) -> str:
     """The same row as a JSON object."""
     context = part.context
-    values = (
-        str(context.request_id), part.partition, part.first_offset, str(part.day), context.partner_id, context.size,
-        context.invalid, part.outcomes_json, context.digest,
-    )  # fmt: skip
-    return json.dumps(dict(zip(REQUEST_PART, values, strict=True)))
+    size = "null" if context.size is None else context.size
+    invalid = "null" if context.invalid is None else context.invalid
+    digest = "null" if context.digest is None else f'"{context.digest}"'
+    return (
+        f'{{"request_id":"{context.request_id.hex}","partition":{part.partition},"first_offset":{part.first_offset},'
+        f'"day":"{part.day}","partner_id":"{context.partner_id}","request_size":{size},"request_invalid":{invalid},'
+        f'"outcomes":{json.dumps(part.outcomes_json)},"digest":{digest}}}'
+    )
 
 
 class IdempotencyKeys:
