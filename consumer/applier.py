@@ -148,9 +148,11 @@ class Applier:
             if record.offset >= fence[partition]
         }
         session.fence.set(moved)
-        self._known.note(
-            classified.applied, {**fence, **{partition: mark.next_offset for partition, mark in moved.items()}}
-        )
+        if session.ledger.keeps(min(batch.days)):
+            left_at = {**fence, **{partition: mark.next_offset for partition, mark in moved.items()}}
+            self._known.note(classified.applied, left_at)
+        else:  # the ledger has no outcomes of such a day, and what is known is what it has
+            self._known.forget({})
         replies = first_replies(parts)
         if classified.repeats.runs:
             replies += _read_replies(session, classified.repeats)

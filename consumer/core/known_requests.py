@@ -38,9 +38,10 @@ class KnownRequests:
         return all(self._left_at.get(partition) == offset for partition, offset in fence.items())
 
     def forget(self, fence: Mapping[int, int]) -> None:
-        """`fence`: that of all partitions. The ledger has to be asked after it was read."""
+        """`fence`: that of all partitions, or of none. The ledger has to be asked after it was read."""
         self._masks.clear()
         self._left_at = fence
+        self._uncommitted = {}, {}
 
     def masks(self, body_keys: Iterable[BodyKey]) -> dict[BodyKey, int]:
         """The indexes that are known, as bits."""

@@ -61,7 +61,7 @@ class Ledger:
                 self._connection.execute("SELECT make_ledger_day(%s)", [day])
 
     def write(self, parts: Iterable[RequestPart]) -> None:
-        kept = [part for part in parts if not self._is_past(part.day)]
+        kept = [part for part in parts if self.keeps(part.day)]
         if not kept:
             return
         if len(kept) <= JSON_ROWS_MAX:
@@ -105,6 +105,10 @@ class Ledger:
         """The oldest day that is kept; None if the ledger is empty."""
         return min(self._read_days(), default=None)
 
+    def keeps(self, day: date) -> bool:
+        """Whether outcomes of this day are written."""
+        return not self._is_past(day)
+
     def _is_past(self, day: date) -> bool:
         return bool(self._days) and day <= self._newest() - self._kept
 
@@ -142,7 +146,7 @@ def _copy_line(part: RequestPart) -> str:
     size = _NULL if context.size is None else context.size
     invalid = _NULL if context.invalid is None else context.invalid
     return (
-        f"{context.request_id}\t{part.partition}\t{part.first_offset}\t{part.day}\t{context.partner_id}\t{size}\t"
+        f"{context.request_id.hex}\t{part.partition}\t{part.first_offset}\t{part.day}\t{context.partner_id}\t{size}\t"
         f"{invalid}\t{part.outcomes_json}\t{context.digest or _NULL}\n"
     )
 
@@ -150,11 +154,14 @@ def _copy_line(part: RequestPart) -> str:
 def _json_row(part: RequestPart) -> str:
     """The same row as a JSON object."""
     context = part.context
-    values = (
-        str(context.request_id), part.partition, part.first_offset, str(part.day), context.partner_id, context.size,
-        context.invalid, part.outcomes_json, context.digest,
-    )  # fmt: skip
-    return json.dumps(dict(zip(REQUEST_PART, values, strict=True)))
+    size = "null" if context.size is None else context.size
+    invalid = "null" if context.invalid is None else context.invalid
+    digest = "null" if context.digest is None else f'"{context.digest}"'
+    return (
+        f'{{"request_id":"{context.request_id.hex}","partition":{part.partition},"first_offset":{part.first_offset},'
+        f'"day":"{part.day}","partner_id":"{context.partner_id}","request_size":{size},"request_invalid":{invalid},'
+        f'"outcomes":{json.dumps(part.outcomes_json)},"digest":{digest}}}'
+    )
 
 
 class IdempotencyKeys:

@@ -171,6 +171,21 @@ def test_a_copy_of_what_another_consumer_applied_in_between_is_found(applier: Ap
     assert [row["name"] for row in sql("SELECT name FROM orders")] == ["4"]
 
 
+def test_what_is_remembered_is_no_more_than_what_the_ledger_has(
+    applier: Applier, opened: SessionHolder, sql: Sql
+) -> None:
+    """It has nothing of a day that it has forgotten. A replay remembers other requests, and decides alike."""
+    late = TIME + timedelta(days=LEDGER_DAYS + 1)
+    applier.apply(batch([event(0, "today", time=late)]))
+    names = []
+    for offset, later in ((1, applier), (4, Applier(opened, lambda _: None))):
+        applier.apply(batch([event(offset, "old", request=offset + 1)]))
+        applier.apply(batch([event(offset + 1, "between", request=offset + 2)]))
+        later.apply(batch([event(offset + 2, "old", request=offset + 1)]))
+        names += [row["name"] for row in sql("SELECT name FROM orders")]
+    assert names[0] == names[1]
+
+
 def test_a_batch_that_begins_behind_the_fence_is_applied_from_the_fence_on(applier: Applier, sql: Sql) -> None:
     events = [event(number, str(number), index=number, reply_to=REPLY_TO) for number in range(6)]
     applier.apply(batch(events[:3]))

@@ -52,7 +52,7 @@ a batch                   statements  round_trips  sent_bytes_per_order  receive
 500 new                            9            6                 354.7                       1.9                460.5             43.5         1                      4.3
 500 new, of 500 requests           9            7                 529.6                       1.9                692.2            121.6         1                    134.1
 500 changed                       10            7                 355.6                      91.1                550.2             45.2         1                      4.3
-500 unchanged                      8            4                    33                      90.9                  8.3             38.1         1                      4.3
+500 unchanged                      8            4                  32.9                      90.9                  8.3             38.1         1                      4.3
 500 keyed                         11            9                 355.4                       2.4                  463             49.1         1                      4.4
 500 keyed, asked again            10            7                  29.3                      99.8                  3.2             45.1         1                      4.4
 500 read again                     7            4                  26.8                      94.9                  1.4             30.3         1                      4.3
