@@ -27,7 +27,8 @@ class Answer:
 class Pending:
     """One request in flight, and how many HTTP requests wait for it. `done` gets the answer with the last outcome.
 
-    Use `asyncio.wait` with `done`. Awaiting it directly would cancel it for all when one of them gives up.
+    Use `wait_for_done` or `asyncio.wait` with `done`. Awaiting it directly would cancel it for all when one of them
+    gives up.
     """
 
     missing: int  # one bit for each index without an outcome, because results come in any order, also twice
