@@ -36,9 +36,9 @@ from support.work import Figures, calls, check, record_bytes
 # and their bytes without compression for each order.
 BUDGET = """
 a request  calls_per_order  hand_overs  messages  message_bytes_per_order  answer_bytes
-of 1                   248           1         1                      722           146
-of 100                21.6           1       100                    721.1           150
-of 500                19.8           1       500                      722           150
+of 1                   246           1         1                      722           146
+of 100                20.1           1       100                    721.1           150
+of 500                18.3           1       500                      722           150
 """
 ORDERS = 1, 100, 500
 REQUESTS = 3
