@@ -1,7 +1,7 @@
 """From the bytes of a body to its orders, one after the other. No order costs more than its bytes.
 
-The body is split where orders begin and end, without reading them. Then they are read one after the other, by the short
-cut or by `read_values`, and the event loop serves others in between.
+The short cut decodes the body at once. If there is something to say about it, the body is split where orders begin and
+end, without reading them. Then the orders are read one after the other, and the event loop serves others in between.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from contracts.order_parser import EXTRA, read_values
 from contracts.strict_json import Violation, first_nul, load, malformed, marked, outside_texts, path_of
 from contracts.strict_order import StrictOrder
 from ingress.body import BODY_BYTES_MAX
-from ingress.fast_path import FastPath, ParsedOrder
+from ingress.fast_path import ParsedOrder, decode_orders, parse_fast
 
 VALUES_MAX = 4 * BODY_BYTES_MAX // limits.SMALLEST_PRODUCT_BYTES
 """The most opening brackets, braces and commas in a body. A body full of the smallest products has no more."""
@@ -57,20 +57,51 @@ async def parse_body(body: bytes, *, strict: bool, require_room: Callable[[int],
     Raises Violation with the first violation, and with VIOLATIONS_MAX of them if `strict`.
     """
     try:
-        batch = _split(body)
-        require_room(min(len(batch.orders), limits.ORDERS_PER_REQUEST_MAX))
-        return await _parse(batch, strict=strict)
+        return await _parse(body[3:] if body[:3] == _BOM else body, require_room, strict=strict)
     except Violation as violation:
         if strict and not violation.others:  # nothing more can be told of a body that cannot be read
             raise Violation(violation.path, violation.error, [(violation.path, violation.error)]) from None
         raise
 
 
+async def _parse(body: bytes, require_room: Callable[[int], None], *, strict: bool) -> list[ParsedOrder]:
+    decoded = decode_orders(body)
+    batch = _split(body) if decoded is None else None
+    found = len(decoded or ()) if batch is None else len(batch.orders)
+    size = found if found <= limits.ORDERS_PER_REQUEST_MAX else limits.ORDERS_PER_REQUEST_MAX
+    require_room(size)
+    told, after = ([], []) if batch is None else _wrong_beside(batch.rest, strict=strict)
+    enough = limits.VIOLATIONS_MAX if strict else 1
+    orders: list[ParsedOrder] = []
+    clock_s = time.monotonic
+    turn_ends_s = clock_s() + TURN_S
+    for index in range(size):
+        if told and len(told) >= enough:
+            break
+        order = None if decoded is None else parse_fast(decoded[index])
+        if order is None:
+            batch = batch or _split(body)
+            try:
+                order = _parse_order(bytes(batch.orders[index]), StrictOrder if strict else Order)
+            except Violation as violation:
+                told += _inside(f"data[{index}]", violation)
+        if order is not None:
+            orders.append(order)
+        if clock_s() >= turn_ends_s:
+            await asyncio.sleep(0)
+            turn_ends_s = clock_s() + TURN_S
+    if found > size:
+        told.append(("data", f"List should have at most {limits.ORDERS_PER_REQUEST_MAX} items"))
+    told += after
+    if told:
+        raise Violation(*told[0], told[:enough] if strict else ())
+    return orders
+
+
 def _split(body: bytes) -> _Batch:
     """Raises Violation if the body is not JSON, has too many values, or has no list as its `data`."""
     if b"\0" in body[:4]:
         raise Violation("", "The body is UTF-16 or UTF-32. Send it as UTF-8")
-    body = body.removeprefix(_BOM)
     if _has_more_values(body, VALUES_MAX):
         raise Violation("", f"A body should have at most {VALUES_MAX} values")
     try:
@@ -81,31 +112,6 @@ def _split(body: bytes) -> _Batch:
             with suppress(msgspec.MsgspecError, RecursionError):
                 return _split_readable(readable)
         raise malformed(error, body) from None
-
-
-async def _parse(batch: _Batch, *, strict: bool) -> list[ParsedOrder]:
-    model = StrictOrder if strict else Order
-    enough = limits.VIOLATIONS_MAX if strict else 1
-    parse_fast = FastPath().parse
-    orders: list[ParsedOrder] = []
-    told, after = _wrong_beside(batch.rest, strict=strict)
-    turn_ends_s = time.monotonic() + TURN_S
-    for index, json in enumerate(batch.orders[: limits.ORDERS_PER_REQUEST_MAX]):
-        if told and len(told) >= enough:
-            break
-        try:
-            orders.append(parse_fast(json) or _parse_order(bytes(json), model))
-        except Violation as violation:
-            told += _inside(f"data[{index}]", violation)
-        if time.monotonic() >= turn_ends_s:
-            await asyncio.sleep(0)
-            turn_ends_s = time.monotonic() + TURN_S
-    if len(batch.orders) > limits.ORDERS_PER_REQUEST_MAX:
-        told.append(("data", f"List should have at most {limits.ORDERS_PER_REQUEST_MAX} items"))
-    told += after
-    if told:
-        raise Violation(*told[0], told[:enough] if strict else ())
-    return orders
 
 
 def _split_readable(body: bytes) -> _Batch:

@@ -25,18 +25,18 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
     Raises UnsupportedEncodingError, BodyTooLargeError, BodyTimeoutError, UnavailableError, and Violation for broken
     gzip.
     """
-    unpacker = Unpacker() if _is_gzip(request.headers.getlist("content-encoding")) else None
+    encodings = request.headers.getlist("content-encoding")
+    unpacker = Unpacker() if encodings and _is_gzip(encodings) else None
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length) > BODY_BYTES_MAX:
         raise BodyTooLargeError(BODY_BYTES_MAX)
-    pieces, size, arrived = [], 0, 0
+    pieces, size = [], 0
     try:
         async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
-                arrived += len(chunk)
                 for piece in (chunk,) if unpacker is None else unpacker.unpack(chunk):
                     size += len(piece)
-                    if max(size, arrived) > BODY_BYTES_MAX:
+                    if size > BODY_BYTES_MAX:
                         raise BodyTooLargeError(BODY_BYTES_MAX)
                     held.add_bytes(len(piece))
                     pieces.append(piece)
@@ -53,9 +53,13 @@ class Unpacker:
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
         self._members = 1
+        self._packed_bytes = 0
 
     def unpack(self, packed: bytes) -> Iterator[bytes]:
-        """Pieces of at most 64 KiB. Raises Violation."""
+        """Pieces of at most 64 KiB. Raises Violation or BodyTooLargeError."""
+        self._packed_bytes += len(packed)
+        if self._packed_bytes > BODY_BYTES_MAX:
+            raise BodyTooLargeError(BODY_BYTES_MAX)
         for start in range(0, len(packed), _PIECE_BYTES):
             rest = packed[start : start + _PIECE_BYTES]
             while rest:
