@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -66,3 +66,13 @@ def test_a_record_may_be_among_messages() -> None:
     assert list(zip(found.partitions, found.offsets, strict=True)) == [(1, 5), (0, 0)]
     assert found.headers == [(), unreadable.headers]
     assert found.values == [b"", None]
+
+
+def test_an_error_among_messages_is_reported_and_the_others_are_taken() -> None:
+    reported: list[tuple[str, int | None]] = []
+    accepting = Positions("orders.upserts", lambda error, partition: reported.append((error.name(), partition)))
+    accepting.set({0: 0})
+    failed = Message(partition=0, offset=1, error=KafkaError(KafkaError._TRANSPORT))
+    taken, _, _ = accepting.accept([message(0, 0), failed, message(0, 1)])
+    assert list(map(place_of, taken)) == [(0, 0, None), (0, 1, None)]
+    assert reported == [("_TRANSPORT", 0)]
