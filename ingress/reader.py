@@ -225,7 +225,7 @@ class ReaderThread:
                 behind = 0 if self._reader.has_read_all() else behind + 1
                 if behind >= BEHIND_LOOKS_MAX:
                     _log.warning(
-                        "%s: nothing comes, and no broker says that all is read: a new client", self._reader.topic
+                        "%s: nothing comes, and no broker says all is read: a new client", self._reader.topic
                     )
                     self._anew.set()
             if records:
