@@ -13,6 +13,7 @@ from contracts.order import Order, Product
 from contracts.strict_json import Violation, in_order, parse, path_of, refuse_unstorable
 from contracts.strict_order import StrictOrder
 from ingress.admission import Held
+from ingress.connections import PROGRESS_BYTES, PROGRESS_S
 from ingress.errors import BodyTimeoutError, BodyTooLargeError
 from ingress.fast_path import ParsedOrder, parse_fast, parsed_order
 
@@ -27,6 +28,7 @@ DENSE_VALUES = 50_000
 _SEPARATORS = b"{", b"[", b","
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ORDER_PATH = re.compile(r"data\[([0-9]+)\]")
+_BODY_TOO_LARGE = f"The body should have at most {BODY_BYTES_MAX} bytes."
 _TOO_LARGE = f"An order should have at most {limits.ORDER_BYTES_MAX} bytes"
 
 
@@ -37,22 +39,32 @@ class OrderBatch(BaseModel):
 
 
 async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
-    """The bytes, counted as they arrive. Raises BodyTooLargeError, BodyTimeoutError or UnavailableError."""
-    too_large = BodyTooLargeError(f"The body should have at most {BODY_BYTES_MAX} bytes.")
+    """The bytes, counted as they arrive, all of them within `timeout_s`, and PROGRESS_BYTES in each PROGRESS_S.
+
+    Raises BodyTooLargeError, BodyTimeoutError, UnavailableError or PartnerShareError.
+    """
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length) > BODY_BYTES_MAX:
-        raise too_large
-    chunks, size = [], 0
+        raise BodyTooLargeError(_BODY_TOO_LARGE)
+    first_s = PROGRESS_S if timeout_s > PROGRESS_S else timeout_s
+    chunks, size, awaited = [], 0, PROGRESS_BYTES
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(first_s) as limit:
+            end_s = (limit.when() or 0.0) - first_s + timeout_s
             async for chunk in request.stream():
                 size += len(chunk)
+                if size >= awaited:
+                    awaited = size + PROGRESS_BYTES
+                    limit.reschedule(min(end_s, asyncio.get_running_loop().time() + PROGRESS_S))
                 if size > BODY_BYTES_MAX:
-                    raise too_large
+                    raise BodyTooLargeError(_BODY_TOO_LARGE)
                 held.add_bytes(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        raise BodyTimeoutError(f"The body did not arrive within {timeout_s:g} s.") from None
+        raise BodyTimeoutError(
+            f"The body should arrive within {timeout_s:g} s, and at least {PROGRESS_BYTES} bytes of it in each "
+            f"{PROGRESS_S:g} s."
+        ) from None
     return b"".join(chunks)
 
 
