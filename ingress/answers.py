@@ -1,8 +1,9 @@
 """The answers to partners: the counts, the status of a request, and errors without internals."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from uuid import UUID, uuid4
 
@@ -11,7 +12,8 @@ from starlette.responses import Response
 
 from contracts.result import Outcome, Outcomes, StoredRequest
 from contracts.strict_json import Violation
-from ingress.errors import IngressError, location
+from ingress.connections import CONNECTION
+from ingress.errors import IngressError, UnauthorizedError, location
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
             content["violations"] = [{"path": path, "error": error} for path, error in violation.others]
         return json_response(HTTPStatus.BAD_REQUEST, content)
     except IngressError as error:
+        if isinstance(error, UnauthorizedError) and error.wait_s:
+            await _let_guesser_wait(request, error.wait_s)
         return json_response(error.status, {"error": str(error)}, {**error.headers, **close_after_expect(request)})
     except ClientDisconnect:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
@@ -36,6 +40,14 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
         _log.exception("error %s", error_id)
         text = f"Internal error. The server's log has it under the id {error_id}."
         return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
+
+
+async def _let_guesser_wait(request: Request, wait_s: float) -> None:
+    """Meanwhile the connection may be closed to make room for another one."""
+    connection = request.scope.get("state", {}).get(CONNECTION)
+    if connection is not None:
+        connection.may_be_closed()
+    await asyncio.sleep(wait_s)
 
 
 def close_after_expect(request: Request) -> dict[str, str]:
@@ -88,6 +100,17 @@ def by_index(outcomes: Outcomes, others: Mapping[int, Outcome]) -> list[tuple[in
     """(index, outcome) of each item that has an outcome, by index. `others`: items that were not published."""
     items = [(index, outcome) for outcome, indexes in outcomes.items() for index in indexes]
     return sorted([*items, *others.items()])
+
+
+def representation(order_ids: Sequence[str], refused: Mapping[int, str], outcomes: Outcomes) -> list[Json]:
+    """The outcome of each order, and the reason if it is invalid. `refused`: the reason of an item, by its index."""
+    items: list[Json] = []
+    for index, outcome in by_index(outcomes, dict.fromkeys(refused, Outcome.INVALID)):
+        item: Json = {"index": index, "order_id": order_ids[index], "outcome": outcome}
+        if outcome is Outcome.INVALID:
+            item["reason"] = refused.get(index, "refused when it was applied: see the dead-letter topic")
+        items.append(item)
+    return items
 
 
 def accepted_response(request_id: UUID, headers: dict[str, str]) -> Response:

@@ -17,7 +17,7 @@ from contracts.log_identity import AppliedLog
 from contracts.partner import PartnerRecordError, decode_partner
 from contracts.topics import RESULT_PARTITIONS
 from ingress.admission import Admission
-from ingress.auth import Partners
+from ingress.auth import Guesses, Partners
 from ingress.broker import Broker
 from ingress.errors import NotConfirmedError
 from ingress.halts import Halts
@@ -26,6 +26,7 @@ from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
 from ingress.rate_limit import RateLimit
 from ingress.reader import KeyValue, PartitionReader, ReaderThread
+from ingress.seldom import SeldomLog
 from ingress.settings import IngressSettings
 from ingress.status import StatusEndpoint
 from ingress.topic_watch import TopicWatch
@@ -46,7 +47,8 @@ class Ingress:
         reply_to = ReplyTo(None, secrets.randbelow(RESULT_PARTITIONS))
         self._settings = settings
         self._admission = admission
-        self._partners = Partners()
+        guessed = SeldomLog(_log, "%d requests had no token, or a wrong one", loop)
+        self._partners = Partners(Guesses(time.monotonic, guessed.add))
         self._pending = PendingReplies()
         self._partner_records = ReaderThread(
             PartitionReader(settings, topics.partners, 0, from_beginning=True),

@@ -1,15 +1,47 @@
 """Finds the partner of a token. Pure; used on the event loop only."""
 
+from collections.abc import Callable
+
 from contracts.partner import Partner, token_sha256
 from ingress.errors import UnauthorizedError
 
 TOKEN_CHARS_MAX = 200
+GUESSES_PER_S = 1.0
+"""So many wrong tokens are answered at once; after a pause, GUESSES_AT_ONCE_MAX."""
+GUESSES_AT_ONCE_MAX = 10
+GUESS_WAIT_S = 1.0
+"""How long the answer to each further wrong token waits. A right token never waits, whoever guesses at its address."""
+
+
+class Guesses:
+    """Counts wrong tokens, from whatever address: behind a proxy or a NAT, all have one.
+
+    `note` is called for each of them.
+    """
+
+    def __init__(self, clock_s: Callable[[], float], note: Callable[[], None]) -> None:
+        self._clock_s = clock_s
+        self._note = note
+        self._left = float(GUESSES_AT_ONCE_MAX)
+        self._since_s = clock_s()
+
+    def wait_s(self) -> float:
+        """How long the answer to one more wrong token has to wait."""
+        self._note()
+        now_s = self._clock_s()
+        self._left = min(GUESSES_AT_ONCE_MAX, self._left + GUESSES_PER_S * (now_s - self._since_s))
+        self._since_s = now_s
+        if self._left < 1:
+            return GUESS_WAIT_S
+        self._left -= 1
+        return 0.0
 
 
 class Partners:
     """Every partner, by the hashes of its active tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, guesses: Guesses) -> None:
+        self._guesses = guesses
         self._by_id: dict[str, Partner] = {}
         self._by_sha256: dict[str, Partner] = {}
 
@@ -33,10 +65,10 @@ class Partners:
         Raises UnauthorizedError if there is not exactly one, or if it is not an active token.
         """
         if len(tokens) != 1 or len(tokens[0]) > TOKEN_CHARS_MAX:
-            raise UnauthorizedError
+            raise UnauthorizedError(self._guesses.wait_s())
         partner = self._by_sha256.get(
             token_sha256(tokens[0].strip(" \t"))
         )  # white space around a header's value is not part of it
         if partner is None:
-            raise UnauthorizedError
+            raise UnauthorizedError(self._guesses.wait_s())
         return partner

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from contracts.strict_json import Violation
 from ingress.admission import Held
+from ingress.connections import PROGRESS_BYTES, PROGRESS_S
 from ingress.errors import BodyTimeoutError, BodyTooLargeError, UnsupportedEncodingError
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -20,20 +21,27 @@ _GZIP = zlib.MAX_WBITS + 16
 
 
 async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
-    """The bytes, unpacked and counted as they arrive.
+    """The bytes, unpacked and counted as they arrive: all of them within `timeout_s`, and PROGRESS_BYTES in each
+    PROGRESS_S, as they are sent.
 
-    Raises UnsupportedEncodingError, BodyTooLargeError, BodyTimeoutError, UnavailableError, and Violation for broken
-    gzip.
+    Raises UnsupportedEncodingError, BodyTooLargeError, BodyTimeoutError, UnavailableError, PartnerShareError, and
+    Violation for broken gzip.
     """
     encodings = request.headers.getlist("content-encoding")
     unpacker = Unpacker() if encodings and _is_gzip(encodings) else None
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length) > BODY_BYTES_MAX:
         raise BodyTooLargeError(BODY_BYTES_MAX)
-    pieces, size = [], 0
+    first_s = PROGRESS_S if timeout_s > PROGRESS_S else timeout_s
+    pieces, size, sent, awaited = [], 0, 0, PROGRESS_BYTES
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(first_s) as limit:
+            end_s = (limit.when() or 0.0) - first_s + timeout_s
             async for chunk in request.stream():
+                sent += len(chunk)
+                if sent >= awaited:
+                    awaited = sent + PROGRESS_BYTES
+                    limit.reschedule(min(end_s, asyncio.get_running_loop().time() + PROGRESS_S))
                 for piece in (chunk,) if unpacker is None else unpacker.unpack(chunk):
                     size += len(piece)
                     if size > BODY_BYTES_MAX:
@@ -41,7 +49,10 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
                     held.add_bytes(len(piece))
                     pieces.append(piece)
     except TimeoutError:
-        raise BodyTimeoutError(f"The body did not arrive within {timeout_s:g} s.") from None
+        raise BodyTimeoutError(
+            f"The body should arrive within {timeout_s:g} s, and at least {PROGRESS_BYTES} bytes of it in each "
+            f"{PROGRESS_S:g} s."
+        ) from None
     if unpacker is not None:
         unpacker.end()
     return b"".join(pieces)

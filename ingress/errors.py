@@ -28,16 +28,25 @@ class IngressError(OrdersError):
 
 
 class UnauthorizedError(IngressError):
-    """The token is missing, unknown, revoked or sent twice. The answer does not say which, so nobody can probe."""
+    """The token is missing, unknown, revoked or sent twice. The answer does not say which, so nobody can probe.
+
+    `wait_s`: how long the answer waits, because too many tokens were wrong. `Token` is our own name for the scheme of a
+    bare token in a header of its own: an answer must name one (RFC 9110, 11.6.1), and none that is registered is right.
+    """
 
     status = 401
 
-    def __init__(self) -> None:
+    def __init__(self, wait_s: float = 0.0) -> None:
         super().__init__("The header `token` should be the token of a partner, once.")
+        self.wait_s = wait_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Token realm="orders"'}
 
 
 class BodyTimeoutError(IngressError):
-    """The body did not arrive in time. Nothing was published."""
+    """The body did not arrive in time, or too slowly. Nothing was published."""
 
     status = 408
 
@@ -100,6 +109,22 @@ class RateLimitedError(IngressError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(max(1, math.ceil(self._retry_after_s)))}
+
+
+class PartnerShareError(IngressError):
+    """The partner has as much in flight as it leaves free for others. Nothing was published."""
+
+    status = 429
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"Too many {what} of yours are in flight: your other requests hold as much as they leave free for other "
+            "partners. Send the request again when some of them are answered."
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(RETRY_AFTER_S)}
 
 
 class UnavailableError(IngressError):

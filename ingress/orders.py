@@ -13,13 +13,12 @@ from starlette.responses import Response
 from contracts import request_id
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
-from contracts.result import Outcome, Outcomes
 from ingress.admission import Admission, Held
-from ingress.answers import accepted_response, by_index, counts_body, counts_response, json_response, respond
+from ingress.answers import accepted_response, counts_body, counts_response, json_response, representation, respond
 from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
-from ingress.errors import KeyConflictError, NotConfirmedError, RateLimitedError, UnavailableError
+from ingress.errors import KeyConflictError, NotConfirmedError, PartnerShareError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
 from ingress.pending_replies import Answer, Pending, PendingReplies
@@ -100,15 +99,24 @@ class OrdersEndpoint:
                 raise UnavailableError("Orders cannot be applied at the moment.")
             headers = read_request_headers(request.scope["headers"])
             partner = self._partners.authenticate(headers.token)
-            key = parse_key(headers.idempotency_key)
-            preferences = parse_preferences(headers.prefer) if headers.prefer else NO_PREFERENCES
-            body = await read_body(request, held, self._body_timeout_s)
-            wait_s = self._rate_limit.wait_s(partner)
-            if wait_s:
-                raise RateLimitedError(wait_s)
-            orders = await parse_body(body, strict=preferences.strict, require_room=self._admission.require_room)
-            checked, items = self._check(orders, key, partner.partner_id, preferences)
+            held.belongs_to(partner.partner_id)
+            is_limited = partner.orders_per_s is not None
+            try:
+                if is_limited:
+                    self._rate_limit.require(partner)
+                key = parse_key(headers.idempotency_key)
+                preferences = parse_preferences(headers.prefer) if headers.prefer else NO_PREFERENCES
+                body = await read_body(request, held, self._body_timeout_s)
+                if is_limited:
+                    self._rate_limit.require(partner)  # other requests of the partner were read meanwhile
+                orders = await parse_body(body, strict=preferences.strict, require_room=held.require_room)
+            except (RateLimitedError, PartnerShareError, UnavailableError):
+                raise
+            except Exception:  # also if the client hung up: what is refused is not free
+                self._rate_limit.charge(partner, held.asked_orders)
+                raise
             self._rate_limit.charge(partner, len(orders))
+            checked, items = self._check(orders, key, partner.partner_id, preferences)
             del body, orders
             answer: Answer | Accepted | None = await self._stored_answer(checked, is_empty=not items)
             if answer is None:
@@ -225,7 +233,7 @@ class OrdersEndpoint:
             return counts_response(answer.outcomes, len(checked.refused))
         content = counts_body(answer.outcomes, len(checked.refused))
         if preferences.representation:
-            content["orders"] = _representation(checked, answer.outcomes)
+            content["orders"] = representation(checked.order_ids, checked.refused, answer.outcomes)
         headers = self._applied(preferences, representation=preferences.representation)
         if answer.stored:
             headers["Idempotent-Replayed"] = "true"
@@ -236,14 +244,3 @@ class OrdersEndpoint:
 
     def _wait_s(self, preferences: Preferences) -> float:
         return min(preferences.wait_s or 0, self._request_timeout_s)
-
-
-def _representation(checked: CheckedRequest, outcomes: Outcomes) -> list[dict[str, object]]:
-    """The outcome of each order, and the reason if it is invalid."""
-    items = []
-    for index, outcome in by_index(outcomes, dict.fromkeys(checked.refused, Outcome.INVALID)):
-        item: dict[str, object] = {"index": index, "order_id": checked.order_ids[index], "outcome": outcome}
-        if outcome is Outcome.INVALID:
-            item["reason"] = checked.refused.get(index, "refused when it was applied: see the dead-letter topic")
-        items.append(item)
-    return items

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from contracts.partner import Partner
+from ingress.errors import RateLimitedError
 
 BURST_S = 1.0
 """After a pause, a partner may send the orders of this time at once."""
@@ -28,10 +29,18 @@ class RateLimit:
         level = self._level(partner.partner_id, rate)
         return 0.0 if level > 0 else (1 - level) / rate
 
+    def require(self, partner: Partner) -> None:
+        """Raises RateLimitedError if the next request is not admitted now."""
+        wait_s = self.wait_s(partner)
+        if wait_s:
+            raise RateLimitedError(wait_s)
+
     def charge(self, partner: Partner, orders: int) -> None:
+        """For a request, whether it is let in or refused: it costs at least one order."""
         rate = partner.orders_per_s
         if rate is not None:
-            self._buckets[partner.partner_id] = (self._level(partner.partner_id, rate) - orders, self._clock_s())
+            level = self._level(partner.partner_id, rate) - max(1, orders)
+            self._buckets[partner.partner_id] = (level, self._clock_s())
 
     def _level(self, partner_id: str, rate: int) -> float:
         now_s = self._clock_s()

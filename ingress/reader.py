@@ -224,9 +224,7 @@ class ReaderThread:
                 heard_s = time.monotonic()
                 behind = 0 if self._reader.has_read_all() else behind + 1
                 if behind >= BEHIND_LOOKS_MAX:
-                    _log.warning(
-                        "%s: nothing comes, and no broker says all is read: a new client", self._reader.topic
-                    )
+                    _log.warning("%s: nothing comes, and no broker says all is read: a new client", self._reader.topic)
                     self._anew.set()
             if records:
                 self._loop.call_soon_threadsafe(self._on_records, records)

@@ -1,6 +1,7 @@
 """Serving: signals, draining, and several worker processes on one port."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -19,10 +20,13 @@ from contracts.errors import OrdersError
 from contracts.ledger_reader import LedgerReader
 from contracts.settings import PREFIX
 from contracts.topic_checks import Trouble, of_trouble
-from ingress.admission import Admission
+from ingress.admission import REQUESTS_MAX, Admission
 from ingress.broker import Broker
+from ingress.connections import Connections, connections_max
+from ingress.listener import Listener
 from ingress.protocol import BoundedHttpProtocol
 from ingress.routes import create_app
+from ingress.seldom import SeldomLog
 from ingress.settings import IngressSettings
 
 BACKLOG = 1024
@@ -30,6 +34,10 @@ GC_EVERY_OBJECTS = 50_000
 """A request of 500 orders makes some 10,000 objects and no cycles. With Python's own 700, the search for cycles takes a
 sixth of all time."""
 KEEP_ALIVE_S = 75
+DRAIN_S = 2.0
+"""After the time-out of a request, how long a drain waits for the requests in flight."""
+CLOSE_S = 2.0
+"""After that, how long it waits for clients to read their answers."""
 WORKER_COMMAND = [sys.executable, "-m", "deploy", "ingress"]
 """The command `orders ingress`. It is in `deploy`, which knows Postgres and so gives a worker its ledger."""
 _DRAIN_CHECK_S = 0.02
@@ -65,8 +73,11 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
         return
     gc.freeze()  # modules and classes stay: walking them gains nothing
     gc.set_threshold(GC_EVERY_OBJECTS)
-    admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max)
-    server = DrainingServer(admission, None if inherited is None else inherited.supervisor_pid)
+    most = connections_max()
+    requests_max = min(REQUESTS_MAX, most * 9 // 10)  # the others may be closed to make room
+    admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max, requests_max)
+    supervisor_pid = None if inherited is None else inherited.supervisor_pid
+    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid)
     server.config.app = create_app(settings, ledger, admission, server.give_up)
     _log.info("listening on %s:%d", *listener.getsockname()[:2])
     server.run([listener])
@@ -77,14 +88,16 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
 class DrainingServer(uvicorn.Server):
     """On a signal it refuses new requests with 503 and answers those in flight. Only then it stops listening.
 
-    uvicorn by itself stops listening at once, and ends requests that take too long with a 500.
+    uvicorn by itself stops listening at once, and ends requests that take too long with a 500. `drain_s`: how long
+    requests may take to be answered then. What is not answered or not read by then is cut off.
     """
 
-    def __init__(self, admission: Admission, supervisor_pid: int | None) -> None:
+    def __init__(
+        self, admission: Admission, connections_max: int, drain_s: float, supervisor_pid: int | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app="",  # the caller sets it, because the app needs this server
-                http=BoundedHttpProtocol,
                 loop="uvloop",
                 ws="none",
                 lifespan="on",
@@ -93,12 +106,13 @@ class DrainingServer(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,  # nothing uses the client's address
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=None,  # every request has its own deadline
-                backlog=BACKLOG,
+                timeout_graceful_shutdown=None,  # `drain_s` and CLOSE_S end it
             )
         )
         self.gave_up: str | None = None
         self._admission = admission
+        self._connections_max = connections_max
+        self._drain_s = drain_s
         self._supervisor_pid = supervisor_pid
         self._drain: asyncio.Task[None] | None = None
 
@@ -112,6 +126,31 @@ class DrainingServer(uvicorn.Server):
             _log.error("giving up: %s", why)
         self._admission.draining = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])  # it starts the application, and listens to nothing
+        loop = asyncio.get_running_loop()
+        full = SeldomLog(_log, "%d connections were closed to make room for others", loop)
+        failed = SeldomLog(_log, "no file descriptor is left for a new connection (%d times)", loop)
+        self._connections = connections = Connections(self._connections_max, full.add)
+
+        def make_protocol() -> BoundedHttpProtocol:
+            return BoundedHttpProtocol(
+                connections, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        def on_failure() -> None:
+            failed.add()
+            connections.close_one()
+
+        self._listeners = [Listener(listening, make_protocol, on_failure, loop) for listening in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in self._listeners:
+            listener.stop()
+        cut = asyncio.get_running_loop().call_later(CLOSE_S, self._connections.abort_all)
+        await super().shutdown(sockets)
+        cut.cancel()
+
     async def on_tick(self, counter: int) -> bool:
         if self._supervisor_pid is not None and os.getppid() != self._supervisor_pid:
             self._admission.draining = True  # without a supervisor, nothing restarts or stops this worker
@@ -121,8 +160,10 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def _drained(self) -> None:
-        while self._admission.requests:
-            await asyncio.sleep(_DRAIN_CHECK_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                while self._admission.requests:
+                    await asyncio.sleep(_DRAIN_CHECK_S)
         self.should_exit = True
 
 

@@ -44,10 +44,11 @@ class StatusEndpoint:
         return await respond(request, self._get)
 
     async def _get(self, request: Request) -> Response:
-        with self._admission.request():
+        with self._admission.request() as held:
             if not self._ready():  # they are read anew now and then; until then no token is known
                 raise UnavailableError("This server is not ready yet.")
             partner = self._partners.authenticate(request.headers.getlist("token"))
+            held.belongs_to(partner.partner_id)
             request_id = _request_id(request.path_params["request_id"])
             try:
                 stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))

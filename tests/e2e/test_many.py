@@ -91,7 +91,7 @@ def test_memory_stays_bounded_under_large_bodies_and_a_large_backlog(installatio
         statuses = [
             status for future in [pool.submit(post, n) for n in range(CONNECTIONS)] for status in future.result()
         ]
-    assert set(statuses) <= {503, 504}
+    assert set(statuses) <= {429, 503, 504}
     assert statuses.count(504) >= 8
     assert peak_mb(ingress.child) < INGRESS_MB
     consumer = installation.start_consumer()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.partner import Partner
 from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_of
 from ingress.admission import Admission
-from ingress.auth import Partners
+from ingress.auth import Guesses, Partners
 from ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
 from ingress.pending_replies import PendingReplies
 from ingress.rate_limit import RateLimit
@@ -235,7 +235,7 @@ def owner(partners: Partners, tokens: list[str]) -> Partner | None:
 
 
 def test_tokens_follow_rotation_and_revocation() -> None:
-    partners = Partners()
+    partners = Partners(Guesses(lambda: 0.0, lambda: None))
     one = Partner(partner_id="p", tokens=[]).with_token("t1", NOW)
     both = one.with_token("t2", NOW)
     partners.put("p", one)
@@ -252,6 +252,6 @@ def test_tokens_follow_rotation_and_revocation() -> None:
 
 @pytest.mark.parametrize("tokens", [[], ["t", "t"], ["t" * 201], ["u"]])
 def test_anything_but_one_known_token_is_nobody(tokens: list[str]) -> None:
-    partners = Partners()
+    partners = Partners(Guesses(lambda: 0.0, lambda: None))
     partners.put("p", Partner(partner_id="p", tokens=[]).with_token("t", NOW))
     assert owner(partners, tokens) is None

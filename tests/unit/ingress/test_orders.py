@@ -16,7 +16,7 @@ from contracts.ledger_reader import NoLedger
 from contracts.partner import Partner
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 from ingress.admission import Admission
-from ingress.auth import Partners
+from ingress.auth import Guesses, Partners
 from ingress.fast_path import ParsedOrder
 from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
@@ -46,7 +46,7 @@ class CopyingPublisher:
 
 
 def an_endpoint(publisher: CopyingPublisher, pending: PendingReplies) -> OrdersEndpoint:
-    partners = Partners()
+    partners = Partners(Guesses(lambda: 0.0, lambda: None))
     partners.put("p", Partner(partner_id="p", tokens=[]).with_token("t", datetime(2026, 1, 1, tzinfo=UTC)))
     return OrdersEndpoint(
         partners=partners,

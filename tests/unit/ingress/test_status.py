@@ -7,14 +7,19 @@ from starlette.requests import Request
 
 from contracts.ledger_reader import NoLedger
 from ingress.admission import Admission
-from ingress.auth import Partners
+from ingress.auth import Guesses, Partners
 from ingress.status import StatusEndpoint
 
 
 def status_of(*, ready: bool) -> int:
     """The status that a token gets which is not known (yet)."""
     endpoint = StatusEndpoint(
-        Partners(), Admission(10, 1000), NoLedger(), timedelta(days=7), lambda: ready, lambda: datetime.now(UTC)
+        Partners(Guesses(lambda: 0.0, lambda: None)),
+        Admission(10, 1000),
+        NoLedger(),
+        timedelta(days=7),
+        lambda: ready,
+        lambda: datetime.now(UTC),
     )
     headers = [(b"token", b"ord_live_of_a_partner")]
     request = Request({"type": "http", "method": "GET", "headers": headers, "path_params": {"request_id": "r"}})
