@@ -111,8 +111,8 @@ def _explanation(settings: type[BaseSettings], name: str, kind: str, message: st
     variable = PREFIX + name.upper()
     if kind == "missing":
         problem = "is not set"
-    elif field.repr:
-        problem = f"is {given.get(name, os.environ.get(variable))!r}: {message}"
+    elif field.repr and "@" not in str(value := given.get(name, os.environ.get(variable))):
+        problem = f"is {value!r}: {message}"
     else:  # the value may hold a password
         problem = f"is wrong: {message}"
     return f"{variable} {problem}. It should be: {field.description}."
