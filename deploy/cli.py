@@ -13,7 +13,7 @@ import typer
 from contracts.errors import OrdersError
 from deploy.logs import log_to_stderr
 from deploy.signatures import dlq, partners
-from deploy.signatures.history import history
+from deploy.signatures.history import HistoryCommand, history
 from deploy.signatures.replay import replay
 from deploy.signatures.reseed import reseed
 from deploy.stack_file import use_running_stack
@@ -92,7 +92,7 @@ def setup() -> None:
 
 
 app.add_typer(partners.app, name="partners")
-app.command()(history)
+app.command(cls=HistoryCommand)(history)
 app.add_typer(dlq.app, name="dlq")
 app.command()(replay)
 app.command()(reseed)
@@ -113,6 +113,8 @@ def _about(error: Exception) -> str:
     """What a person is told. An error of Kafka's client is not a bug of ours."""
     if isinstance(error, OrdersError):
         return str(error)
+    if isinstance(error, OSError):
+        return f"The operating system says: {error}\nCheck the disk, the rights, and where the output goes."
     kafka = sys.modules.get("confluent_kafka")
     if kafka is not None and isinstance(error, kafka.KafkaException):
         return (

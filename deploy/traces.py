@@ -44,8 +44,8 @@ def _lines(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     lines = [] if before is None or id(before) in seen else [*_lines(before, seen), "", "This led to:", ""]
-    lines.append("Traceback (most recent call last):")
-    lines += "".join(traceback.format_tb(error.__traceback__)).splitlines()
+    frames = "".join(traceback.format_tb(error.__traceback__)).splitlines()
+    lines += ["Traceback (most recent call last):", *frames] if frames else []
     lines.append(f"{type(error).__qualname__}: {text_of(error)}")
     for part in getattr(error, "exceptions", ()):  # of an ExceptionGroup
         lines += [] if id(part) in seen else ["", "One of them:", *_lines(part, seen)]
