@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from deploy.errors import StackError
 _PR_SET_PDEATHSIG = 1
 _LOG_LINES_SHOWN = 12
 _LOG_BYTES_READ = 1 << 20
+_LACKING = re.compile(
+    "No space left|Permission denied|AccessDenied|Too many open files|Read-only file system|already in use|OutOfMemory"
+)
 _PROBE_EVERY_S = 0.05
 START_TIMEOUT_S = 300.0
 PATIENCE = 10.0
@@ -107,6 +111,11 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_BYTES_READ))
             return log.read().decode(errors="replace")
+
+    def shows(self, damage: re.Pattern[str]) -> bool:
+        """Whether its log shows that its data is damaged, and not that the machine lacks something."""
+        written = self.written()
+        return damage.search(written) is not None and _LACKING.search(written) is None
 
     def last_words(self) -> str:
         lines = self.written().splitlines()[-_LOG_LINES_SHOWN:]

@@ -20,8 +20,8 @@ from deploy.local.ports import LOOPBACK, free_port
 
 _FILE = "server.properties"
 _DAMAGE = re.compile(
-    r"meta\.properties|[Cc]orrupt|KafkaStorageException|[Ii]nvalid (?:record|batch|cluster)|InconsistentClusterId|"
-    r"EOFException|NoSuchFileException|not a directory|checkpoint|snapshot"
+    r"initializeLogDirs|MetaProperties|[Cc]orrupt|KafkaStorageException|InconsistentClusterId|EOFException|"
+    r"Invalid(?:Record|Offset)|NoSuchFile|FileAlreadyExists|NotDirectory|checkpoint file"
 )
 """In the log of a node whose folder is damaged, and not in those of one that had no port or memory."""
 
@@ -145,7 +145,7 @@ class KafkaBroker:
         except StackError as error:
             self.child.stop()
             advice = f"\nIf {self.folder} is damaged, move it away and start again: Kafka then begins empty."
-            raise StackError(f"{error}{advice if _DAMAGE.search(self.child.written()) else ''}") from None
+            raise StackError(f"{error}{advice if self.child.shows(_DAMAGE) else ''}") from None
 
     def stop(self) -> None:
         if self._child is not None:

@@ -61,6 +61,9 @@ class PostgresServer:
             "port": self.port,
             "max_connections": 200,
             "timezone": "UTC",
+            # Neither DETAIL, which has rows, nor statements: the end of this log is shown if the server dies.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [binaries() / "postgres", "-D", self._data, *arguments]
@@ -72,8 +75,7 @@ class PostgresServer:
         except (StackError, psycopg.Error) as error:
             self._child.stop()
             advice = f"If {self.folder} is damaged, move it away and start again: {_BACK}"
-            is_damaged = _DAMAGE.search(self._child.written())
-            raise StackError(f"{error}\n{advice}" if is_damaged else str(error)) from None
+            raise StackError(f"{error}\n{advice}" if self._child.shows(_DAMAGE) else str(error)) from None
 
     def stop(self) -> None:
         if self._child is not None:

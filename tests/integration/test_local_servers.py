@@ -70,7 +70,8 @@ def test_work_without_a_line_is_progress_too(tmp_path: Path) -> None:
 
 DAMAGED = {
     "Kafka": [
-        "java.lang.RuntimeException: No readable meta.properties files found.",
+        "at kafka.server.KafkaRaftServer$.initializeLogDirs(KafkaRaftServer.scala:140)",
+        "java.nio.file.FileAlreadyExistsException: log/__cluster_metadata-0",
         "org.apache.kafka.common.errors.CorruptRecordException: Record size 0 is less than the minimum",
         "ERROR Encountered fault: org.apache.kafka.common.errors.KafkaStorageException: Disk error",
     ],
@@ -83,6 +84,8 @@ DAMAGED = {
 NOT_DAMAGED = {
     "Kafka": [
         "java.net.BindException: Address already in use",
+        "KafkaStorageException: java.io.IOException: No space left on device",
+        "at KafkaRaftServer.initializeLogDirs: java.nio.file.AccessDeniedException: log/meta.properties",
         "Error: Could not find or load main class kafka.Kafka",
         "# There is insufficient memory for the Java Runtime Environment to continue.",
         "java.lang.OutOfMemoryError: unable to create native thread",
@@ -92,6 +95,8 @@ NOT_DAMAGED = {
         'LOG:  could not bind IPv4 address "127.0.0.1": Address already in use',
         "FATAL:  could not map anonymous shared memory: Cannot allocate memory",
         "FATAL:  could not create lock file: No space left on device",
+        "PANIC:  could not write to file: No space left on device",
+        'FATAL:  could not open file "PG_VERSION": Permission denied',
         "",
     ],
 }

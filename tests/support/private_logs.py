@@ -14,8 +14,8 @@ PASSWORD = "Pw7-of-the-tests"
 """In every password of the tests."""
 _MARKS = rb"\bAda\b", rb"Main Street 1", rb"\[email", PASSWORD.encode()
 """Of the orders that `support.orders` makes, and of the published sample."""
-_OPEN = {"Postgres", "orders up"}
-"""Postgres' own log quotes rows: docs/operating.md says so. `orders up` shows the published sample, to try it."""
+_OPEN = {"orders up"}
+"""It shows the published sample, to try it."""
 SECRETS: set[bytes] = set()
 """The tokens that were made."""
 
