@@ -29,10 +29,16 @@ class OrdersSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
 
+_NO_PASSWORD = "^[^@]+$"
+"""Errors name the brokers. A user and a password belong into the properties."""
+
+
 class KafkaSettings(OrdersSettings):
     """How to reach Kafka. `kafka_properties` is a JSON object of librdkafka properties (SASL, TLS, ...)."""
 
-    kafka_bootstrap: Annotated[str, Field(min_length=1, description="host:port of a broker, several with commas")]
+    kafka_bootstrap: Annotated[
+        str, Field(pattern=_NO_PASSWORD, description="host:port of a broker, several with commas")
+    ]
     kafka_properties: Annotated[
         dict[str, KafkaProperty],
         Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}', repr=False),

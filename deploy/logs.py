@@ -13,8 +13,6 @@ from deploy.traces import text_of, trace_of
 QUIET_S = 10.0
 KINDS_MAX = 1000
 _NUMBERS = re.compile(r"\d+")
-_REPR = re.compile(r"exception=\w+\(.*", re.DOTALL)
-"""In what asyncio says of a task: the text of its error. The stack trace below has as much of it as may be told."""
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +24,8 @@ class Private(logging.Filter):
         if isinstance(record.args, tuple):
             record.args = tuple(text_of(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
         if record.name == "asyncio":
-            record.msg, record.args = _REPR.sub("exception=…", record.getMessage()), None
+            # After that come the arguments of a callback, and the error of a task. The stack trace tells the rest.
+            record.msg, record.args = re.split(r"[\n(]", record.getMessage())[0], None
         return True
 
 

@@ -60,18 +60,20 @@ def test_an_error_in_a_line_tells_no_value(written: io.StringIO) -> None:
     assert written.getvalue().count("error ignored terminating 1: DataError") == 1
 
 
-def test_a_task_that_nobody_awaits_tells_no_value(written: io.StringIO) -> None:
+def test_a_task_that_nobody_awaits_and_a_callback_tell_no_value(written: io.StringIO) -> None:
     async def run() -> None:
         async def fail() -> None:
             raise ValueError(SECRET)
 
         task = asyncio.ensure_future(fail())
+        asyncio.get_running_loop().call_soon(int, SECRET)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         del task
 
     asyncio.run(run())
     assert "never retrieved" in written.getvalue()
+    assert "Exception in callback int" in written.getvalue()
     assert SECRET not in written.getvalue()
 
 
