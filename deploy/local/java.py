@@ -80,29 +80,35 @@ def _wrong_jars(what: str) -> StackError:
 @contextmanager
 def alone() -> Iterator[None]:
     """One process at a time: jgo writes its cache in place, so another process would find half a file and fail."""
-    folder = _home() / ".cache"
-    with (folder / "order-upsert.lock").open("w") as lock:
+    with (_cache() / "order-upsert.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _home() -> Path:
-    """The home folder if it can be written, or else one in the venv. Tells jgo where it is. Raises StackError."""
+def _cache() -> Path:
+    """The folder of jgo's cache, which can be written: the one that is given, or in the home folder, or in the venv.
+
+    Tells jgo that, and where the jars go. Raises StackError.
+    """
     tried = []
     for find in (Path.home, lambda: Path(sys.prefix) / "home"):
         try:
             home = find()
-            tried.append(str(home))
-            for part in (home / ".cache", home / ".m2"):
-                part.mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=part).close()
+            cache = Path(os.environ.get(_CACHE) or home / ".cache" / "jgo")
+            jars = Path(os.environ.get(_JARS) or home / ".m2" / "repository")
+            tried.append(f"{cache} and {jars}")
+            for folder in (cache, jars):
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
         except (OSError, RuntimeError):  # it cannot be written, or this user has none
             continue
         os.environ.setdefault("HOME", str(home))
-        os.environ.setdefault(_CACHE, str(home / ".cache" / "jgo"))
-        os.environ.setdefault(_JARS, str(home / ".m2" / "repository"))
-        return home
-    raise StackError(f"No folder for the jars of Kafka can be written: {', '.join(tried)}. Set HOME to one that can.")
+        os.environ.update({_CACHE: str(cache), _JARS: str(jars)})
+        return cache
+    raise StackError(
+        f"No folders for the jars of Kafka can be written: {', '.join(tried)}. Set HOME to one that can, or {_CACHE} "
+        f"and {_JARS}."
+    )
 
 
 def java() -> list[str | Path]:

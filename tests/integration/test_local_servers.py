@@ -195,12 +195,12 @@ def fake_jgo(folder: Path, jar: bytes) -> dict[str, str]:
     """The environment of a process that finds this jar instead of Kafka's."""
     (folder / "jgo.py").write_text(FAKE_JGO)
     (folder / "kafka-clients-4.3.1.jar").write_bytes(jar)
-    return {"PYTHONPATH": str(folder), "HOME": str(folder)}
+    return {"PYTHONPATH": str(folder), "HOME": str(folder), "JGO_CACHE_DIR": "", "M2_REPO": ""}
 
 
 def test_without_a_home_that_can_be_written_the_jars_go_into_the_venv(tmp_path: Path) -> None:
-    environment = {**fake_jgo(tmp_path, AN_EMPTY_ZIP), "HOME": "/proc/no-home", "JGO_CACHE_DIR": "", "M2_REPO": ""}
-    code = f"import os, sys; del os.environ['JGO_CACHE_DIR'], os.environ['M2_REPO']; sys.prefix = {str(tmp_path)!r};"
+    environment = {**fake_jgo(tmp_path, AN_EMPTY_ZIP), "HOME": "/proc/no-home"}
+    code = f"import os, sys; sys.prefix = {str(tmp_path)!r};"
     code += PRINT_CLASS_PATH + "; print(os.environ['JGO_CACHE_DIR'], os.environ['M2_REPO'])"
     child = Child("x", [sys.executable, "-c", code], tmp_path / "log", env=environment)
     eventually(lambda: child.exit_code is not None)
@@ -212,7 +212,17 @@ def test_without_any_folder_for_the_jars_the_error_names_those_that_were_tried(t
     code = "import sys; sys.prefix = '/proc/no-venv'; " + PRINT_CLASS_PATH
     child = Child("x", [sys.executable, "-c", code], tmp_path / "log", env=environment)
     eventually(lambda: child.exit_code is not None)
-    assert "can be written: /proc/no-home, /proc/no-venv/home. Set HOME" in child.log.read_text()
+    text = child.log.read_text()
+    for folder in ("/proc/no-home/.cache/jgo", "/proc/no-venv/home/.m2/repository", "Set HOME", "M2_REPO"):
+        assert folder in text
+
+
+def test_the_folders_for_the_jars_can_be_given(tmp_path: Path) -> None:
+    environment = {**fake_jgo(tmp_path, AN_EMPTY_ZIP), "HOME": "/proc/no-home"}
+    environment |= {"JGO_CACHE_DIR": f"{tmp_path}/a", "M2_REPO": f"{tmp_path}/b"}
+    child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
+    eventually(lambda: child.exit_code == 0)
+    assert (tmp_path / "a" / "order-upsert.lock").exists()
 
 
 def test_a_proxy_s_password_is_not_told(tmp_path: Path) -> None:
@@ -275,8 +285,9 @@ AN_EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 def test_two_processes_do_not_download_kafka_at_the_same_time(tmp_path: Path) -> None:
     """On a fresh machine the second process found half of the files of the first."""
     environment = fake_jgo(tmp_path, AN_EMPTY_ZIP)
-    (tmp_path / ".cache").mkdir()
-    with (tmp_path / ".cache" / "order-upsert.lock").open("w") as lock:
+    cache = tmp_path / ".cache" / "jgo"
+    cache.mkdir(parents=True)
+    with (cache / "order-upsert.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         child = Child("x", [sys.executable, "-c", PRINT_CLASS_PATH], tmp_path / "log", env=environment)
         waits = f"-> FLOCK  ADVISORY  WRITE {child.pid} "
