@@ -10,7 +10,7 @@ from contracts.errors import OrdersError
 
 _PRIVATE_TEXT = "(its text is left out: it may quote data)"
 _TELLING = (
-    OrdersError, OSError, RuntimeError, ImportError, AttributeError, NameError, TypeError, MemoryError,
+    OrdersError, OSError, RuntimeError, SystemError, ImportError, AttributeError, NameError, TypeError, MemoryError,
     KeyboardInterrupt,
 )  # fmt: skip
 """Classes whose texts are made of names in code, of the system's words, or by us."""

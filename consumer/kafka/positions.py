@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import groupby
+from types import NoneType
 
 from confluent_kafka import Message
 
@@ -56,7 +57,7 @@ class Positions:
     def _go_on(self, messages: list[Message], partition: int, position: int) -> bool:
         """Whether all are as most are: the records from the position on, written under the leader of those before."""
         return (
-            list(map(Message.error, messages)).count(None) == len(messages)
+            set(map(type, map(Message.error, messages))) == {NoneType}  # an error cannot be compared with None
             and list(map(Message.offset, messages)) == list(range(position, position + len(messages)))
             and {*map(Message.leader_epoch, messages)} == {self._epochs.get(partition)}
         )
