@@ -11,13 +11,20 @@ from contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings
 _URL_PATTERN = r"^postgres(ql)?://"
 _URL_IS = "postgresql://user:password@host:port/database"
 
+_PLACES = "host", "hostaddr", "port", "dbname"
+_ENCODED = "In a user or password, write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F, % as %25, a space as %20"
+
 
 def _readable(url: str) -> str:
     """Checks what libpq checks only when it connects. There a wrong port looks like an outage."""
     try:
-        ports = str(conninfo_to_dict(url).get("port", "")).split(",")
-    except ProgrammingError:  # its text contains the password
-        raise ValueError("libpq cannot read it") from None
+        found = conninfo_to_dict(url)
+    except (ProgrammingError, UnicodeError):  # its text contains the password
+        raise ValueError(f"libpq cannot read it. {_ENCODED}") from None
+    ports = str(found.get("port", "")).split(",")
+    # An @ or a slash ends the password for libpq, and errors of the connection would tell the rest as a host or port.
+    if url.partition("?")[0].count("@") > 1 or any("@" in str(found.get(name, "")) for name in _PLACES):
+        raise ValueError(f"it has an @ too many. {_ENCODED}")
     if not all(not port or (port.isdecimal() and 0 < int(port) < 65536) for port in ports):
         raise ValueError("the port should be a number from 1 to 65535")
     return url

@@ -41,4 +41,4 @@ def decode_halt(key: bytes | None, value: bytes | None) -> tuple[int, Halt | Non
         content = json.loads(value)
         return partition, Halt(partition, str(content["reason"]), datetime.fromisoformat(content["since"]))
     except (ValueError, TypeError, KeyError) as error:
-        raise HaltRecordError(f"a record of the halts cannot be read: key {key!r}, {type(error).__name__}") from None
+        raise HaltRecordError(f"a record of the halts cannot be read: {type(error).__name__}") from None

@@ -6,7 +6,6 @@ is kept: the secret has 160 random bits, so a slow hash would add nothing.
 """
 
 import hashlib
-import json
 import re
 import zlib
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from contracts import limits
 from contracts.errors import OrdersError
@@ -79,11 +79,16 @@ def decode_partner(key: bytes | None, value: bytes) -> Partner:
         partner = Partner.model_validate_json(value)
     except ValidationError as error:
         raise PartnerRecordError(
-            f"not a partner record: {json.dumps(error.errors(include_url=False), default=str)}"
+            "not a partner record: " + "; ".join(map(_told, error.errors(include_url=False, include_input=False)))
         ) from None
     if partner.partner_id.encode() != key:
-        raise PartnerRecordError(f"the record of partner {partner.partner_id} has the key {key!r}")
+        raise PartnerRecordError(f"the record of partner {partner.partner_id} has another key than that")
     return partner
+
+
+def _told(violation: ErrorDetails) -> str:
+    """Without what stands there: a hash, or a token that somebody took for one."""
+    return f"{'.'.join(map(str, violation['loc']))}: {violation['msg']}".removeprefix(": ")
 
 
 def new_token(choose: Choose) -> str:

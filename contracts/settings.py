@@ -29,10 +29,16 @@ class OrdersSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
 
+_NO_PASSWORD = "^[^@]+$"
+"""Errors name the brokers. A user and a password belong into the properties."""
+
+
 class KafkaSettings(OrdersSettings):
     """How to reach Kafka. `kafka_properties` is a JSON object of librdkafka properties (SASL, TLS, ...)."""
 
-    kafka_bootstrap: Annotated[str, Field(min_length=1, description="host:port of a broker, several with commas")]
+    kafka_bootstrap: Annotated[
+        str, Field(pattern=_NO_PASSWORD, description="host:port of a broker, several with commas")
+    ]
     kafka_properties: Annotated[
         dict[str, KafkaProperty],
         Field(description='a JSON object of librdkafka properties, {"security.protocol": "ssl"}', repr=False),
@@ -112,8 +118,8 @@ def _explanation(settings: type[BaseSettings], name: str, kind: str, message: st
     variable = PREFIX + name.upper()
     if kind == "missing":
         problem = "is not set"
-    elif field.repr:
-        problem = f"is {given.get(name, os.environ.get(variable))!r}: {message}"
+    elif field.repr and "@" not in str(value := given.get(name, os.environ.get(variable))):
+        problem = f"is {value!r}: {message}"
     else:  # the value may hold a password
         problem = f"is wrong: {message}"
     return f"{variable} {problem}. It should be: {field.description}."

@@ -13,10 +13,11 @@ import typer
 from contracts.errors import OrdersError
 from deploy.logs import log_to_stderr
 from deploy.signatures import dlq, partners
-from deploy.signatures.history import history
+from deploy.signatures.history import HistoryCommand, history
 from deploy.signatures.replay import replay
 from deploy.signatures.reseed import reseed
 from deploy.stack_file import use_running_stack
+from deploy.traces import place_of, text_of, trace_of
 
 app = typer.Typer(
     help="Order batches over HTTP, through Kafka, into Postgres. Settings: the ORDERS_ variables of docs/operating.md.",
@@ -91,7 +92,7 @@ def setup() -> None:
 
 
 app.add_typer(partners.app, name="partners")
-app.command()(history)
+app.command(cls=HistoryCommand)(history)
 app.add_typer(dlq.app, name="dlq")
 app.command()(replay)
 app.command()(reseed)
@@ -104,25 +105,25 @@ def main() -> None:
         logging.getLogger().addHandler(logging.NullHandler())
     try:
         app()
-    except OrdersError as error:
-        if debug:
-            raise
-        _end_with(str(error))
-    except Exception as error:
-        if debug:
-            raise
-        _end_with(_about(error))
+    except Exception as error:  # noqa: BLE001 - each is told
+        _end_with(trace_of(error) if debug else _about(error))
 
 
 def _about(error: Exception) -> str:
-    """What a person is told of an error that nobody expected. One of Kafka's client is not a bug of ours."""
+    """What a person is told. An error of Kafka's client is not a bug of ours."""
+    if isinstance(error, OrdersError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"The operating system says: {error}\nCheck the disk, the rights, and where the output goes."
     kafka = sys.modules.get("confluent_kafka")
     if kafka is not None and isinstance(error, kafka.KafkaException):
         return (
             f"Kafka: {error.args[0].str()}\nCheck ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the "
             "broker runs."
         )
-    return f"A bug: {type(error).__name__}: {error}\nFor the stack trace, set ORDERS_DEBUG=1"
+    return (
+        f"A bug: {type(error).__name__} at {place_of(error)}: {text_of(error)}\nFor the stack trace, set ORDERS_DEBUG=1"
+    )
 
 
 def _end_with(text: str) -> None:

@@ -1,13 +1,25 @@
 """The terminal: where commands write, show progress and ask."""
 
+import sys
+from typing import TextIO
+
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deploy.errors import AbortedError
 
-out = Console()
-err = Console(stderr=True)
+_PIPE_COLUMNS = 10_000
+"""In a pipe nothing is cut or folded: what reads it knows no columns."""
+
+
+def _console(file: TextIO | None, *, stderr: bool) -> Console:
+    is_terminal = file is not None and file.isatty()
+    return Console(stderr=stderr, width=None if is_terminal else _PIPE_COLUMNS)
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:

@@ -19,6 +19,10 @@ class PartnerError(DeployError):
     """A partner command is not possible: the name is unknown or taken, or the partner has too many tokens."""
 
 
+class OutputError(DeployError):
+    """What the command would show cannot be shown: its output is closed, or its disk full."""
+
+
 class NothingFoundError(DeployError):
     """What the command asks for does not exist."""
 

@@ -1,14 +1,40 @@
-"""Logging of the processes: to stderr, one line for each event, and without floods of the same line."""
+"""Logging of the processes: to stderr, one line for each event, without floods of the same line, and private."""
 
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
+
+from deploy.traces import text_of, trace_of
 
 QUIET_S = 10.0
 KINDS_MAX = 1000
 _NUMBERS = re.compile(r"\d+")
+_log = logging.getLogger(__name__)
+
+
+class Private(logging.Filter):
+    """Errors in a line say what `traces.text_of` lets them say. psycopg logs the errors that it ignores, with rows."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_text = None  # another handler may have written its own
+        if isinstance(record.args, tuple):
+            record.args = tuple(text_of(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
+        if record.name == "asyncio":
+            # After that come the arguments of a callback, and the error of a task. The stack trace tells the rest.
+            record.msg, record.args = re.split(r"[\n(]", record.getMessage())[0], None
+        return True
+
+
+class PrivateFormatter(logging.Formatter):
+    """Stack traces without the texts that may quote data."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is of the standard library
+        """`ei`: (class, error, traceback)."""
+        return "" if ei[1] is None else trace_of(ei[1])
 
 
 class Throttle(logging.Filter):
@@ -39,12 +65,21 @@ class Throttle(logging.Filter):
         return True
 
 
+def make_private(handler: logging.Handler) -> logging.Handler:
+    """Lets `handler` write what a log may hold."""
+    handler.addFilter(Private())
+    handler.setFormatter(PrivateFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
 def log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    """Of this whole process: threads that end with an error log it too, and what Python cannot raise."""
+    handler = make_private(logging.StreamHandler(sys.stderr))
     handler.addFilter(Throttle())
-    logging.basicConfig(
-        level=logging.INFO,
-        handlers=[handler],
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    threading.excepthook = lambda ended: _log_error("a thread ended", ended.exc_value)
+    sys.unraisablehook = lambda found: _log_error("an error that nobody could handle", found.exc_value)
+
+
+def _log_error(what: str, error: BaseException | None) -> None:
+    _log.error("%s", what, exc_info=error)

@@ -65,7 +65,7 @@ class PartnerRegistry:
         partner = self._known(partner_id)
         valid = [token.key_id for token in partner.active_tokens()]
         if key_id not in valid:
-            raise PartnerError(f"{partner_id} has no valid token {key_id}. Valid: {', '.join(valid) or 'none'}")
+            raise PartnerError(f"{partner_id} has no valid token with this key id. Valid: {', '.join(valid) or 'none'}")
         self._write(partner.with_revoked(key_id))
 
     def _known(self, partner_id: str) -> Partner:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import signal
 import sys
@@ -17,14 +16,16 @@ from typing import Annotated
 
 from pydantic import Field
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from consumer.postgres.conninfo import place_of
 from consumer.settings import PostgresSettings
 from contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
 from deploy import stack_file
 from deploy.errors import StackError
 from deploy.kafka_settings import load_kafka
-from deploy.local.child import Child
+from deploy.local.child import PATIENCE, PROBE_TIMEOUT_S, START_TIMEOUT_S, Child
 from deploy.local.java import class_path
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import LOOPBACK, WantedPort, require_free
@@ -34,7 +35,6 @@ from deploy.sample import DEMO_PARTNER, DEMO_TOKEN, curl
 from deploy.setup import set_up_tables, set_up_topics
 from ingress.settings import Host, Port
 
-_READY_TIMEOUT_S = 300.0
 _WATCH_EVERY_S = 0.2
 _STEPS = 6
 _ENDING = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
@@ -49,7 +49,9 @@ class UpSettings(OrdersSettings):
     local_kafka_port: Annotated[int, Field(ge=1, le=65535, description="a port for Kafka, 1 to 65535")] = 19092
     local_postgres_port: Annotated[int, Field(ge=1, le=65535, description="a port for Postgres, 1 to 65535")] = 15432
     kafka_bootstrap: Annotated[str | None, Field(description="host:port of a broker of your own")] = None
-    postgres_url: Annotated[str | None, Field(description="postgresql://user:password@host:port/database")] = None
+    postgres_url: Annotated[
+        str | None, Field(description="postgresql://user:password@host:port/database", repr=False)
+    ] = None
 
 
 def up(settings: UpSettings, console: Console) -> None:
@@ -63,7 +65,7 @@ def up(settings: UpSettings, console: Console) -> None:
             children = _start(settings, folder, console, running)
             _watch(children)
     except KeyboardInterrupt:
-        console.print("Stopped. The data stays in", str(folder))
+        console.print(f"Stopped. The data stays in {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _ignore_signals() -> None:
@@ -118,7 +120,7 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
             ingress = _start_command("ingress", folder)
             running.callback(ingress.stop)
             children.append(ingress)
-            ingress.wait_until(lambda: _is_ready(settings), _READY_TIMEOUT_S)
+            ingress.wait_until(lambda: _is_ready(settings, children), START_TIMEOUT_S, patience=PATIENCE)
     stack_file.publish(folder, {**variables, **_chosen()})
     _show(settings, folder, variables, console)
     return children
@@ -155,9 +157,12 @@ def _base_url(settings: UpSettings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _is_ready(settings: UpSettings) -> bool:
+def _is_ready(settings: UpSettings, children: list[Child]) -> bool:
+    """Raises StackError if a part has died, because then it never will be."""
+    _require_alive(children)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever HTTP_PROXY says
     try:
-        with urllib.request.urlopen(f"{_base_url(settings)}/readyz", timeout=2) as answer:
+        with direct.open(f"{_base_url(settings)}/readyz", timeout=PROBE_TIMEOUT_S) as answer:
             return all(json.load(answer).values())
     except (urllib.error.URLError, OSError):
         return False
@@ -165,10 +170,14 @@ def _is_ready(settings: UpSettings) -> bool:
 
 def _watch(children: list[Child]) -> None:
     while True:
-        for child in children:
-            if child.exit_code is not None:
-                raise StackError(f"{child.death()}\nThe stack was stopped.")
+        _require_alive(children)
         time.sleep(_WATCH_EVERY_S)
+
+
+def _require_alive(children: list[Child]) -> None:
+    for child in children:
+        if child.exit_code is not None:
+            raise StackError(f"{child.death()}\nThe stack was stopped.")
 
 
 def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console: Console) -> None:
@@ -179,10 +188,10 @@ def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console
         ("ingress", f"{base_url}/api/integration/orders"),
         ("ready?", f"{base_url}/readyz"),
         ("Kafka", variables[f"{PREFIX}KAFKA_BOOTSTRAP"]),
-        ("Postgres", re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", variables[f"{PREFIX}POSTGRES_URL"])),
+        ("Postgres", place_of(variables[f"{PREFIX}POSTGRES_URL"])),
         ("data, logs", str(folder)),
     ):
-        console.print(f"  [bold]{name:<11}[/]", where, highlight=False, soft_wrap=True)
+        console.print(f"  [bold]{name:<11}[/]", escape(where), highlight=False, soft_wrap=True)
     console.print("\nTry it, in another terminal:\n")
     console.print(curl(base_url, token), markup=False, highlight=False, soft_wrap=True)
     console.print("\nThe e-mail is that of the published sample. Any text will do.")

@@ -1,5 +1,6 @@
 """What tests run on: one real Kafka and one real Postgres for all, topics and a database for each test."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
 from support.installation import Installation
+from support.private_logs import watched
 
 pytest.register_assert_rewrite("support.contract_of_the_assignment", "support.contract_of_the_applier")
 
@@ -46,6 +48,13 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="orders-test-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_are_private(folder: Path) -> Iterator[None]:
+    """At the end of all tests, no log holds a row, a token or a password."""
+    with watched(folder, ["*/.data*/logs/*.log"], logging.getLogger()):
+        yield
 
 
 # Given servers come first, then local processes. A third choice, containers where a Docker engine answers, goes here.

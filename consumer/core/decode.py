@@ -6,18 +6,21 @@ fold skips the second for an event whose value is the one that is already in the
 These are the rules for one record. `decoder.py` does the same for many records at once.
 """
 
+import re
 from hashlib import blake2b
 
 from consumer.core.record import Event, Record, Rejected, Stage, Unread, place_of
 from consumer.core.row_text import canonical_text, text_of
 from contracts import limits
 from contracts.event import EventContext, RecordError, read_headers
-from contracts.order import Order, invalid_reason
+from contracts.order import Order, Product, invalid_reason
 from contracts.order_parser import parse_order
 from contracts.strict_json import Violation
 
 CONTENT_HASH_BYTES = 16
 _WRONG_KEY = "the key should be the order_id: it selects the partition, and so the order of events"
+
+_OUR_PATH = re.compile(rf"(?:{'|'.join(Order.model_fields)})(?:\[\d+\](?:\.(?:{'|'.join(Product.model_fields)}))?)?")
 
 
 def decode(record: Record) -> Event | Rejected:
@@ -57,13 +60,22 @@ def read_order(unread: Unread) -> Event | Rejected:
         order = parse_order(unread.value)
         if order.order_id != unread.key[1]:
             raise RecordError(_WRONG_KEY)
-    except (RecordError, Violation) as error:
+    except RecordError as error:
         return unread.rejected(Stage.VALUE_CONVERTER, type(error).__name__, str(error))
+    except Violation as violation:
+        return unread.rejected(Stage.VALUE_CONVERTER, type(violation).__name__, _told(violation))
     reason = invalid_reason(order)
     if reason is not None:
         return unread.rejected(Stage.TRANSFORMATION, "InvalidOrder", reason)
     canonical = order.canonical()
     return _event(unread, canonical, hash_of(canonical), text_of(order))
+
+
+def _told(violation: Violation) -> str:
+    """Its text. The name of a field that is not ours is part of the record, and stays out of logs and headers."""
+    if not violation.path or _OUR_PATH.fullmatch(violation.path):
+        return str(violation)
+    return f"a field that the contract does not have: {violation.error}"
 
 
 def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, text: str) -> Event:

@@ -1,6 +1,8 @@
 """The parameters of every connection to Postgres, in one place: for consumers, ingresses and commands."""
 
+from itertools import zip_longest
 from typing import Any
+from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -13,6 +15,16 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+
+
+def place_of(url: str) -> str:
+    """The URL as it may be shown: without the password, and without parameters, which may hold one too."""
+    found = conninfo_to_dict(url)
+    user = quote(str(found["user"])) + "@" if "user" in found else ""
+    hosts = [f"[{host}]" if ":" in host else host for host in str(found.get("host", "")).split(",")]
+    ports = [f":{port}" if port else "" for port in str(found.get("port", "")).split(",")]
+    places = ",".join(host + port for host, port in zip_longest(hosts, ports, fillvalue=""))
+    return f"postgresql://{user}{places}/{found.get('dbname', '')}"
 
 
 def conninfo(url: str, application_name: str, **ours: Any) -> str:

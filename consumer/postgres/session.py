@@ -9,6 +9,7 @@ from consumer.core.record import Work
 from consumer.errors import ConsumerError, ConsumerStoppedError, PlanLostError
 from consumer.postgres.connecting import connect
 from consumer.postgres.connection import BusyConnection
+from consumer.postgres.describe import functions_of, is_raised
 from consumer.postgres.fence import Fence
 from consumer.postgres.ledger import IdempotencyKeys, Ledger
 from consumer.postgres.orders import OpenLetters, Orders
@@ -17,6 +18,9 @@ from consumer.postgres.tables import explain, problems, require_tables
 
 # A frozen consumer keeps its locks no longer than this, and the next owner of its partitions waits no longer for them.
 STATEMENT_TIMEOUT_MS = 10_000
+_IN_SOURCE = (
+    "SELECT FROM unnest(%s::text[]) AS f JOIN pg_proc AS p ON p.oid = to_regprocedure(f) WHERE strpos(prosrc, %s) > 0"
+)
 
 
 class Session:
@@ -79,7 +83,7 @@ class SessionHolder:
 
     def _translate(self, error: psycopg.Error, writes_rows: bool) -> ConsumerError:
         """What a statement finds missing is not always what is missing, so the tables are asked."""
-        translated = translate(error, writes_rows=writes_rows)
+        translated = translate(error, writes_rows=writes_rows, is_constant=self._is_constant(error))
         # With row level security, rows that are there are not seen, and then they are inserted once more.
         is_hidden = error.sqlstate == "42501" or error.diag.constraint_name == "orders_pkey"
         may_lack = isinstance(translated, ConsumerStoppedError | PlanLostError)
@@ -94,6 +98,17 @@ class SessionHolder:
             )
         except psycopg.Error:
             return translated
+
+    def _is_constant(self, error: psycopg.Error) -> bool:
+        """Whether what a function of the shop's raised stands so in its source, and so is no part of a row."""
+        functions = functions_of(error.diag)
+        if not is_raised(error.diag) or not functions or self._session is None:
+            return False
+        try:
+            found = self._session.connection.execute(_IN_SOURCE, [functions, error.diag.message_primary])
+            return found.fetchone() is not None
+        except psycopg.Error:
+            return False
 
     def _connect(self) -> Session:
         connection = connect(self._url, "order-upsert consumer", BusyConnection)

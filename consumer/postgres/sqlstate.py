@@ -1,6 +1,6 @@
 """Translates errors of Postgres once, at the edge (design 6), by the line of `sqlstate_table.py` for their code.
 
-Logs and letters quote the code, the message and names of an error, never its DETAIL and CONTEXT: they contain rows.
+`describe.py` says what logs and letters quote of an error.
 """
 
 import re
@@ -17,7 +17,7 @@ from consumer.errors import (
     RetryLaterError,
     TooMuchAtOnceError,
 )
-from consumer.postgres.describe import describe, function_of, reason_of
+from consumer.postgres.describe import describe, function_of, is_raised, reason_of
 from consumer.postgres.sqlstate_table import SQLSTATES, Verdict
 
 DISK_FULL = "53100"
@@ -31,11 +31,6 @@ _ADVICE = {
     "42501": 'A right is missing. The SQL for all of them is in docs/operating.md, "Roles and rights".',
     "XX": "Look at the log of the Postgres server. Restore corrupted data from a backup; the topic gives the rest.",
 }
-_RAISED_BY = {
-    "exec_stmt_raise", "exec_stmt_assert", "PLy_elog_impl", "PLy_output", "croak_cstr", "do_util_elog",
-    "throw_tcl_error", "ExecWithCheckOptions",
-}  # fmt: skip
-"""The C functions of the server behind RAISE and its like. What a shop raises is about a row, whatever its code is."""
 _OF_A_FUNCTION = "55000", "55006", "58P01"
 """Outages in our statements. In a shop's function: currval() before nextval(), a change of the very table whose trigger
 runs, or a library that is not there."""
@@ -48,18 +43,19 @@ _LOGIN_REFUSED = re.compile(
 _DATABASE_MISSING = re.compile(r'database "[^"]*" does not exist')
 
 
-def translate(error: psycopg.Error, *, writes_rows: bool = False) -> ConsumerError:
+def translate(error: psycopg.Error, *, writes_rows: bool = False, is_constant: bool = False) -> ConsumerError:
     """What to do about `error`. Without a SQLSTATE the connection is gone: that is worth another try.
 
     `writes_rows`: whether it comes from a transaction that writes a batch. Only then a row can be to blame.
+    `is_constant`: as of `describe`.
     """
     code = error.sqlstate or _code_of(error)
     if code is None:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             # A server that ends a session in the middle of a batch, for its time or memory, cannot always say why.
             return (TooMuchAtOnceError if writes_rows else RetryLaterError)(str(error).strip())
-        return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {error}")
-    text = describe(error)
+        return ConsumerStoppedError(f"Postgres sent an answer that this program does not understand: {describe(error)}")
+    text = describe(error, is_constant=is_constant)
     match _verdict(error.diag, code, writes_rows):
         case Verdict.RETRY | Verdict.NEW_SESSION:
             return (DiskFullError if code == DISK_FULL else RetryLaterError)(text)
@@ -86,10 +82,10 @@ def advice(code: str) -> str:
 
 def _verdict(diag: Diagnostic, code: str, writes_rows: bool) -> Verdict:
     verdict, _ = SQLSTATES.get(code, _MADE_UP)
-    is_raised = diag.source_function in _RAISED_BY
+    is_of_the_shop = is_raised(diag) or diag.source_function == "ExecWithCheckOptions"
     may_be_a_function = (verdict is Verdict.STOP and code[:2] != "XX") or code in _OF_A_FUNCTION
     is_broken_function = may_be_a_function and function_of(diag) is not None
-    return Verdict.ROW if writes_rows and (is_raised or is_broken_function) else verdict
+    return Verdict.ROW if writes_rows and (is_of_the_shop or is_broken_function) else verdict
 
 
 def _code_of(error: psycopg.Error) -> str | None:

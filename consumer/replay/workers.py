@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import traceback
 from collections.abc import Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection as Pipe
@@ -97,3 +98,6 @@ def _work(
         pipe.send(error)
     except (BrokenPipeError, KeyboardInterrupt):
         return
+    except Exception as error:  # noqa: BLE001 - multiprocessing would write its text, which may quote a row
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        pipe.send(ConsumerStoppedError(f"A bug: {type(error).__name__} at {place.filename}:{place.lineno}"))

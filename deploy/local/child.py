@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,16 @@ from deploy.errors import StackError
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LINES_SHOWN = 12
+_LOG_BYTES_READ = 1 << 20
+_LACKING = re.compile(
+    "No space left|Permission denied|AccessDenied|Too many open files|Read-only file system|already in use|OutOfMemory"
+)
 _PROBE_EVERY_S = 0.05
+START_TIMEOUT_S = 300.0
+PATIENCE = 10.0
+"""A part of the stack that makes progress has so many times START_TIMEOUT_S to get ready."""
+PROBE_TIMEOUT_S = 10.0
+"""For an answer to the question whether a part is ready."""
 
 
 class Child:
@@ -33,6 +43,7 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         env: Mapping[str, str] | None = None,
         user: str | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -46,7 +57,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=None if env is None else {**os.environ, **env},
-                cwd="/" if user else None,  # another user may not enter our current folder
+                cwd="/" if user else cwd,  # another user may not enter our current folder
                 user=user,
                 group=user,
                 extra_groups=[] if user else None,
@@ -63,24 +74,51 @@ class Child:
         """None while it runs. Minus the number of the signal that ended it, as `subprocess` has it."""
         return self._process.poll()
 
-    def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Raises StackError if it dies first or is not ready in time."""
-        deadline = time.monotonic() + timeout_s
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float, *, patience: float = 1) -> None:
+        """Raises StackError if it dies first or is not ready in time.
+
+        With `patience`, it has that many times as long, if it makes progress in each `timeout_s`: a slow machine is
+        waited for, and what hangs is not.
+        """
+        begun_s = started_s = time.monotonic()
+        work = self._work()
         while not ready():
             if self.exit_code is not None:
                 raise self.death()
-            if time.monotonic() > deadline:
-                raise StackError(f"{self.name} was not ready within {timeout_s:.0f} s.\n{self.last_words()}")
+            if (now_s := time.monotonic()) > begun_s + timeout_s:
+                before, work = work, self._work()
+                if now_s > started_s + timeout_s * patience or work == before:
+                    how = f"within {now_s - started_s:.0f} s" + (" and makes no progress" if work == before else "")
+                    raise StackError(f"{self.name} was not ready {how}.\n{self.last_words()}")
+                begun_s = now_s
             time.sleep(_PROBE_EVERY_S)
+
+    def _work(self) -> tuple[int, int]:
+        """What it has done so far: bytes of its log, and seconds of CPU time."""
+        try:
+            times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            cpu_s = sum(map(int, times)) // os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError):
+            cpu_s = 0  # no /proc: the log alone tells
+        return self.log.stat().st_size, cpu_s
 
     def death(self) -> StackError:
         """The error to raise after it ended without being stopped."""
         return StackError(f"{self.name} ended by itself ({_how(self.exit_code)}).\n{self.last_words()}")
 
-    def last_words(self) -> str:
+    def written(self) -> str:
+        """The end of what it has logged since its start."""
         with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_BYTES_READ))
+            return log.read().decode(errors="replace")
+
+    def shows(self, damage: re.Pattern[str]) -> bool:
+        """Whether its log shows that its data is damaged, and not that the machine lacks something."""
+        written = self.written()
+        return damage.search(written) is not None and _LACKING.search(written) is None
+
+    def last_words(self) -> str:
+        lines = self.written().splitlines()[-_LOG_LINES_SHOWN:]
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
 
     def stop(self, timeout_s: float = 15.0) -> None:

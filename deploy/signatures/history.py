@@ -1,12 +1,32 @@
 """`orders history`: options and help."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+_DASH = "If it begins with a dash, write -- before it, behind all options: orders history -- -5"
+
+
+class HistoryCommand(TyperCommand):
+    """An order_id may begin with a dash. Then it looks like an option, and the error says what to do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Overrides typer's own, which only says that there is no such option."""
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            if hasattr(error, "option_name") and not getattr(error, "possibilities", None):
+                error.message += f". Or is it an order_id? {_DASH}"
+            raise
+
+
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""typer does not export it."""
 
 
 def history(
-    order_id: str,
+    order_id: Annotated[str, typer.Argument(help=_DASH)],
     partner: Annotated[str | None, typer.Option(help="Only the order of this partner.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object for each version.")] = False,
 ) -> None:

@@ -22,11 +22,13 @@ def add(
 
 
 @app.command("list")
-def list_partners() -> None:
+def list_partners(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object for each partner.")] = False,
+) -> None:
     """Show partners, their limits and the key ids of their tokens."""
     from deploy.commands import partners
 
-    partners.list_partners()
+    partners.list_partners(as_json)
 
 
 @app.command()

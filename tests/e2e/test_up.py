@@ -35,6 +35,10 @@ class Stack:
             "ORDERS_DATA_DIR": str(self.data),
             "ORDERS_LOCAL_KAFKA_PORT": str(free_port()),
             "ORDERS_LOCAL_POSTGRES_PORT": str(free_port()),
+            # As a newcomer may have it:
+            "LC_ALL": "C",
+            "http_proxy": f"http://{LOOPBACK}:9",
+            "HTTP_PROXY": f"http://{LOOPBACK}:9",
         }
         self.started: list[Child] = []
 
@@ -88,9 +92,11 @@ class Stack:
 
 @pytest.fixture
 def empty_stack(folder: Path) -> Iterator[Stack]:
-    """Nothing is there yet, not even the data folder."""
-    stack = Stack(Path(tempfile.mkdtemp(prefix="up-", dir=folder)))
+    """Nothing is there yet, not even the data folder. Its name is as odd as a name can be."""
+    stack = Stack(Path(tempfile.mkdtemp(prefix="up é 漢, 100% [red] #1=\\u0041 'x' ", dir=folder)))
+    mask = os.umask(0o077)
     yield stack
+    os.umask(mask)
     for child in stack.started:
         child.stop()
     stack.wait_until_gone()
@@ -130,6 +136,7 @@ def test_the_stack_comes_up_stays_when_stopped_and_leaves_no_process(empty_stack
     stack = empty_stack
     child = stack.start()
     screen = child.log.read_text()
+    assert " --noproxy '*' " in screen  # a proxy would not find this machine
     assert post_as_printed(screen).body == (
         b'{"message": "1 new records inserted. 0 existing records updated. Same value or invalid data skipped 0", '
         b'"skipped": 0, "inserted": 1, "updated": 0}'

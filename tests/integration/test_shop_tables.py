@@ -263,6 +263,12 @@ REFUSED = {
     ),
     "RAISE of a stopping code": (trigger(RAISE % "42501"), "42501"),
     "RAISE of a check's code": (trigger(RAISE % "23514"), "23514"),
+    "RAISE of the order": (trigger(f"IF NEW.name = '{BAD}' THEN RAISE '%% is bad', NEW.name; END IF;"), "P0001"),
+    "a cast of the order's text": (trigger(f"IF NEW.name = '{BAD}' THEN PERFORM NEW.name::int; END IF;"), "22P02"),
+    "a statement with the order's text": (
+        trigger(f"IF NEW.name = '{BAD}' THEN EXECUTE format('TABLE %%I', NEW.name); END IF;"),
+        "42P01",
+    ),
     "ASSERT": (trigger(f"ASSERT NEW.name <> '{BAD}', 'refused';"), "P0004"),
     "a function that is broken for this order": (
         trigger(f"IF NEW.name = '{BAD}' THEN PERFORM missing FROM nowhere; END IF;"),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from contracts.errors import OrdersError
 from deploy import console
 from deploy.cli import app
+from support.private_logs import require_private
 from support.waiting import HANG_S
 
 
@@ -19,9 +20,11 @@ def orders(
     """Types `answer`."""
     environment = {**os.environ, **(env or {}), **({"ORDERS_DEBUG": "1"} if debug else {}), "COLUMNS": "200"}
     command = [sys.executable, "-W", "error", "-m", "deploy", *arguments]
-    return subprocess.run(
+    done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=HANG_S, input=answer
     )
+    require_private(done.stderr.encode(), f"stderr of {arguments}")
+    return done
 
 
 @dataclass(frozen=True)

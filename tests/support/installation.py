@@ -22,6 +22,7 @@ from deploy.local.ports import free_port
 from deploy.partners import PartnerRegistry
 from deploy.setup import set_up_topics
 from support.http import Answer, Connection, is_ready
+from support.private_logs import keep_secret
 from support.waiting import HANG_S, eventually
 
 FETCH_RECORDS_MAX = 1000
@@ -105,7 +106,7 @@ class Installation:
 
     def add_partner(self, name: str = "", orders_per_s: int | None = None) -> str:
         """The token of a new partner, known to every running ingress."""
-        token = self.registry().add(name or f"p-{secrets.token_hex(4)}", orders_per_s)
+        token = keep_secret(self.registry().add(name or f"p-{secrets.token_hex(4)}", orders_per_s))
         for ingress in self.ingresses:
             if ingress.child.exit_code is None:
                 eventually(lambda ingress=ingress: self.post(ingress, token, []).status == 200)  # type: ignore[misc]

@@ -14,10 +14,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import LOOPBACK
+from support.private_logs import PASSWORD
 
 ADMIN = "admin"
 USERS = (ADMIN, "setup", "ingress", "consumer", "reader", "nobody")
-"""Each has its own name as its password."""
+"""The password of each is its own name and `PASSWORD`."""
 
 _JAAS_CONFIG = (
     "listener.name.sasl_plaintext.plain.sasl.jaas.config="
@@ -31,7 +32,7 @@ def sasl(user: str, password: str = "") -> dict[str, str | int | float | bool]:
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
         "sasl.username": user,
-        "sasl.password": password or user,
+        "sasl.password": f"{password or user}-{PASSWORD}",
     }
 
 
@@ -42,7 +43,7 @@ class SecuredBroker(KafkaBroker):
         """Of two equal names the later one counts. Controllers are not asked for a password."""
         found = super().properties(log)
         controller = next(line for line in found.splitlines() if line.startswith("listeners=")).rpartition(",")[2]
-        users = " ".join(f'user_{user}="{user}"' for user in USERS)
+        users = " ".join(f'user_{user}="{user}-{PASSWORD}"' for user in USERS)
         return found + (
             f"listeners=SASL_PLAINTEXT://{LOOPBACK}:{self.port},{controller}\n"
             f"advertised.listeners=SASL_PLAINTEXT://{LOOPBACK}:{self.port}\n"
@@ -50,7 +51,7 @@ class SecuredBroker(KafkaBroker):
             "security.inter.broker.protocol=SASL_PLAINTEXT\n"
             "sasl.enabled.mechanisms=PLAIN\n"
             "sasl.mechanism.inter.broker.protocol=PLAIN\n"
-            f'{_JAAS_CONFIG} username="{ADMIN}" password="{ADMIN}" {users};\n'
+            f'{_JAAS_CONFIG} username="{ADMIN}" password="{ADMIN}-{PASSWORD}" {users};\n'
             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
             f"super.users=User:{ADMIN};User:ANONYMOUS\n"
         )

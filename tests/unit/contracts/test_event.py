@@ -234,8 +234,22 @@ def test_what_is_not_a_partner_is_refused(value: bytes) -> None:
         decode_partner(b"acme", value)
 
 
+def test_an_error_quotes_nothing_of_a_bad_partner_record() -> None:
+    for value in (
+        b'{"partner_id": "acme", "tokens": ["SECRET"], "orders_per_s": "SECRET"}',
+        b'{"partner_id": "SECRET SECRET", "note": "SECRET"}',
+        b'{"partner_id": "acme", "tokens": [{"sha256": "SECRET", "status": "SECRET"}]}',
+        b"SECRET",
+    ):
+        with pytest.raises(PartnerRecordError) as caught:
+            decode_partner(b"SECRET", value)
+        assert "SECRET" not in str(caught.value)
+    with pytest.raises(PartnerRecordError, match="tokens: Field required"):
+        decode_partner(b"acme", b'{"partner_id": "acme"}')
+
+
 def test_a_partner_under_another_key_is_refused() -> None:
-    with pytest.raises(PartnerRecordError, match="has the key"):
+    with pytest.raises(PartnerRecordError, match="has another key than that"):
         decode_partner(b"other", Partner(partner_id="acme", tokens=[]).encode())
 
 

@@ -45,6 +45,52 @@ def test_a_password_is_not_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "pa@{}",
+        "{}@",
+        "@{}@",
+        "12/{}",
+        "{}/x",
+        "/{}",
+        "x:{}/y@",
+        "x {}",
+        "%{}",
+        "{}%",
+        "%{}@x",
+        "?{}@x",
+        "x#{}@/",
+        "\udcff{}",
+    ],
+)
+@pytest.mark.parametrize("settings", [PostgresSettings, OptionalPostgresSettings])
+@pytest.mark.parametrize("host", ["host:5432", "[::1]:5432", "one,two:5433", ""])
+def test_a_password_that_is_not_encoded_is_refused_and_told_nowhere(
+    monkeypatch: pytest.MonkeyPatch, settings: type[OrdersSettings], password: str, host: str
+) -> None:
+    """libpq takes a part of it for a host or a port, which every error of the connection names."""
+    monkeypatch.setenv("ORDERS_POSTGRES_URL", f"postgresql://user:{password.format('SECRET')}@{host}/db")
+    with pytest.raises(SettingsError) as caught:
+        load(settings)
+    assert "SECRET" not in str(caught.value)
+    assert "write @ as %40" in str(caught.value) or "unicode" in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["p%40%2F%3A%23%3F%25%20x", "p:w", "p!$&'()*+,;=-._~", "pé", "a?b", "a#b", "[a"])
+def test_a_password_that_libpq_reads_whole_is_taken(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("ORDERS_POSTGRES_URL", f"postgresql://u:{password}@h/d?application_name=a@b")
+    assert load(PostgresSettings).postgres_url.endswith("@h/d?application_name=a@b")
+
+
+def test_what_looks_like_a_password_in_another_setting_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("ORDERS_TOPIC_PREFIX", "ORDERS_KAFKA_BOOTSTRAP"):
+        monkeypatch.setenv(variable, "sasl://user:SECRET@host:9092")
+        with pytest.raises(SettingsError, match=f"{variable} is wrong") as caught:
+            load(KafkaSettings)
+        assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["postgresql://u@h:x/d", "postgresql://u@h:0/d", "postgresql://u@h/d?no=1"])
 @pytest.mark.parametrize("settings", [PostgresSettings, OptionalPostgresSettings])
 def test_a_url_that_no_server_can_have_stops_the_start(

@@ -33,9 +33,9 @@ def test_the_committed_files_are_what_the_models_give() -> None:
         assert file.read_text() == text, f"{path}: run make asyncapi"
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_what_must_be_kept_is_kept(folder: Path) -> None:
-    kept, found = listed(folder), present(folder)
+@pytest.mark.parametrize("of_ours", FOLDERS, ids=lambda folder: folder.name)
+def test_what_must_be_kept_is_kept(of_ours: Path) -> None:
+    kept, found = listed(of_ours), present(of_ours)
     assert kept
     for path, digest in kept.items():
         assert found.get(path) == digest, f"{path} must stay as it was forever"

@@ -1,9 +1,11 @@
 """Records read as columns say the same as records read one by one, whatever is in them."""
 
+import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ from consumer.core.batch import Batch, Columns
 from consumer.core.decode import decode, identify
 from consumer.core.decoder import REQUESTS_MAX, Decoder
 from consumer.core.fold import RowState, fold, row_state
-from consumer.core.record import Event, OrderKey, Record
+from consumer.core.record import Event, OrderKey, Record, Rejected
 from consumer.core.repeats import classify
 from consumer.core.replies import request_parts
 from contracts.event import Headers
@@ -113,6 +115,26 @@ def test_a_letter_of_the_same_batch_counts() -> None:
     folded = fold(batch, rows_after([row]))
     assert folded.outcomes == [Outcome.INVALID, Outcome.UNCHANGED]
     assert (folded.changed, folded.letters) == ({("p", "a"): 1}, {("p", "a"): None})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"Ada\0": 1}, "Input should not contain the character \\u0000"),
+        ({"Ada": "\0"}, "a field that the contract does not have: Input should not contain the character \\u0000"),
+        ({"Ada": {"products": ["\0"]}}, "a field that the contract does not have: "),
+        ({"products": [{"Ada": "\0"}]}, "a field that the contract does not have: "),
+        ({"products": [{"product_sku_id": "S", "amount": "Ada", "qty": 1}]}, "products[0].amount: "),
+        ({"total_amount": "Ada"}, "total_amount: Input should be"),
+        ({"name": ["Ada"]}, "name: Input should be"),
+    ],
+)
+def test_the_reason_of_a_letter_quotes_nothing_of_the_record(value: dict[str, Any], told: str) -> None:
+    written = replace(record(an_order(), 0), value=json.dumps({**an_order(), **value}).encode())
+    rejected = decode(written)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason.startswith(told)
+    assert "Ada" not in rejected.reason
 
 
 def test_requests_are_told_apart_by_their_ids_alone() -> None:

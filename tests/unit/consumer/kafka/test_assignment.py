@@ -49,6 +49,14 @@ def test_what_is_read_again_may_have_an_older_leader_epoch(assigned: Assignment)
     assert accept(assigned, message(0, 1), message(1, 4)) == [0, 1]
 
 
+def test_an_error_among_the_messages_is_reported(assigned: Assignment) -> None:
+    """An error of the client library raises if it is compared with None."""
+    accept(assigned, message(0, 4))
+    gone = Message(partition=3, offset=1, error=KafkaError(KafkaError._AUTO_OFFSET_RESET))
+    with pytest.raises(LogChangedError, match="partition 3"):
+        accept(assigned, gone)
+
+
 def test_an_offset_that_is_gone_is_another_log() -> None:
     with pytest.raises(LogChangedError, match="partition 3"):
         _report(KafkaError(KafkaError._AUTO_OFFSET_RESET), 3)
