@@ -47,7 +47,7 @@ class Ingress:
         reply_to = ReplyTo(None, secrets.randbelow(RESULT_PARTITIONS))
         self._settings = settings
         self._admission = admission
-        guessed = SeldomLog(_log, "%d requests had no token, or a wrong one", loop)
+        guessed = SeldomLog(_log, "requests with no token or a wrong one: %d", loop)
         self._partners = Partners(Guesses(time.monotonic, guessed.add))
         self._pending = PendingReplies()
         self._partner_records = ReaderThread(

@@ -105,12 +105,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         if not self._ignoring:
-            super().on_url(url)
+            self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # trailers are ignored: a token there does not count
         if not self._head_complete and not self._ignoring and len(self.headers) <= HEADERS_MAX:
-            super().on_header(name, value)
+            HttpToolsProtocol.on_header(self, name, value)  # called for each header; `super()` would make an object
 
     def on_headers_complete(self) -> None:
         if self._ignoring:

@@ -129,8 +129,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])  # it starts the application, and listens to nothing
         loop = asyncio.get_running_loop()
-        full = SeldomLog(_log, "%d connections were closed to make room for others", loop)
-        failed = SeldomLog(_log, "no file descriptor is left for a new connection (%d times)", loop)
+        full = SeldomLog(_log, "connections closed to make room for others: %d", loop)
+        failed = SeldomLog(_log, "no file descriptor is left for a new connection; attempts: %d", loop)
         self._connections = connections = Connections(self._connections_max, full.add)
 
         def make_protocol() -> BoundedHttpProtocol:

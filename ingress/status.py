@@ -17,6 +17,9 @@ from ingress.answers import respond, status_response
 from ingress.auth import Partners
 from ingress.errors import UnavailableError, UnknownRequestError
 
+STATUS_REQUESTS_MAX = 128
+"""In flight in one process: fewer than may wait for Postgres, and again a share of them for each partner."""
+
 
 class StatusEndpoint:
     """Reads only the ledger, so any ingress process can answer, before and after restarts.
@@ -35,6 +38,7 @@ class StatusEndpoint:
     ) -> None:
         self._partners = partners
         self._admission = admission
+        self._reads = Admission(0, 0, STATUS_REQUESTS_MAX)
         self._ledger = ledger
         self._kept = kept
         self._ready = ready
@@ -44,11 +48,12 @@ class StatusEndpoint:
         return await respond(request, self._get)
 
     async def _get(self, request: Request) -> Response:
-        with self._admission.request() as held:
+        with self._admission.request() as held, self._reads.request() as reading:
             if not self._ready():  # they are read anew now and then; until then no token is known
                 raise UnavailableError("This server is not ready yet.")
             partner = self._partners.authenticate(request.headers.getlist("token"))
             held.belongs_to(partner.partner_id)
+            reading.belongs_to(partner.partner_id)
             request_id = _request_id(request.path_params["request_id"])
             try:
                 stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))

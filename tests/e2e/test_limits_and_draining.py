@@ -46,16 +46,20 @@ def test_too_many_orders_in_flight_are_503_for_the_whole_request(installation: I
     assert installation.post(ingress, token, [an_order(f"X-{n}") for n in range(6)]).counts == (6, 0, 0)
 
 
-def test_too_many_bytes_in_flight_are_503(installation: Installation) -> None:
+def test_too_many_bytes_in_flight_are_503_and_429_for_the_partner_that_has_them(installation: Installation) -> None:
     ingress = installation.start_ingress({"ORDERS_IN_FLIGHT_BYTES_MAX": str(4 << 20)})
-    token = installation.add_partner()
+    token, other = installation.add_partner(), installation.add_partner()
     topic = installation.settings.topics.upserts
     large = [an_order(f"L-{n}", address="x" * 250_000) for n in range(12)]
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(installation.post, ingress, token, large)
         eventually(lambda: sum(installation.end_offsets(topic).values()) == 12)
-        assert installation.post(ingress, token, large).status == 503
-        assert installation.post(ingress, token, [an_order("S", address="x" * 100)] * 0).counts == (0, 0, 0)
+        assert installation.post(ingress, other, large).status == 503
+        refused = installation.post(ingress, token, large)
+        assert (refused.status, list(refused.json)) == (429, ["error"])
+        assert "of yours" in refused.json["error"]
+        assert "retry-after" in refused.headers
+        assert installation.post(ingress, other, []).counts == (0, 0, 0)
         assert sum(installation.end_offsets(topic).values()) == 12
         installation.start_consumer()
         assert waiting.result().counts == (12, 0, 0)

@@ -200,7 +200,7 @@ def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest(caplog: 
         served.app.released = True
         assert busy.read_answer().body == b"xx"
     assert [record.message for record in caplog.records if "to make room" in record.message] == [
-        "1 connections were closed to make room for others"
+        "connections closed to make room for others: 1"
     ]
 
 
@@ -239,7 +239,7 @@ def test_without_file_descriptors_who_is_connected_is_served_and_nothing_spins(
             listening.full = False
             assert late.read_answer().body == b"xx"
     messages = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert messages.count("no file descriptor is left for a new connection (1 times)") == 1
+    assert messages.count("no file descriptor is left for a new connection; attempts: 1") == 1
     assert listener.ACCEPT_RETRY_S > 0
 
 

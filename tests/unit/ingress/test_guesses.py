@@ -15,15 +15,9 @@ from ingress.auth import GUESS_WAIT_S, GUESSES_AT_ONCE_MAX, Guesses, Partners
 from ingress.connections import CONNECTION
 from ingress.errors import UnauthorizedError
 from ingress.seldom import LOG_EVERY_S, SeldomLog
+from support.clocks import Clock, StoppedLoop
 
 SECRET = "a-secret-token-of-somebody"
-
-
-class Clock:
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def test_some_wrong_tokens_are_answered_at_once_and_the_others_wait() -> None:
@@ -90,22 +84,12 @@ def test_401_names_the_scheme() -> None:
     assert json_response(200, {}).headers.get("www-authenticate") is None
 
 
-class StoppedLoop(asyncio.SelectorEventLoop):
-    """Its clock stands still until it is told the time."""
-
-    now_s = 0.0
-
-    def time(self) -> float:
-        return self.now_s
-
-
 def test_what_is_seldom_logged_has_the_count(caplog: pytest.LogCaptureFixture) -> None:
     loop = StoppedLoop()
     seldom = SeldomLog(logging.getLogger("ingress"), "%d times", loop)
 
     def after(time_s: float) -> list[str]:
-        loop.now_s += time_s
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.after(time_s)
         lines = [record.message for record in caplog.records]
         caplog.clear()
         return lines

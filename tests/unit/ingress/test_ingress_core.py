@@ -17,6 +17,7 @@ from ingress.auth import Guesses, Partners
 from ingress.errors import KeyConflictError, NotConfirmedError, UnauthorizedError, UnavailableError
 from ingress.pending_replies import PendingReplies
 from ingress.rate_limit import RateLimit
+from support.clocks import Clock
 
 ID, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -182,13 +183,6 @@ def test_draining_refuses_new_requests_and_those_that_are_not_admitted_yet() -> 
             held.add_orders(1)
     with pytest.raises(UnavailableError, match="shutting down"), admission.request():
         pass
-
-
-class Clock:
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def test_a_rate_lets_debt_in_and_waits_for_it() -> None:
