@@ -52,6 +52,7 @@ def describe(error: psycopg.Error, *, is_constant: bool = False) -> str:
     names = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
     known = {kind: name for kind, name in names.items() if name}
     if is_raised(diag):
+        known.clear()  # RAISE ... USING CONSTRAINT may give any text
         if not is_constant:
             message = f"raised{'' if line is None else line[3] or ''}; Postgres' own log has the text"
     elif (code or "22")[:2] == "22" or line is not None:

@@ -276,6 +276,7 @@ def test_a_proxy_is_not_asked_for_what_runs_on_this_machine(monkeypatch: pytest.
         with pytest.raises(StackError, match="ended by itself"):
             _is_ready(settings, [dead])
     assert "orders --noproxy '*' -H" in curl("http://127.0.0.1:8000", "t")
+    assert curl("http://127.0.0.1:8000", "t").isascii()
 
 
 PRINT_CLASS_PATH = "from deploy.local.java import class_path; print(class_path())"
