@@ -20,7 +20,7 @@ from consumer.applier import Applier
 from consumer.core.batch import Batch, Columns, Run
 from consumer.core.decoder import Decoder
 from consumer.core.log_mark import Watermark
-from consumer.core.record import DAY_MS, Rejected, Stage, Unread, utc_day
+from consumer.core.record import DAY_MS, Rejected, Stage, utc_day
 from consumer.core.repeats import NEVER_APPLIED
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.message import Taken, records_of
@@ -116,7 +116,7 @@ class Engine:
             decoded = columns.decoded(position)
             if error in NEVER_APPLIED:
                 left_out.add(position)  # the consumers decided this across partitions; nothing of it is in the tables
-            elif error is not None and isinstance(decoded, Unread):
+            elif error is not None and not isinstance(decoded, Rejected):
                 columns.put(position, decoded.rejected(Stage.TASK_PUT, error, "it has a dead letter"))
         return [at for at in run.positions if at not in left_out] if left_out else run.positions
 

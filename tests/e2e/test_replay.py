@@ -13,7 +13,6 @@ from confluent_kafka.admin import AdminClient
 from consumer.errors import RetryLaterError
 from consumer.replay import rebuild
 from consumer.replay import swap as swapping
-from consumer.replay.schema import open_schema
 from consumer.replay.swap import NotCaughtUpError
 from contracts.partitioner import partition_of
 from deploy.local.child import Child
@@ -309,24 +308,6 @@ def test_a_wrong_topic_or_database_is_reported(
     assert anew.returncode == 1
     assert "it was deleted and created again" in anew.stderr
     assert applied.rows("p") == rows
-
-
-def test_a_full_disk_ends_a_replay_that_goes_on_when_there_is_room(applied: Installation) -> None:
-    url = applied.postgres_url
-    open_schema(url, "orders_replay")
-    applied.sql(
-        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END$$"
-    )
-    applied.sql("CREATE TRIGGER f BEFORE INSERT ON orders_replay.orders EXECUTE FUNCTION full_disk()")
-    rows = applied.rows("p")
-    full = replay(applied)
-    assert full.returncode == 1
-    for text in ("The disk of Postgres is full", "orders_replay", "The live tables are unchanged", "goes on where"):
-        assert text in full.stderr
-    assert applied.rows("p") == rows
-    applied.sql("DROP TRIGGER f ON orders_replay.orders")
-    assert replay(applied).returncode == 0
 
 
 def test_a_replay_that_is_ahead_of_a_restored_table_must_begin_again(applied: Installation) -> None:
