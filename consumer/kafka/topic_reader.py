@@ -77,6 +77,8 @@ class TopicReader:
                 auto_offset_reset="error",
                 isolation_level="read_committed",
                 fetch_queue_backoff_ms=5,
+                # It reads up to known ends, so no fetch need wait for more. While one waits, another partition has to.
+                fetch_wait_max_ms=10,
                 queued_max_messages_kbytes=FETCHED_AHEAD_BYTES // 1024,
                 fetch_max_bytes=FETCHED_AHEAD_BYTES,
                 reconnect_backoff_max_ms=1000,
