@@ -98,7 +98,7 @@ def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Fl
     for attempt in attempts(stop, sleep):
         with attempt:
             broker.require_reachable()
-            broker.require(rights_of_consumer(topics), topics.consumer_group)
+            broker.require(rights_of_consumer(topics))
             with holder.session() as session:
                 require_migrated(session.connection)
                 require_utf8(session.connection)

@@ -123,36 +123,20 @@ class Broker:
         """What is wrong with the topics of which `rights` speaks. Raises ConsumerStoppedError as `describe`."""
         return problems(self._settings.topics.specs(), self.describe(rights), rights, self._settings.kafka_user)
 
-    def require(self, rights: access.Rights, group: str | None = None) -> None:
-        """The topics are what they must be, and this user may do what `rights` says, and read as `group`.
+    def require(self, rights: access.Rights) -> None:
+        """The topics are what they must be, and this user may do what `rights` says.
+
+        Not asked is whether it may read as its group: that is told when it joins. An Admin client asks the group's
+        coordinator, and if the connection breaks meanwhile, librdkafka aborts the process (its issue 4605).
 
         Raises ConsumerStoppedError with a sentence for each thing that is wrong, RetryLaterError without an answer.
         """
         found = self.problems(rights)
         lacking = of_trouble(found, Trouble.FORBIDDEN, Trouble.ABSENT, Trouble.WRONG)
-        if group is not None and not self._may_read_as(group):
-            lacking = "\n".join(
-                filter(None, (lacking, access.lacks(self._settings.kafka_user, "READ", "group", group)))
-            )
         if lacking:
             raise ConsumerStoppedError(lacking)
         if found:
             raise RetryLaterError(of_trouble(found, Trouble.UNANSWERED))
-
-    def _may_read_as(self, group: str) -> bool:
-        asked = self.client.describe_consumer_groups(
-            [group], include_authorized_operations=True, request_timeout=ANSWER_TIMEOUT_S
-        )
-        try:
-            operations = self.answer(asked[group]).authorized_operations
-        except KafkaException as error:
-            name = error.args[0].name()
-            if name in kafka_errors.AUTHORIZATION:
-                return False
-            if name == "GROUP_ID_NOT_FOUND":  # nobody has used it yet, and the broker does not tell about its rights
-                return True
-            raise RetryLaterError(f"Kafka does not describe the group {group}: {name} {error.args[0].str()}") from None
-        return operations is None or "READ" in {operation.name for operation in operations}
 
     def _on_error(self, error: KafkaError) -> None:
         """While polling."""
