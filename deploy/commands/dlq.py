@@ -11,22 +11,20 @@ from rich.text import Text
 from uuid_utils.compat import uuid7
 
 from consumer.core.repeats import CONFLICT, NEVER_APPLIED
-from consumer.kafka.producer import AcknowledgedProducer, Refused
+from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import Letter, Settled, settled_note
-from consumer.letters.originals import with_originals
-from consumer.letters.redrive import redriven
+from consumer.letters.redriving import SEND_RECORDS_MAX, Failure, Redriver, parts
+from contracts.kafka_errors import Verdict
 from contracts.settings import KafkaSettings
 from deploy.admin import reach
 from deploy.console import confirm, err, out, progress_bar
+from deploy.errors import LettersLeftError
 from deploy.kafka_settings import load_kafka
 from deploy.letter_selection import Filters, find_letters
 from deploy.stack_file import use_running_stack
 from deploy.times import moment
 
-SEND_RECORDS_MAX = 1_000
-"""Letters that are published before they are noted as redriven. After a kill in between, they are redriven again."""
-REDRIVEN_BYTES_MAX = 64 << 20
-"""Bytes of one event before it is compressed."""
+FAILURES_SHOWN_MAX = 20
 NEVER_REDRIVEN = NEVER_APPLIED
 """The partner got a 422: nothing of the request is applied, now or later. A redrive would make that untrue."""
 
@@ -77,37 +75,31 @@ def redrive(selected: Filters, *, yes: bool, dry_run: bool) -> None:
         )
         letters = [letter for letter in letters if letter.error not in NEVER_REDRIVEN]
     if _is_agreed(letters, "redrive", yes, dry_run):
-        # An event that its letter had no room for was compressed when it was first written.
-        producer = AcknowledgedProducer(settings, message_max_bytes=REDRIVEN_BYTES_MAX, compression_type="gzip")
-        count = 0
+        redriver = Redriver(settings, uuid7)
+        done, failures = 0, list[Failure]()
         with progress_bar() as progress:
-            for part in progress.track(_parts(letters), description="redriving"):
-                whole, gone = with_originals(settings, part)
-                events = {(letter.partition, letter.offset): letter for letter in whole}
-                sent = {place: redriven(letter, settings.topics, uuid7) for place, letter in events.items()}
-                refused = producer.send(sent.values())
-                done = [
-                    letter
-                    for letter in whole
-                    if not any(record is sent[letter.partition, letter.offset] for _, record in refused)
-                ]
-                producer.send(settled_note(letter, Settled.REDRIVEN, settings.topics) for letter in done)
-                count += len(done)
-                _tell_left_out(gone, refused, settings)
-        out.print(f"{count} letters were redriven. To see their outcomes: orders history ORDER_ID")
+            task = progress.add_task("redriving", total=len(letters))
+            for part in parts(letters, SEND_RECORDS_MAX):
+                failed = redriver.redrive(part)
+                done += len(part) - len(failed)
+                failures += failed
+                progress.update(task, advance=len(part))
+                if any(failure.verdict is not Verdict.RECORD for failure in failed):
+                    break
+        out.print(f"{done} letters were redriven. To see their outcomes: orders history ORDER_ID")
+        _tell(failures, len(letters) - done)
 
 
-def _tell_left_out(gone: Sequence[Letter], refused: Refused, settings: KafkaSettings) -> None:
-    """What was not redriven stays open."""
-    if gone:
-        ids = ", ".join(letter.id for letter in gone)
-        err.print(
-            f"{len(gone)} letters are left out, because their value is not in the letter, and "
-            f"{settings.topics.upserts} no longer has the event: {ids}. To close them: orders dlq discard"
+def _tell(failures: Sequence[Failure], left: int) -> None:
+    """Names what was not redriven. Raises LettersLeftError if there is such a letter."""
+    for letter, _, why in failures[:FAILURES_SHOWN_MAX]:
+        err.print(f"Letter {letter.id}, order {letter.order_id!r}: {why}.", markup=False, highlight=False)
+    if left:
+        raise LettersLeftError(
+            f"{left} letters were not redriven, and stay open"
+            + (f"; only the first {FAILURES_SHOWN_MAX} are named" if len(failures) > FAILURES_SHOWN_MAX else "")
+            + ". When the cause is gone, run the same command again."
         )
-    for why, record in refused:
-        key = (record.key or b"").decode(errors="replace")
-        err.print(f"Kafka does not take the event of {key!r} again ({why}). Its letter stays open.", markup=False)
 
 
 def discard(selected: Filters, *, yes: bool, dry_run: bool) -> None:
@@ -115,7 +107,7 @@ def discard(selected: Filters, *, yes: bool, dry_run: bool) -> None:
     letters = [letter for letter, _ in find_letters(settings, selected)]
     if _is_agreed(letters, "discard", yes, dry_run):
         producer = AcknowledgedProducer(settings)
-        for part in _parts(letters):
+        for part in parts(letters, SEND_RECORDS_MAX):
             producer.send(settled_note(letter, Settled.DISCARDED, settings.topics) for letter in part)
         out.print(f"{len(letters)} letters were discarded.")
 
@@ -177,10 +169,6 @@ def _is_agreed(letters: list[Letter], verb: str, yes: bool, dry_run: bool) -> bo
         return False
     confirm(f"{verb.capitalize()} these {len(letters)} letters?", yes)
     return True
-
-
-def _parts(letters: list[Letter]) -> list[list[Letter]]:
-    return [letters[first : first + SEND_RECORDS_MAX] for first in range(0, len(letters), SEND_RECORDS_MAX)]
 
 
 def _table(found: Iterable[tuple[Letter, Settled | None]]) -> Table:
