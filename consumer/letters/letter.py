@@ -4,7 +4,7 @@ A letter stays forever. It records the decision not to apply an event, and a rep
 was redriven or discarded: a later record in the same partition.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -156,37 +156,8 @@ def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
     return Outgoing(topics.dlq, letter.record.key, None, headers, letter.record.partition)
 
 
-class LetterBox:
-    """Collects the letters that pass a filter. Drops settled letters, unless `settled_too`."""
-
-    def __init__(self, let_through: Callable[[Letter], bool], *, settled_too: bool) -> None:
-        self._let_through = let_through
-        self._settled_too = settled_too
-        self._letters: dict[tuple[int, int], tuple[Letter, Settled | None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._letters)
-
-    def add(self, records: Iterable[Record]) -> None:
-        """Takes records of the dead-letter topic, ordered by offset within each partition."""
-        for record in records:
-            letter = read_letter(record)
-            if letter is None:
-                self._settle(record)
-            elif self._let_through(letter):
-                self._letters[record.partition, record.offset] = letter, None
-
-    def letters(self) -> list[tuple[Letter, Settled | None]]:
-        """The letters, ordered by event. An event has two if a consumer died before it committed the first."""
-        return sorted(self._letters.values(), key=lambda found: (found[0].partition, found[0].offset))
-
-    def _settle(self, record: Record) -> None:
-        headers = dict(record.headers)
-        settled, offset = headers.get(SETTLED_HEADER) or b"", _number(headers.get(OFFSET_HEADER))
-        if settled.decode(errors="replace") not in list(Settled) or offset is None:
-            return
-        place = record.partition, offset
-        if place in self._letters and self._settled_too:
-            self._letters[place] = self._letters[place][0], Settled(settled.decode())
-        else:
-            self._letters.pop(place, None)
+def read_note(record: Record) -> tuple[Settled, int] | None:
+    """What a note says, and the offset of its letter in the note's partition. None if the record is no note of ours."""
+    headers = dict(record.headers)
+    settled, offset = (headers.get(SETTLED_HEADER) or b"").decode(errors="replace"), _number(headers.get(OFFSET_HEADER))
+    return (Settled(settled), offset) if settled in list(Settled) and offset is not None else None

@@ -1,48 +1,87 @@
-"""`orders dlq`: shows, redrives and discards dead letters."""
+"""`orders dlq`: shows and counts dead letters."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-from uuid_utils.compat import uuid7
 
-from consumer.core.repeats import CONFLICT, NEVER_APPLIED
-from consumer.kafka.producer import AcknowledgedProducer
-from consumer.letters.letter import Letter, Settled, settled_note
-from consumer.letters.redriving import SEND_RECORDS_MAX, Failure, Redriver, parts
-from contracts.kafka_errors import Verdict
+from consumer.letters.letter import Letter
+from consumer.letters.states import State
 from contracts.settings import KafkaSettings
 from deploy.admin import reach
-from deploy.console import confirm, err, out, progress_bar
-from deploy.errors import LettersLeftError
+from deploy.console import err, out
 from deploy.kafka_settings import load_kafka
-from deploy.letter_selection import Filters, find_letters
+from deploy.letter_selection import Filters, Selected
+from deploy.letter_texts import as_object, pretty, table_of
 from deploy.stack_file import use_running_stack
 from deploy.times import moment
 
-FAILURES_SHOWN_MAX = 20
-NEVER_REDRIVEN = NEVER_APPLIED
-"""The partner got a 422: nothing of the request is applied, now or later. A redrive would make that untrue."""
+GROUPS_MAX = 10_000
+"""Groups of one kind that `summary` counts. Further ones are counted together."""
+GROUPS_SHOWN_MAX = 20
+_NAME_CHARS_MAX = 100
+_OTHERS = "(others)"
 
 
-def list_letters(selected: Filters, *, settled_too: bool, as_json: bool) -> None:
-    found = find_letters(_settings(), selected, settled_too=settled_too)
+def list_letters(filters: Filters, *, limit: int, skip: int, settled_too: bool, as_json: bool) -> None:
+    """The newest letters first. Keeps `limit` letters in memory, with their events."""
+    selected = Selected(settings_of(), filters, list(State) if settled_too else [State.OPEN])
+    places = {age[1:] for age in nlargest(skip + limit, (_age(letter) for letter, _ in selected.letters()))[skip:]}
+    newest = sorted(selected.letters(places), key=lambda found: _age(found[0]), reverse=True)
     if as_json:
-        for letter, settled in found:
-            print(json.dumps(as_object(letter, settled)))  # noqa: T201 - for a program
+        for letter, state in newest:
+            print(json.dumps(as_object(letter, state)))  # noqa: T201 - for a program
+    elif newest:
+        out.print(table_of(newest))
+    left = max(0, len(selected) - skip - len(newest))
+    if left:
+        err.print(
+            f"{len(newest)} of {len(selected)} letters, the newest first. For the next ones: --skip {skip + limit}. "
+            "To count all: orders dlq summary"
+        )
+    elif not as_json:
+        err.print(f"{len(newest)} letters." if newest else "No dead letters." if not skip else "No more dead letters.")
+
+
+def _age(letter: Letter) -> tuple[int, int, int]:
+    return letter.time_ms, letter.record.partition, letter.record.offset
+
+
+def summary(filters: Filters, *, settled_too: bool, as_json: bool) -> None:
+    """Counts letters by error class, by partner, and by the hour (UTC) in which their events were written."""
+    selected = Selected(settings_of(), filters, list(State) if settled_too else [State.OPEN])
+    counts: dict[str, Counter[str]] = {"error": Counter(), "partner": Counter(), "hour": Counter()}
+    for letter, _ in selected.letters():
+        names = letter.error[:_NAME_CHARS_MAX] or "?", letter.partner_id or "?", f"{letter.time:%Y-%m-%dT%H}:00Z"
+        for counter, name in zip(counts.values(), names, strict=True):
+            counter[name if name in counter or len(counter) < GROUPS_MAX else _OTHERS] += 1
+    states = {state.value: selected.count(state) for state in State}
+    if as_json:
+        print(json.dumps({"letters": len(selected), **states, "by": counts}))  # noqa: T201 - for a program
         return
-    if found:
-        out.print(_table(found))
-    err.print(f"{len(found)} letters." if found else "No dead letters.")
+    for what, counter in counts.items():
+        rows = sorted(counter.items(), reverse=True) if what == "hour" else counter.most_common()
+        out.print(_counted(what, rows))
+    out.print(", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
+
+
+def _counted(what: str, rows: list[tuple[str, int]]) -> Table:
+    table = Table("hour (UTC)" if what == "hour" else what, "letters")
+    for name, count in rows[:GROUPS_SHOWN_MAX]:
+        table.add_row(Text(name), str(count))
+    if len(rows) > GROUPS_SHOWN_MAX:
+        table.add_row(f"{len(rows) - GROUPS_SHOWN_MAX} more", str(sum(count for _, count in rows[GROUPS_SHOWN_MAX:])))
+    return table
 
 
 def show(letter_id: str) -> None:
-    ((letter, settled),) = find_letters(_settings(), Filters(frozenset({letter_id})), settled_too=True)
-    described = as_object(letter, settled)
+    ((letter, state),) = Selected(settings_of(), Filters(frozenset({letter_id})), list(State)).letters()
+    described = as_object(letter, state)
     headers, value = described.pop("headers"), described.pop("value")
     missing = described.pop("left_out")
     for name, text in described.items():
@@ -52,7 +91,7 @@ def show(letter_id: str) -> None:
         out.print(f"  {escape(name)}: {escape(text)}", highlight=False, soft_wrap=True)
     out.print("[bold]value[/]")
     if "value" not in missing:
-        out.print(Text(_pretty(value)), soft_wrap=True)
+        out.print(Text(pretty(value)), soft_wrap=True)
     for part, about in missing.items():
         out.print(
             f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}. "
@@ -63,56 +102,7 @@ def show(letter_id: str) -> None:
         )
 
 
-def redrive(selected: Filters, *, yes: bool, dry_run: bool) -> None:
-    """Publishes each event once, even if several letters hold it, and notes its letters as redriven."""
-    settings = _settings(writing=True)
-    letters = [letter for letter, _ in find_letters(settings, selected)]
-    kept_out = [letter for letter in letters if letter.error in NEVER_REDRIVEN]
-    if kept_out:
-        err.print(
-            f"{len(kept_out)} letters are left out: their partners were told that they are not applied (422). "
-            f"To close them: orders dlq discard --reason {CONFLICT}"
-        )
-        letters = [letter for letter in letters if letter.error not in NEVER_REDRIVEN]
-    if _is_agreed(letters, "redrive", yes, dry_run):
-        redriver = Redriver(settings, uuid7)
-        done, failures = 0, list[Failure]()
-        with progress_bar() as progress:
-            task = progress.add_task("redriving", total=len(letters))
-            for part in parts(letters, SEND_RECORDS_MAX):
-                failed = redriver.redrive(part)
-                done += len(part) - len(failed)
-                failures += failed
-                progress.update(task, advance=len(part))
-                if any(failure.verdict is not Verdict.RECORD for failure in failed):
-                    break
-        out.print(f"{done} letters were redriven. To see their outcomes: orders history ORDER_ID")
-        _tell(failures, len(letters) - done)
-
-
-def _tell(failures: Sequence[Failure], left: int) -> None:
-    """Names what was not redriven. Raises LettersLeftError if there is such a letter."""
-    for letter, _, why in failures[:FAILURES_SHOWN_MAX]:
-        err.print(f"Letter {letter.id}, order {letter.order_id!r}: {why}.", markup=False, highlight=False)
-    if left:
-        raise LettersLeftError(
-            f"{left} letters were not redriven, and stay open"
-            + (f"; only the first {FAILURES_SHOWN_MAX} are named" if len(failures) > FAILURES_SHOWN_MAX else "")
-            + ". When the cause is gone, run the same command again."
-        )
-
-
-def discard(selected: Filters, *, yes: bool, dry_run: bool) -> None:
-    settings = _settings(writing=True)
-    letters = [letter for letter, _ in find_letters(settings, selected)]
-    if _is_agreed(letters, "discard", yes, dry_run):
-        producer = AcknowledgedProducer(settings)
-        for part in parts(letters, SEND_RECORDS_MAX):
-            producer.send(settled_note(letter, Settled.DISCARDED, settings.topics) for letter in part)
-        out.print(f"{len(letters)} letters were discarded.")
-
-
-def filters(
+def filters_of(
     ids: list[str] | None,
     reason: str | None,
     partner: str | None,
@@ -122,32 +112,11 @@ def filters(
 ) -> Filters:
     """Filters from what was typed. Raises SelectionError."""
     now = datetime.now(UTC)
-    times = [None if text is None else moment(text, now) for text in (since, until)]
+    times: Any = [None if text is None else moment(text, now) for text in (since, until)]
     return Filters(frozenset(ids or ()), reason, partner, order, *times)
 
 
-def as_object(letter: Letter, settled: Settled | None) -> dict[str, Any]:
-    """One line of `--json`. Bytes that are not UTF-8 become replacement characters."""
-    return {
-        "id": letter.id,
-        "time": letter.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "partner": letter.partner_id,
-        "order": letter.order_id,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "stage": letter.stage,
-        "error": letter.error,
-        "reason": letter.reason,
-        "state": settled or "open",
-        "headers": {name: (value or b"").decode(errors="replace") for name, value in letter.record.headers},
-        "left_out": {
-            part: {"bytes": about.size_bytes, "sha256": about.sha256} for part, about in letter.left_out.items()
-        },
-        "value": None if letter.record.value is None else letter.record.value.decode(errors="replace"),
-    }
-
-
-def _settings(*, writing: bool = False) -> KafkaSettings:
+def settings_of(*, writing: bool = False) -> KafkaSettings:
     """Raises SetupError if Kafka does not answer, or does not let this user do what the command needs."""
     use_running_stack()
     settings = load_kafka(KafkaSettings)
@@ -155,43 +124,3 @@ def _settings(*, writing: bool = False) -> KafkaSettings:
     read, written = frozenset({"READ"}), frozenset({"READ", "WRITE"})
     reach(settings, {topics.dlq: written, topics.upserts: written} if writing else {topics.dlq: read})
     return settings
-
-
-def _is_agreed(letters: list[Letter], verb: str, yes: bool, dry_run: bool) -> bool:
-    """Whether there are letters and the person agrees. Raises AbortedError."""
-    if not letters:
-        out.print(f"There is no open letter to {verb}.")
-        return False
-    if dry_run or not yes:
-        out.print(_table((letter, None) for letter in letters))
-    if dry_run:
-        out.print(f"This would {verb} {len(letters)} letters. Nothing was done.")
-        return False
-    confirm(f"{verb.capitalize()} these {len(letters)} letters?", yes)
-    return True
-
-
-def _table(found: Iterable[tuple[Letter, Settled | None]]) -> Table:
-    table = Table("id", "time (UTC)", "partner", "order", "event", "error", "reason", "state")
-    for letter, settled in found:
-        texts = (
-            letter.id,
-            f"{letter.time:%Y-%m-%d %H:%M:%S}",
-            letter.partner_id or "?",
-            letter.order_id or "?",
-            f"{letter.partition}:{letter.offset}",
-            letter.error,
-            letter.reason,
-            settled or "open",
-        )
-        table.add_row(*map(Text, texts))
-    return table
-
-
-def _pretty(value: str | None) -> str:
-    if value is None:
-        return "(none)"
-    try:
-        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
-    except ValueError:
-        return value

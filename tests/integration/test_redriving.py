@@ -1,10 +1,15 @@
 """Each letter is settled by itself: by what Kafka says about its event, and by what stands in the topics."""
 
+import json
 import random
+from typing import Any
+
+import pytest
 
 from consumer.core.record import Outgoing, Record, Rejected, Stage
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import dead_letter
+from consumer.replay.pace import Pace
 from contracts.partitioner import partition_of
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
@@ -12,12 +17,15 @@ from support.installation import Installation, headers_of, texts
 INCOMPRESSIBLE = random.Random(1).randbytes(1_500_000)
 
 
-def bury(installation: Installation, letters: dict[str, bytes], offset: int = 0, copies: int = 1) -> None:
-    """Writes a letter for each value, by order_id, as a consumer does, and says that its event stood at `offset`."""
+TIME_MS = 1_790_000_000_000
+
+
+def bury(installation: Installation, letters: dict[str, bytes], time_ms: int = TIME_MS, copies: int = 1) -> None:
+    """Writes a letter for each value, by order_id, as a consumer does."""
     topics, sent = installation.settings.topics, list[Outgoing]()
     for order_id, value in letters.items():
         key = order_id.encode()
-        record = Record(partition_of(key, 12), offset, 1_790_000_000_000, key, value, headers_of("acme"))
+        record = Record(partition_of(key, 12), 0, time_ms, key, value, headers_of("acme"))
         sent += [dead_letter(Rejected(record, None, 0, Stage.TASK_PUT, "Refused", "why"), topics)] * copies
     assert AcknowledgedProducer(installation.settings).send(sent) == []
 
@@ -44,3 +52,44 @@ def test_a_letter_that_does_not_fit_is_named_and_all_others_are_redriven_once(in
         assert "2 letters were not redriven, and stay open" in done.stderr
         assert published(installation) == keys
         assert settled(installation) == sorted(keys * 2)
+
+
+def run(installation: Installation, *arguments: str) -> Any:
+    done = orders("dlq", *arguments, "--json", env=installation.environment)
+    assert done.returncode == 0, done.stderr
+    return done, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_letters_are_listed_in_pages_and_counted(installation: Installation) -> None:
+    for hour in range(3):
+        bury(installation, {f"L-{n}": b"{}" for n in range(hour * 10, hour * 10 + 10)}, TIME_MS + hour * 3_600_000)
+    listed: list[str] = []
+    for skip in (0, 12, 24):
+        done, page = run(installation, "list", "--limit", "12", "--skip", f"{skip}")
+        listed += [letter["time"] for letter in page]
+        assert ("of 30 letters" in done.stderr, f"--skip {skip + 12}" in done.stderr) == (skip < 24, skip < 24)
+    assert len(listed) == 30
+    assert listed == sorted(listed, reverse=True)
+    assert "No more dead letters." in orders("dlq", "list", "--skip", "30", env=installation.environment).stderr
+    _, pages = run(installation, "list", "--limit", "1000")
+    assert len({letter["id"] for letter in pages}) == 30
+
+    assert orders("dlq", "discard", pages[0]["id"], "--yes", env=installation.environment).returncode == 0
+    hours = {"2026-09-21T14:00Z": 10, "2026-09-21T15:00Z": 10, "2026-09-21T16:00Z": 9}
+    by = {"error": {"Refused": 29}, "partner": {"acme": 29}, "hour": hours}
+    _, [counted] = run(installation, "summary")
+    assert counted == {"letters": 29, "open": 29, "redriven": 0, "discarded": 1, "by": by}
+    _, [counted] = run(installation, "summary", "--all", "--reason", "why")
+    assert counted["letters"] == 30
+    table = orders("dlq", "summary", env=installation.environment).stdout
+    for text in ("Refused", "acme", "2026-09-21T16:00Z", "29 open", "1 discarded"):
+        assert text in table
+
+
+def test_a_redrive_keeps_to_its_rate(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    bury(installation, {f"P-{n}": b"{}" for n in range(10)})
+    paused_s: list[float] = []
+    monkeypatch.setattr("deploy.commands.dlq_changes.Pace", lambda rate: Pace(rate, lambda: 0.0, paused_s.append))
+    assert orders("dlq", "redrive", "--yes", "--rate", "8", env=installation.environment).returncode == 0
+    assert paused_s == [0.25, 0.5, 0.75, 1.0]
+    assert len(published(installation)) == 10

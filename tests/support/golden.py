@@ -12,7 +12,8 @@ from typing import Any
 
 from consumer.core.decode import decode
 from consumer.core.record import Event, Record
-from consumer.letters.letter import LetterBox, read_letter
+from consumer.letters.letter import read_letter
+from consumer.letters.states import LetterStates, State
 from contracts.event import EventContext, Headers, RecordError, read_headers
 from contracts.result import Result, ResultError, decode_results
 
@@ -116,9 +117,9 @@ def read_letter_or_note(record: Record) -> Json:
 
 def _settles(note: Record, offset: int) -> bool:
     reason = [("__connect.errors.partition", b"0"), ("__connect.errors.offset", b"0")]
-    box = LetterBox(lambda _: True, settled_too=False)
-    box.add([Record(note.partition, offset, 0, note.key, None, reason), note])
-    return len(box) == 0
+    states = LetterStates({note.partition: 0}, {note.partition: note.offset + 1}, lambda _: True)
+    states.add([Record(note.partition, offset, 0, note.key, None, reason), note])
+    return states.state(note.partition, offset) is not State.OPEN
 
 
 def _context(context: EventContext | None, index: int) -> Json | None:
