@@ -109,6 +109,11 @@ def _place(letter_id: str) -> Place:
 
 
 def _why_not(letter_id: str, state: State | None) -> str:
-    if state is State.REDRIVEN:
-        return f"The letter {letter_id} was redriven. See its outcome: orders history ORDER_ID"
+    match state:
+        case State.OPEN:
+            return f"The letter {letter_id} is open: there is nothing to take back."
+        case State.DISCARDED:
+            return f"The letter {letter_id} was discarded. To take that back: orders dlq reopen {letter_id}"
+        case State.REDRIVEN:
+            return f"The letter {letter_id} was redriven. To see its outcome: orders history ORDER_ID"
     return f"No open letter {letter_id}. Ids are partition:offset; see: orders dlq list --all"

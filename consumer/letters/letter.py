@@ -1,7 +1,7 @@
 """The records of the dead-letter topic: letters, and notes that a letter is settled.
 
 A letter stays forever. It records the decision not to apply an event, and a replay needs it. A note says that a letter
-was redriven or discarded: a later record in the same partition.
+was redriven, discarded or reopened: a later record in the same partition.
 """
 
 from collections.abc import Mapping
@@ -62,10 +62,11 @@ OFFSET_HEADER = "orders_letter_offset"
 
 
 class Settled(StrEnum):
-    """How a letter was settled."""
+    """How a letter was settled, or that its discard is taken back."""
 
     REDRIVEN = "redriven"
     DISCARDED = "discarded"
+    REOPENED = "reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _number(text: bytes | None) -> int | None:
 
 
 def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
-    """The note that says how a letter was settled."""
+    """The note that says how a letter was settled, or that it is open again."""
     headers = [(SETTLED_HEADER, settled.value.encode()), (OFFSET_HEADER, str(letter.record.offset).encode())]
     return Outgoing(topics.dlq, letter.record.key, None, headers, letter.record.partition)
 

@@ -18,6 +18,7 @@ _CODES = {state: code for code, state in enumerate(_STATES)}
 _AFTER = {
     Settled.REDRIVEN: {State.OPEN: State.REDRIVEN, State.DISCARDED: State.REDRIVEN},
     Settled.DISCARDED: {State.OPEN: State.DISCARDED},
+    Settled.REOPENED: {State.DISCARDED: State.OPEN},
 }
 """What each note changes. An event that was redriven stays so."""
 

@@ -63,8 +63,8 @@ def document() -> Document:
             "deadLetters": _channel(
                 specs[topics.dlq],
                 ["deadLetter", "settledLetter"],
-                "Events that could not be applied, unchanged, each with the reason. Notes say which were redriven or "
-                "discarded.",
+                "Events that could not be applied, unchanged, each with the reason. Notes say which were redriven, "
+                "discarded or reopened.",
             ),
         },
         "operations": {
@@ -138,8 +138,8 @@ def _messages() -> Document:
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
         "settledLetter": {
-            "title": "A letter was redriven or discarded",
-            "description": "Has no value. The letter itself stays in the topic forever.",
+            "title": "A letter was redriven or discarded, or is open again",
+            "description": "Has no value. The letter stays in the topic forever. `reopened` takes a discard back.",
             "headers": _schema("settled-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },

@@ -60,7 +60,7 @@ def schemas() -> dict[str, JsonSchema]:
                 OFFSET_HEADER: _header(headers.ORIGIN_OFFSET, "Of the letter, in this partition."),
             },
             [SETTLED_HEADER, OFFSET_HEADER],
-            "A note that a letter in the same partition was dealt with.",
+            "A note that a letter in the same partition was dealt with, or is open again.",
         ),
     }
 

@@ -45,7 +45,14 @@ def list_letters(filters: Filters, *, limit: int, skip: int, settled_too: bool, 
             "To count all: orders dlq summary"
         )
     elif not as_json:
-        err.print(f"{len(newest)} letters." if newest else "No dead letters." if not skip else "No more dead letters.")
+        err.print(f"{len(newest)} letters." if newest else _none(selected, skip))
+
+
+def _none(selected: Selected, skip: int) -> str:
+    settled = [f"{count} {state}" for state in (State.REDRIVEN, State.DISCARDED) if (count := selected.count(state))]
+    if skip:
+        return "No more dead letters."
+    return f"No open dead letters ({', '.join(settled)}). To see these: --all" if settled else "No dead letters."
 
 
 def _age(letter: Letter) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""`orders dlq redrive` and `discard`: settle dead letters."""
+"""`orders dlq redrive`, `discard` and `reopen`: what becomes of dead letters."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -9,8 +9,10 @@ from consumer.core.repeats import CONFLICT, NEVER_APPLIED
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import Settled, settled_note
 from consumer.letters.redriving import SEND_RECORDS_MAX, Failure, Redriver, parts
+from consumer.letters.states import State
 from consumer.replay.pace import Pace
 from contracts.kafka_errors import Verdict
+from contracts.settings import KafkaSettings
 from deploy.commands.dlq import settings_of
 from deploy.console import confirm, err, out, progress_bar
 from deploy.errors import LettersLeftError
@@ -69,17 +71,32 @@ def discard(filters: Filters, *, yes: bool, dry_run: bool) -> None:
     settings = settings_of(writing=True)
     selected = Selected(settings, filters)
     if _is_agreed(selected, "discard", yes, dry_run):
-        producer = AcknowledgedProducer(settings)
-        for part in parts((letter for letter, _ in selected.letters()), SEND_RECORDS_MAX):
-            producer.send(settled_note(letter, Settled.DISCARDED, settings.topics) for letter in part)
-        out.print(f"{len(selected)} letters were discarded.")
+        _note(settings, selected, Settled.DISCARDED)
+        out.print(f"{len(selected)} letters were discarded. To take that back: orders dlq reopen")
+
+
+def reopen(filters: Filters, *, yes: bool, dry_run: bool) -> None:
+    """Takes discards back."""
+    settings = settings_of(writing=True)
+    selected = Selected(settings, filters, [State.DISCARDED])
+    if _is_agreed(selected, "reopen", yes, dry_run):
+        _note(settings, selected, Settled.REOPENED)
+        out.print(f"{len(selected)} letters are open again.")
+
+
+def _note(settings: KafkaSettings, selected: Selected, settled: Settled) -> None:
+    producer = AcknowledgedProducer(settings)
+    for part in parts((letter for letter, _ in selected.letters()), SEND_RECORDS_MAX):
+        producer.send(settled_note(letter, settled, settings.topics) for letter in part)
 
 
 def _is_agreed(selected: Selected, verb: str, yes: bool, dry_run: bool) -> bool:
     """Whether there are letters and the person agrees. Raises AbortedError."""
     count = len(selected)
     if not count:
-        out.print(f"There is no open letter to {verb}.")
+        out.print(f"There is no {'discarded' if verb == 'reopen' else 'open'} letter to {verb}.")
+        if verb == "redrive" and (discarded := selected.count(State.DISCARDED)):
+            out.print(f"{discarded} letters were discarded. To take that back: orders dlq reopen")
         return False
     if dry_run or not yes:
         out.print(table_of(islice(selected.letters(), SHOWN_LETTERS_MAX)))

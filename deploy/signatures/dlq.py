@@ -6,7 +6,7 @@ import typer
 
 from deploy.times import HELP
 
-app = typer.Typer(help="Events that could not be applied: show, redrive or discard them.", no_args_is_help=True)
+app = typer.Typer(help="Events that could not be applied: show, count, redrive or discard them.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, from `list`.", show_default="all open")]
 Reason = Annotated[str | None, typer.Option(help="An error class, or part of the reason.")]
@@ -99,3 +99,22 @@ def discard(
     from deploy.commands import dlq, dlq_changes
 
     dlq_changes.discard(dlq.filters_of(ids, reason, partner, order, since, until), yes=yes, dry_run=dry_run)
+
+
+@app.command()
+def reopen(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of letters, from `list --all`.", show_default="all discarded")
+    ] = None,
+    reason: Reason = None,
+    partner: Partner = None,
+    order: Order = None,
+    since: Since = None,
+    until: Until = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Take a discard back. The letters are open again."""
+    from deploy.commands import dlq, dlq_changes
+
+    dlq_changes.reopen(dlq.filters_of(ids, reason, partner, order, since, until), yes=yes, dry_run=dry_run)

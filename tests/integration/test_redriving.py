@@ -93,3 +93,23 @@ def test_a_redrive_keeps_to_its_rate(installation: Installation, monkeypatch: py
     assert orders("dlq", "redrive", "--yes", "--rate", "8", env=installation.environment).returncode == 0
     assert paused_s == [0.25, 0.5, 0.75, 1.0]
     assert len(published(installation)) == 10
+
+
+def test_a_discard_is_told_and_taken_back(installation: Installation) -> None:
+    env = installation.environment
+    bury(installation, {"D-1": b"{}"})
+    _, [letter] = run(installation, "list")
+    assert "There is no discarded letter" in orders("dlq", "reopen", "--yes", env=env).stdout
+    assert "is open: there is nothing" in orders("dlq", "reopen", letter["id"], "--yes", env=env).stderr
+    assert "orders dlq reopen" in orders("dlq", "discard", letter["id"], "--yes", env=env).stdout
+    told = orders("dlq", "redrive", letter["id"], "--yes", env=env)
+    assert (told.returncode, f"{letter['id']} was discarded. To take that back" in told.stderr) == (1, True)
+    assert "1 letters were discarded" in orders("dlq", "redrive", "--order", "D-1", "--yes", env=env).stdout
+    assert "No open dead letters (1 discarded)" in orders("dlq", "list", env=env).stderr
+    assert published(installation) == []
+
+    assert "1 letters are open again" in orders("dlq", "reopen", letter["id"], "--yes", env=env).stdout
+    assert orders("dlq", "redrive", letter["id"], "--yes", env=env).returncode == 0
+    assert published(installation) == [b"D-1"]
+    for command in ("redrive", "reopen", "discard"):
+        assert "was redriven" in orders("dlq", command, letter["id"], "--yes", env=env).stderr

@@ -42,6 +42,13 @@ def test_letters_are_settled_by_notes() -> None:
 def test_what_was_redriven_stays_so() -> None:
     assert states_after(Settled.REDRIVEN, Settled.DISCARDED).state(5, 101) is State.REDRIVEN
     assert states_after(Settled.DISCARDED, Settled.REDRIVEN).state(5, 101) is State.REDRIVEN
+    assert states_after(Settled.REDRIVEN, Settled.REOPENED).state(5, 101) is State.REDRIVEN
+
+
+def test_a_discard_can_be_taken_back() -> None:
+    assert states_after(Settled.DISCARDED, Settled.REOPENED).state(5, 101) is State.OPEN
+    assert states_after(Settled.REOPENED).state(5, 101) is State.OPEN
+    assert states_after(Settled.DISCARDED, Settled.REOPENED, Settled.DISCARDED).state(5, 101) is State.DISCARDED
 
 
 def test_a_note_about_no_letter_changes_nothing() -> None:
