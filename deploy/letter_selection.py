@@ -39,7 +39,7 @@ class Filters:
             (not self.ids or letter.id in self.ids)
             and (self.reason is None or self.reason == letter.error or self.reason.lower() in letter.reason.lower())
             and (self.partner is None or self.partner == letter.partner_id)
-            and (self.order is None or self.order == letter.order_id)
+            and (self.order is None or letter.is_of_order(self.order))
             and (self.since is None or time >= self.since)
             and (self.until is None or time < self.until)
         )

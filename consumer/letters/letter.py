@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from consumer.core.record import Outgoing, Record, Rejected
-from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, fit, left_out_of
+from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, digest_of, fit, is_original, left_out_of
 from contracts.headers import ID, SOURCE
 from contracts.partitioner import partition_of
 from contracts.partner import PARTNER_ID
@@ -46,15 +46,20 @@ def dead_letter(
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
     # An event that was redriven and rejected again has the headers of its first letter. The newest reason counts.
-    original = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    original = _of_the_event(record)
     own: list[tuple[str, bytes | None]] = [(PREFIX + name, text.encode()) for name, text in reason.items()]
     if not dated:
         own.append((TIME_HEADER, str(rejected.time_ms).encode()))
-    fitted = fit(Parts(record.key, record.value, original), own, bytes_max)
+    fitted = fit(original, own, bytes_max)
     # Without its key the letter would be in any partition.
     partition = partition_of(record.key or b"", UPSERT_PARTITIONS) if fitted.key != record.key else None
     time_ms = rejected.time_ms if dated else None
     return Outgoing(topics.dlq, fitted.key, fitted.value, [*fitted.headers, *own], partition, time_ms)
+
+
+def _of_the_event(record: Record) -> Parts:
+    headers = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    return Parts(record.key, record.value, headers)
 
 
 SETTLED_HEADER = "orders_letter_settled"
@@ -86,6 +91,15 @@ class Letter:
         """False if another event stands at the letter's place: Kafka lost its own, and the log has grown since."""
         event = event_hash(self.record)
         return event is None or event == event_hash(record)
+
+    def is_of(self, record: Record) -> bool:
+        """Whether the record is the event of this letter, also in what was left out."""
+        return self.is_about(record) and is_original(_of_the_event(record), self.left_out)
+
+    def is_of_order(self, order_id: str) -> bool:
+        """Whether the key of the event is this order_id, also if the key was left out."""
+        cut = self.left_out.get("key")
+        return self.order_id == order_id if cut is None else cut.sha256 == digest_of(order_id.encode())
 
     @property
     def id(self) -> str:

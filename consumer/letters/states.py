@@ -23,6 +23,11 @@ _AFTER = {
 """What each note changes. An event that was redriven stays so."""
 
 
+def state_after(state: State | None, settled: Settled) -> State | None:
+    """The state of a letter after a note about it. None: there is no such letter."""
+    return None if state is None else _AFTER[settled].get(state, state)
+
+
 class LetterStates:
     """The state of each letter that passes a filter. Takes one byte for each record of the topic."""
 
@@ -70,6 +75,6 @@ class LetterStates:
         if note is None:
             return
         settled, offset = note
-        state = self.state(record.partition, offset)
-        if state in _AFTER[settled]:
-            self._set(record.partition, offset, _AFTER[settled][state])
+        state = state_after(self.state(record.partition, offset), settled)
+        if state is not None:
+            self._set(record.partition, offset, state)

@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from consumer.errors import ConsumerError
 from consumer.letters.letter import Letter
+from consumer.letters.originals import with_originals
 from consumer.letters.states import State
 from contracts.settings import KafkaSettings
 from deploy.admin import reach
@@ -87,8 +89,12 @@ def _counted(what: str, rows: list[tuple[str, int]]) -> Table:
 
 
 def show(letter_id: str) -> None:
-    ((letter, state),) = Selected(settings_of(), Filters(frozenset({letter_id})), list(State)).letters()
+    settings = settings_of()
+    ((letter, state),) = Selected(settings, Filters(frozenset({letter_id})), list(State)).letters()
+    whole, note = _whole(settings, letter)
     described = as_object(letter, state)
+    if whole is not None:
+        described |= {name: as_object(whole, state)[name] for name in ("order", "partner", "headers", "value")}
     headers, value = described.pop("headers"), described.pop("value")
     missing = described.pop("left_out")
     for name, text in described.items():
@@ -97,16 +103,30 @@ def show(letter_id: str) -> None:
     for name, text in headers.items():
         out.print(f"  {escape(name)}: {escape(text)}", highlight=False, soft_wrap=True)
     out.print("[bold]value[/]")
-    if "value" not in missing:
+    if whole is not None or "value" not in missing:
         out.print(Text(pretty(value)), soft_wrap=True)
     for part, about in missing.items():
         out.print(
-            f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}. "
-            f"The event stands at {letter.partition}:{letter.offset} of orders.upserts.",
-            markup=False,
+            f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}.",
             highlight=False,
             soft_wrap=True,
         )
+    if note:
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def _whole(settings: KafkaSettings, letter: Letter) -> tuple[Letter | None, str]:
+    """The letter with its whole event, if it was cut and the event can be read; and what to say about it."""
+    if not letter.left_out:
+        return None, ""
+    place = f"{letter.partition}:{letter.offset} of {settings.topics.upserts}"
+    try:
+        found, _ = with_originals(settings, [letter])
+    except ConsumerError as error:
+        return None, f"The event should stand at {place}, but that topic cannot be read. {error}"
+    if not found:
+        return None, f"The event is no longer at {place}. So this letter cannot be redriven, only discarded."
+    return found[0], f"What is shown was read from {place}, where the event stands. A redrive reads it there too."
 
 
 def filters_of(

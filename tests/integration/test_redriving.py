@@ -8,11 +8,12 @@ import pytest
 
 from consumer.core.record import Outgoing, Record, Rejected, Stage
 from consumer.kafka.producer import AcknowledgedProducer
-from consumer.letters.letter import dead_letter
+from consumer.letters.letter import SMALL_LETTER_BYTES_MAX, WHOLE_LETTER_BYTES_MAX, dead_letter
 from consumer.replay.pace import Pace
 from contracts.partitioner import partition_of
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
+from support.orders import an_order
 
 INCOMPRESSIBLE = random.Random(1).randbytes(1_500_000)
 
@@ -20,13 +21,20 @@ INCOMPRESSIBLE = random.Random(1).randbytes(1_500_000)
 TIME_MS = 1_790_000_000_000
 
 
-def bury(installation: Installation, letters: dict[str, bytes], time_ms: int = TIME_MS, copies: int = 1) -> None:
-    """Writes a letter for each value, by order_id, as a consumer does."""
+def bury(
+    installation: Installation,
+    letters: dict[str, bytes],
+    time_ms: int = TIME_MS,
+    copies: int = 1,
+    headers: Any = None,
+    bytes_max: int = WHOLE_LETTER_BYTES_MAX,
+) -> None:
+    """Writes a letter for each value, by order_id, as a consumer does. Each event is the first of its partition."""
     topics, sent = installation.settings.topics, list[Outgoing]()
     for order_id, value in letters.items():
         key = order_id.encode()
-        record = Record(partition_of(key, 12), 0, time_ms, key, value, headers_of("acme"))
-        sent += [dead_letter(Rejected(record, None, 0, Stage.TASK_PUT, "Refused", "why"), topics)] * copies
+        record = Record(partition_of(key, 12), 0, time_ms, key, value, headers or headers_of("acme"))
+        sent += [dead_letter(Rejected(record, None, 0, Stage.TASK_PUT, "Refused", "why"), topics, bytes_max)] * copies
     assert AcknowledgedProducer(installation.settings).send(sent) == []
 
 
@@ -113,3 +121,31 @@ def test_a_discard_is_told_and_taken_back(installation: Installation) -> None:
     assert published(installation) == [b"D-1"]
     for command in ("redrive", "reopen", "discard"):
         assert "was redriven" in orders("dlq", command, letter["id"], "--yes", env=env).stderr
+
+
+def test_a_letter_without_its_value_knows_whether_its_event_still_stands(installation: Installation) -> None:
+    env, headers = installation.environment, headers_of("acme")
+    value = json.dumps(an_order("here", name="x" * 40_000)).encode()
+    installation.produce([{"key": "here", "value": value, "headers": headers}])
+    bury(installation, {"here": value, "gone": value}, headers=headers, bytes_max=SMALL_LETTER_BYTES_MAX)
+    ids = {letter["order"]: letter["id"] for letter in run(installation, "list")[1]}
+    assert all("value" in letter["left_out"] for letter in run(installation, "list")[1])
+
+    shown = orders("dlq", "show", ids["here"], env=env).stdout
+    assert "x" * 40_000 in shown
+    assert f"read from {partition_of(b'here', 12)}:0" in shown
+    assert "is no longer at" in orders("dlq", "show", ids["gone"], env=env).stdout
+    told = orders("history", "gone", "--json", env=env)
+    assert f"1 letters of this order are no longer in {installation.prefix}.upserts: {ids['gone']}" in told.stderr
+    told = orders("history", "here", "--json", env=env)
+    assert "no longer" not in told.stderr
+    assert "Refused: why" in told.stdout
+
+    done = orders("dlq", "redrive", "--yes", env=env)
+    assert (done.returncode, "1 letters were redriven" in done.stdout) == (1, True)
+    assert f"Letter {ids['gone']}, order 'gone': its value is not in the letter, and" in done.stderr
+    assert published(installation) == [b"here", b"here"]
+    assert orders("dlq", "discard", "--yes", env=env).returncode == 0
+    bury(installation, {"here": value}, headers=headers)
+    assert orders("dlq", "discard", "--order", "here", "--yes", env=env).returncode == 0
+    assert "was discarded; to take that back: orders dlq reopen" in orders("history", "here", env=env).stdout
