@@ -13,13 +13,17 @@ from contracts.result import Outcome, encode_outcomes, encode_result, encode_res
 
 @dataclass(frozen=True, slots=True)
 class RequestPart:
-    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch."""
+    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch.
+
+    `asked`: each place that one of its events names for the reply, with the outcomes of those events.
+    """
 
     context: EventContext
     partition: int
     first_offset: int
     day: date
     outcomes_json: str
+    asked: Sequence[tuple[ReplyTo, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +37,46 @@ class StoredPart:
 def request_parts(batch: Batch, outcomes: Sequence[Outcome]) -> list[RequestPart]:
     """Groups the outcomes of a batch, one for each record, by request. A request is identified by its id and its
     partner."""
-    grouped: dict[RequestKey, tuple[Run, list[int], list[Outcome]]] = {}
+    grouped: dict[RequestKey, list[_Share]] = {}
     end = 0
     for run in batch.runs:
         start, end = end, end + len(run.positions)
         if run.context is not None:
-            _, indexes, of_request = grouped.setdefault(run.context.body_key.request_key, (run, [], []))
-            indexes += run.of(batch.columns.indexes)
-            of_request += outcomes[start:end]
-    return [_part(batch.columns, *found) for found in grouped.values()]
+            share = run, run.of(batch.columns.indexes), outcomes[start:end]
+            grouped.setdefault(run.context.body_key.request_key, []).append(share)
+    return [_part(batch.columns, shares) for shares in grouped.values()]
 
 
-def _part(columns: Columns, first: Run, indexes: list[int], outcomes: list[Outcome]) -> RequestPart:
-    assert first.context is not None
+_Share = tuple[Run, Sequence[int], Sequence[Outcome]]
+"""Events of a request that share their headers: the run, their indexes, their outcomes."""
+
+
+def _part(columns: Columns, shares: Sequence[_Share]) -> RequestPart:
+    first = shares[0][0]
+    context = first.context
+    assert context is not None
     at = first.positions[0]
     day = utc_day(columns.times_ms[at] // DAY_MS)
-    outcomes_json = encode_outcomes(outcomes_by(indexes, outcomes))
-    return RequestPart(first.context, first.partition, columns.offsets[at], day, outcomes_json)
+    whole = _encoded(shares)
+    asked = [] if context.reply_to is None else [(context.reply_to, whole)]
+    if len(shares) > 1 and any(run.context is not context for run, _, _ in shares):
+        asked = _by_place(shares)  # another writer's events of one request may differ in their headers
+    return RequestPart(context, first.partition, columns.offsets[at], day, whole, asked)
+
+
+def _by_place(shares: Sequence[_Share]) -> list[tuple[ReplyTo, str]]:
+    of_place: dict[ReplyTo, list[_Share]] = {}
+    for share in shares:
+        if share[0].context is not None and share[0].context.reply_to is not None:
+            of_place.setdefault(share[0].context.reply_to, []).append(share)
+    return [(reply_to, _encoded(theirs)) for reply_to, theirs in of_place.items()]
+
+
+def _encoded(shares: Sequence[_Share]) -> str:
+    if len(shares) == 1:
+        return encode_outcomes(outcomes_by(*shares[0][1:]))
+    indexes = [index for _, of_run, _ in shares for index in of_run]
+    return encode_outcomes(outcomes_by(indexes, [outcome for _, _, of_run in shares for outcome in of_run]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +94,9 @@ class Reply:
 def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
     """The replies for events that were applied in this batch."""
     return [
-        Reply(part.context.request_id, part.context.reply_to, part.outcomes_json, part.context.digest)
+        Reply(part.context.request_id, reply_to, outcomes_json, part.context.digest)
         for part in parts
-        if part.context.reply_to is not None
+        for reply_to, outcomes_json in part.asked
     ]
 
 
@@ -159,12 +186,13 @@ def _portions(replies: Iterable[Reply]) -> Iterator[list[bytes]]:
 def result_record(reply: Reply, results_topic: str) -> Outgoing:
     """`results_topic`: where a reply goes whose event names no topic."""
     request_id = str(reply.request_id).encode()
+    correlation = reply.reply_to.correlation
     return Outgoing(
         topic=reply.reply_to.topic or results_topic,
         partition=reply.reply_to.partition,
         key=request_id,
         value=_value(reply),
-        headers=[(CORRELATION_HEADER, request_id)],
+        headers=[(CORRELATION_HEADER, request_id if correlation is None else correlation)],
     )
 
 

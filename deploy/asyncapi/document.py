@@ -57,7 +57,8 @@ def document() -> Document:
             "replies": {
                 "address": None,
                 "description": "A topic of the writer. Its events name it in the header kafka_replyTopic. If the topic "
-                "does not accept a record, it gets no records for a minute.",
+                "does not accept a record, it gets no records for a minute. It must not be compacted "
+                "(cleanup.policy=delete): several outcomes of a request have the same key, and each has other indexes.",
                 "messages": {"outcome": _ref("components", "messages", "outcome")},
             },
             "deadLetters": _channel(
