@@ -11,6 +11,9 @@ from consumer.kafka.producer import AcknowledgedProducer
 from consumer.letters.letter import SMALL_LETTER_BYTES_MAX, WHOLE_LETTER_BYTES_MAX, dead_letter
 from consumer.replay.pace import Pace
 from contracts.partitioner import partition_of
+from deploy.commands import dlq_changes
+from deploy.errors import LettersLeftError
+from deploy.letter_selection import Filters
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
@@ -47,7 +50,9 @@ def settled(installation: Installation) -> list[bytes]:
     return sorted(record.key() or b"" for record in found if "orders_letter_settled" in texts(record))
 
 
-def test_a_letter_that_does_not_fit_is_named_and_all_others_are_redriven_once(installation: Installation) -> None:
+def test_a_letter_that_does_not_fit_is_named_and_all_others_are_redriven_once(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It stopped the redrive before anything was noted, and each further try published the others again."""
     small = {f"S-{n}": b"{}" for n in range(40)}
     bury(installation, {**small, "large": INCOMPRESSIBLE}, copies=2)
@@ -60,6 +65,10 @@ def test_a_letter_that_does_not_fit_is_named_and_all_others_are_redriven_once(in
         assert "2 letters were not redriven, and stay open" in done.stderr
         assert published(installation) == keys
         assert settled(installation) == sorted(keys * 2)
+    for name, text in installation.environment.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(LettersLeftError, match="2 letters were not redriven"):
+        dlq_changes.redrive(Filters(order="large"), rate=1, yes=True, dry_run=False)
 
 
 def run(installation: Installation, *arguments: str) -> Any:
