@@ -94,12 +94,12 @@ class Selected:
             return places is None or (partition, offset) in places
 
         with closing(TopicReader(self._settings, self._settings.topics.dlq)) as reader:
-            for partition, start, end in self._states.bounds(self._wanted):
-                for chunk in reader.read({partition: start}, {partition: end}, is_wanted):
-                    for letter in map(read_letter, chunk.records):
-                        state = None if letter is None else self._states.state(partition, letter.record.offset)
-                        if letter is not None and state is not None:
-                            yield letter, state
+            for chunk in reader.read(*self._states.bounds(self._wanted), is_wanted):
+                for letter in map(read_letter, chunk.records):
+                    if letter is not None:
+                        state = self._states.state(letter.record.partition, letter.record.offset)
+                        assert state is not None
+                        yield letter, state
 
 
 def _place(letter_id: str) -> Place:

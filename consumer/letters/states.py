@@ -1,6 +1,6 @@
 """How letters stand: open, or settled by a note behind them. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 
 from consumer.core.record import Record
@@ -58,14 +58,16 @@ class LetterStates:
     def count(self, wanted: Collection[State]) -> int:
         return sum(codes.count(_CODES[state]) for codes in self._codes.values() for state in set(wanted))
 
-    def bounds(self, wanted: Collection[State]) -> Iterator[tuple[int, int, int]]:
-        """(partition, offset of the first, offset after the last) of the wanted letters, if a partition has any."""
+    def bounds(self, wanted: Collection[State]) -> tuple[dict[int, int], dict[int, int]]:
+        """For each partition with a wanted letter: the offset of the first one, and the offset after the last one."""
+        firsts, ends = dict[int, int](), dict[int, int]()
         sought = [bytes([_CODES[state]]) for state in wanted]
         for partition, codes in self._codes.items():
-            firsts = [at for at in map(codes.find, sought) if at >= 0]
-            if firsts:
-                start = self._starts[partition]
-                yield partition, start + min(firsts), start + max(map(codes.rfind, sought)) + 1
+            found = [at for at in map(codes.find, sought) if at >= 0]
+            if found:
+                firsts[partition] = self._starts[partition] + min(found)
+                ends[partition] = self._starts[partition] + max(map(codes.rfind, sought)) + 1
+        return firsts, ends
 
     def _set(self, partition: int, offset: int, state: State) -> None:
         self._codes[partition][offset - self._starts[partition]] = _CODES[state]

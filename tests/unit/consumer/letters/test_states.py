@@ -35,8 +35,8 @@ def test_letters_are_settled_by_notes() -> None:
         states = states_after(settled)
         assert [states.state(5, offset) for offset in range(100, 106)] == [None, state, None, State.OPEN, None, None]
         assert (states.count([State.OPEN]), states.count([state]), states.count(list(State))) == (1, 1, 2)
-        assert list(states.bounds([State.OPEN])) == [(5, 103, 104)]
-        assert list(states.bounds(list(State))) == [(5, 101, 104)]
+        assert states.bounds([State.OPEN]) == ({5: 103}, {5: 104})
+        assert states.bounds(list(State)) == ({5: 101}, {5: 104})
 
 
 def test_what_was_redriven_stays_so() -> None:
