@@ -1,7 +1,7 @@
 """Outcomes on their way back to the ingress or shop that asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -37,46 +37,58 @@ class StoredPart:
 def request_parts(batch: Batch, outcomes: Sequence[Outcome]) -> list[RequestPart]:
     """Groups the outcomes of a batch, one for each record, by request. A request is identified by its id and its
     partner."""
-    grouped: dict[RequestKey, list[_Share]] = {}
+    grouped: dict[RequestKey, tuple[Run, list[int], list[Outcome]]] = {}
+    mixed: set[RequestKey] = set()
     end = 0
     for run in batch.runs:
         start, end = end, end + len(run.positions)
         if run.context is not None:
-            share = run, run.of(batch.columns.indexes), outcomes[start:end]
-            grouped.setdefault(run.context.body_key.request_key, []).append(share)
-    return [_part(batch.columns, shares) for shares in grouped.values()]
+            request = run.context.body_key.request_key
+            first, indexes, of_request = grouped.setdefault(request, (run, [], []))
+            indexes += run.of(batch.columns.indexes)
+            of_request += outcomes[start:end]
+            if run.context is not first.context:
+                mixed.add(request)
+    parts = [_part(batch.columns, *found) for found in grouped.values()]
+    if not mixed:
+        return parts
+    asked = _asked(batch, outcomes, mixed)
+    requests = (part.context.body_key.request_key for part in parts)
+    return [
+        replace(part, asked=asked[request]) if request in mixed else part
+        for part, request in zip(parts, requests, strict=True)
+    ]
 
 
-_Share = tuple[Run, Sequence[int], Sequence[Outcome]]
-"""Events of a request that share their headers: the run, their indexes, their outcomes."""
-
-
-def _part(columns: Columns, shares: Sequence[_Share]) -> RequestPart:
-    first = shares[0][0]
+def _part(columns: Columns, first: Run, indexes: list[int], outcomes: list[Outcome]) -> RequestPart:
     context = first.context
     assert context is not None
     at = first.positions[0]
     day = utc_day(columns.times_ms[at] // DAY_MS)
-    whole = _encoded(shares)
-    asked = [] if context.reply_to is None else [(context.reply_to, whole)]
-    if len(shares) > 1 and any(run.context is not context for run, _, _ in shares):
-        asked = _by_place(shares)  # another writer's events of one request may differ in their headers
-    return RequestPart(context, first.partition, columns.offsets[at], day, whole, asked)
+    outcomes_json = encode_outcomes(outcomes_by(indexes, outcomes))
+    asked = [] if context.reply_to is None else [(context.reply_to, outcomes_json)]
+    return RequestPart(context, first.partition, columns.offsets[at], day, outcomes_json, asked)
 
 
-def _by_place(shares: Sequence[_Share]) -> list[tuple[ReplyTo, str]]:
-    of_place: dict[ReplyTo, list[_Share]] = {}
-    for share in shares:
-        if share[0].context is not None and share[0].context.reply_to is not None:
-            of_place.setdefault(share[0].context.reply_to, []).append(share)
-    return [(reply_to, _encoded(theirs)) for reply_to, theirs in of_place.items()]
-
-
-def _encoded(shares: Sequence[_Share]) -> str:
-    if len(shares) == 1:
-        return encode_outcomes(outcomes_by(*shares[0][1:]))
-    indexes = [index for _, of_run, _ in shares for index in of_run]
-    return encode_outcomes(outcomes_by(indexes, [outcome for _, _, of_run in shares for outcome in of_run]))
+def _asked(
+    batch: Batch, outcomes: Sequence[Outcome], requests: Collection[RequestKey]
+) -> dict[RequestKey, list[tuple[ReplyTo, str]]]:
+    """`asked` of requests whose events, by another writer, may differ in their headers."""
+    grouped: dict[RequestKey, dict[ReplyTo, tuple[list[int], list[Outcome]]]] = {request: {} for request in requests}
+    end = 0
+    for run in batch.runs:
+        start, end = end, end + len(run.positions)
+        if run.context is None or run.context.reply_to is None:
+            continue
+        of_request = grouped.get(run.context.body_key.request_key)
+        if of_request is not None:
+            indexes, of_place = of_request.setdefault(run.context.reply_to, ([], []))
+            indexes += run.of(batch.columns.indexes)
+            of_place += outcomes[start:end]
+    return {
+        request: [(place, encode_outcomes(outcomes_by(*theirs))) for place, theirs in places.items()]
+        for request, places in grouped.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
