@@ -12,6 +12,8 @@ from contracts.errors import OrdersError
 from contracts.headers import Header
 
 CORRELATION_HEADER = headers.CORRELATION_ID.name
+CORRELATION_BYTES_MAX = 1024
+"""A longer kafka_correlationId does not come back: it would be copied into every reply."""
 ORIGIN_HEADERS = {header.name for header in headers.ORIGIN}
 UNREADABLE = "order_upsert_unreadable"
 """The only header of a record whose headers the client library cannot decode."""
@@ -47,10 +49,12 @@ class ReplyTo:
     """Where the outcome of a request goes. Without a partition, the record's key (the request id) decides.
 
     `topic`: None for orders.results, whatever its prefix is; then there is a partition.
+    `correlation`: by what a writer that names a topic knows the reply; None for the request id.
     """
 
     topic: str | None
     partition: int | None = None
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,4 +227,7 @@ def _reply_to(found: dict[str, bytes]) -> ReplyTo | None:
         return ReplyTo(None, number) if is_right and number is not None else None
     if not is_right:
         raise _wrong(headers.REPLY_PARTITION)
-    return ReplyTo(_required(found, headers.REPLY_TOPIC)[0], number)
+    correlation = found.get(headers.CORRELATION_ID.name)
+    if correlation is not None and len(correlation) > CORRELATION_BYTES_MAX:
+        correlation = None
+    return ReplyTo(_required(found, headers.REPLY_TOPIC)[0], number, correlation)

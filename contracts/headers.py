@@ -24,8 +24,9 @@ class Header:
     """One header. `pattern` matches the whole value, in the syntax that Python and ECMA-262 share.
 
     `should` completes "header … should be …"; `about` says more. The pattern of a binary header is for its hex digits.
-    A header that is not read may have any value in events of other writers. A time is read in more forms than its
-    pattern allows. The pattern is what the ingress writes or once wrote, and what other writers must send.
+    A header that is not read, or only sent back, may have any value in events of other writers. A time is read in more
+    forms than its pattern allows. The pattern is what the ingress writes or once wrote, and what other writers must
+    send.
     """
 
     name: str
@@ -70,7 +71,9 @@ REQUEST_SIZE, REQUEST_INVALID = (
 )
 REQUEST_DIGEST = _header("ce_requestdigest", "[0-9a-f]{32}", "32 lower-case hex digits")
 CORRELATION_ID = _header(
-    "kafka_correlationId", _UUID, "the request id of ce_id", "Not written in events since 2.0; outcomes have it.",
+    "kafka_correlationId", _UUID, "the request id of ce_id",
+    "The ingress does not write it since 2.0. Beside kafka_replyTopic, up to 1024 bytes of any kind come back in the "
+    "outcome's header of this name.",
     is_read=False,
 )  # fmt: skip
 REPLY_TOPIC = _header("kafka_replyTopic", "[a-zA-Z0-9._-]{1,249}", "the name of a topic")

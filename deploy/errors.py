@@ -35,5 +35,9 @@ class SelectionError(DeployError):
     """The arguments do not select anything: an unknown id, text that is not a time, too many letters."""
 
 
+class LettersLeftError(DeployError):
+    """Some letters were not redriven and stay open, as the output says. All others are redriven."""
+
+
 class PublishedSchemaError(DeployError):
     """The models no longer give a schema that is published. Nothing was written; a change needs a new version."""

@@ -1,20 +1,22 @@
-"""Selects dead letters by id, reason, partner, order and time."""
+"""Selects dead letters by id, reason, partner, order, time and state."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumer.core.record import Record
+from confluent_kafka import Message
+
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.letter import Letter, LetterBox, Settled
+from consumer.letters.letter import Letter, read_letter
+from consumer.letters.states import LetterStates, State
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.console import progress_bar
 from deploy.errors import SelectionError
 
-LETTERS_MAX = 50_000
-"""Letters in one command. Each is kept in memory, with its event."""
+Place = tuple[int, int]
+"""Partition and offset of a letter in the dead-letter topic."""
 
 
 @dataclass(frozen=True)
@@ -37,39 +39,81 @@ class Filters:
             (not self.ids or letter.id in self.ids)
             and (self.reason is None or self.reason == letter.error or self.reason.lower() in letter.reason.lower())
             and (self.partner is None or self.partner == letter.partner_id)
-            and (self.order is None or self.order == letter.order_id)
+            and (self.order is None or letter.is_of_order(self.order))
             and (self.since is None or time >= self.since)
             and (self.until is None or time < self.until)
         )
 
 
-def find_letters(
-    settings: KafkaSettings, filters: Filters, *, settled_too: bool = False
-) -> list[tuple[Letter, Settled | None]]:
-    """Letters that match, each with how it was settled. In each partition the oldest event comes first.
+class Selected:
+    """The letters that match, in the states that are wanted, up to the end of the topic at the time of the call.
 
-    Reads the whole dead-letter topic, up to its end at the time of the call. Raises SelectionError and ConsumerError.
+    Reads the whole topic once, and what is asked for again. Keeps one byte for each record of the topic.
     """
-    box = LetterBox(filters.let_through, settled_too=settled_too)
-    for records in _records(settings):
-        box.add(records)
-        if len(box) > LETTERS_MAX:
-            raise SelectionError(
-                f"More than {LETTERS_MAX} letters. Choose fewer with --reason, --partner, --order, --since or --until."
-            )
-    found = box.letters()
-    unknown = filters.ids - {letter.id for letter, _ in found}
-    if unknown:
-        raise SelectionError(
-            f"No open letter {', '.join(sorted(unknown))}. Ids are partition:offset; see: orders dlq list --all"
-        )
-    return found
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        filters: Filters,
+        wanted: Collection[State] = (State.OPEN,),
+        never: Callable[[Letter], bool] = lambda _: False,
+    ) -> None:
+        """`never`: letters that are only counted, as `never_count`. Raises SelectionError for an id that no letter in a
+        wanted state has, and ConsumerError."""
+        self._settings = settings
+        self._wanted = wanted
+        with closing(TopicReader(settings, settings.topics.dlq)) as reader, progress_bar() as progress:
+            starts, ends = reader.bounds(range(UPSERT_PARTITIONS))
+            task = progress.add_task("dead letters", total=sum(ends.values()) - sum(starts.values()))
+            self._states = LetterStates(starts, ends, lambda letter: filters.let_through(letter) and not never(letter))
+            others = LetterStates(starts, ends, lambda letter: filters.let_through(letter) and never(letter))
+            for chunk in reader.read(starts, ends):
+                progress.update(task, completed=sum(chunk.positions.values()) - sum(starts.values()))
+                self._states.add(chunk.records)
+                others.add(chunk.records)
+        self.never_count = others.count(wanted)
+        for letter_id in sorted(filters.ids):
+            states = [found.state(*_place(letter_id)) for found in (self._states, others)]
+            if not any(state in wanted for state in states):
+                raise SelectionError(_why_not(letter_id, next(filter(None, states), None)))
+
+    def __len__(self) -> int:
+        return self._states.count(self._wanted)
+
+    def count(self, state: State) -> int:
+        """Also of a state that is not wanted."""
+        return self._states.count([state])
+
+    def letters(self, places: Collection[Place] | None = None) -> Iterator[tuple[Letter, State]]:
+        """Reads them again, or only those at these `places`, by offset within each partition. Raises ConsumerError."""
+
+        def is_wanted(message: Message) -> bool:
+            partition, offset = message.partition(), message.offset()
+            if partition is None or self._states.state(partition, offset) not in self._wanted:
+                return False
+            return places is None or (partition, offset) in places
+
+        with closing(TopicReader(self._settings, self._settings.topics.dlq)) as reader:
+            for chunk in reader.read(*self._states.bounds(self._wanted), is_wanted):
+                for letter in map(read_letter, chunk.records):
+                    if letter is not None:
+                        state = self._states.state(letter.record.partition, letter.record.offset)
+                        assert state is not None
+                        yield letter, state
 
 
-def _records(settings: KafkaSettings) -> Iterator[list[Record]]:
-    with closing(TopicReader(settings, settings.topics.dlq)) as reader, progress_bar() as progress:
-        starts, ends = reader.bounds(range(UPSERT_PARTITIONS))
-        task = progress.add_task("dead letters", total=sum(ends.values()) - sum(starts.values()))
-        for chunk in reader.read(starts, ends):
-            progress.update(task, completed=sum(chunk.positions.values()) - sum(starts.values()))
-            yield chunk.records
+def _place(letter_id: str) -> Place:
+    partition, _, offset = letter_id.partition(":")
+    is_one = partition.isdecimal() and offset.isdecimal() and len(letter_id) <= 24
+    return (int(partition), int(offset)) if is_one else (-1, -1)
+
+
+def _why_not(letter_id: str, state: State | None) -> str:
+    match state:
+        case State.OPEN:
+            return f"The letter {letter_id} is open: there is nothing to take back."
+        case State.DISCARDED:
+            return f"The letter {letter_id} was discarded. To take that back: orders dlq reopen {letter_id}"
+        case State.REDRIVEN:
+            return f"The letter {letter_id} was redriven. To see its outcome: orders history ORDER_ID"
+    return f"No open letter {letter_id}. Ids are partition:offset; see: orders dlq list --all"

@@ -171,8 +171,9 @@ class NotConfirmedError(IngressError):
     def __init__(self, request_id: UUID) -> None:
         super().__init__(
             "The orders were published, but their outcome is not known yet. They may still be applied: see Location. "
-            "You can safely send them again: applied orders are then skipped as the same value. With an "
-            "Idempotency-Key they get the same answer as the first time."
+            "If this request has an Idempotency-Key, send it again with that key: it counts once. If it has none, send "
+            "it again only if you sent nothing newer for its orders meanwhile: what is sent last counts, so older "
+            "values would replace newer ones."
         )
         self._location = location(request_id)
 

@@ -1,7 +1,7 @@
 """Outcomes on their way back to the ingress or shop that asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -13,13 +13,17 @@ from contracts.result import Outcome, encode_outcomes, encode_result, encode_res
 
 @dataclass(frozen=True, slots=True)
 class RequestPart:
-    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch."""
+    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch.
+
+    `asked`: each place that one of its events names for the reply, with the outcomes of those events.
+    """
 
     context: EventContext
     partition: int
     first_offset: int
     day: date
     outcomes_json: str
+    asked: Sequence[tuple[ReplyTo, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +38,57 @@ def request_parts(batch: Batch, outcomes: Sequence[Outcome]) -> list[RequestPart
     """Groups the outcomes of a batch, one for each record, by request. A request is identified by its id and its
     partner."""
     grouped: dict[RequestKey, tuple[Run, list[int], list[Outcome]]] = {}
+    mixed: set[RequestKey] = set()
     end = 0
     for run in batch.runs:
         start, end = end, end + len(run.positions)
         if run.context is not None:
-            _, indexes, of_request = grouped.setdefault(run.context.body_key.request_key, (run, [], []))
+            request = run.context.body_key.request_key
+            first, indexes, of_request = grouped.setdefault(request, (run, [], []))
             indexes += run.of(batch.columns.indexes)
             of_request += outcomes[start:end]
-    return [_part(batch.columns, *found) for found in grouped.values()]
+            if run.context is not first.context:
+                mixed.add(request)
+    parts = [_part(batch.columns, *found) for found in grouped.values()]
+    if not mixed:
+        return parts
+    asked = _asked(batch, outcomes, mixed)
+    requests = (part.context.body_key.request_key for part in parts)
+    return [
+        replace(part, asked=asked[request]) if request in mixed else part
+        for part, request in zip(parts, requests, strict=True)
+    ]
 
 
 def _part(columns: Columns, first: Run, indexes: list[int], outcomes: list[Outcome]) -> RequestPart:
-    assert first.context is not None
+    context = first.context
+    assert context is not None
     at = first.positions[0]
     day = utc_day(columns.times_ms[at] // DAY_MS)
     outcomes_json = encode_outcomes(outcomes_by(indexes, outcomes))
-    return RequestPart(first.context, first.partition, columns.offsets[at], day, outcomes_json)
+    asked = [] if context.reply_to is None else [(context.reply_to, outcomes_json)]
+    return RequestPart(context, first.partition, columns.offsets[at], day, outcomes_json, asked)
+
+
+def _asked(
+    batch: Batch, outcomes: Sequence[Outcome], requests: Collection[RequestKey]
+) -> dict[RequestKey, list[tuple[ReplyTo, str]]]:
+    """`asked` of requests whose events, by another writer, may differ in their headers."""
+    grouped: dict[RequestKey, dict[ReplyTo, tuple[list[int], list[Outcome]]]] = {request: {} for request in requests}
+    end = 0
+    for run in batch.runs:
+        start, end = end, end + len(run.positions)
+        if run.context is None or run.context.reply_to is None:
+            continue
+        of_request = grouped.get(run.context.body_key.request_key)
+        if of_request is not None:
+            indexes, of_place = of_request.setdefault(run.context.reply_to, ([], []))
+            indexes += run.of(batch.columns.indexes)
+            of_place += outcomes[start:end]
+    return {
+        request: [(place, encode_outcomes(outcomes_by(*theirs))) for place, theirs in places.items()]
+        for request, places in grouped.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +106,9 @@ class Reply:
 def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
     """The replies for events that were applied in this batch."""
     return [
-        Reply(part.context.request_id, part.context.reply_to, part.outcomes_json, part.context.digest)
+        Reply(part.context.request_id, reply_to, outcomes_json, part.context.digest)
         for part in parts
-        if part.context.reply_to is not None
+        for reply_to, outcomes_json in part.asked
     ]
 
 
@@ -159,12 +198,13 @@ def _portions(replies: Iterable[Reply]) -> Iterator[list[bytes]]:
 def result_record(reply: Reply, results_topic: str) -> Outgoing:
     """`results_topic`: where a reply goes whose event names no topic."""
     request_id = str(reply.request_id).encode()
+    correlation = reply.reply_to.correlation
     return Outgoing(
         topic=reply.reply_to.topic or results_topic,
         partition=reply.reply_to.partition,
         key=request_id,
         value=_value(reply),
-        headers=[(CORRELATION_HEADER, request_id)],
+        headers=[(CORRELATION_HEADER, request_id if correlation is None else correlation)],
     )
 
 

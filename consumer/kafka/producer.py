@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -21,6 +22,14 @@ _log = logging.getLogger(__name__)
 
 Refused = list[tuple[str, Outgoing]]
 """Records that Kafka will never take, each with the reason."""
+
+
+class Sent(NamedTuple):
+    """What became of one record. `verdict`: None if every in-sync replica has it; else `why` says what is wrong."""
+
+    record: Outgoing
+    verdict: Verdict | None
+    why: str = ""
 
 
 class AcknowledgedProducer:
@@ -76,6 +85,30 @@ class AcknowledgedProducer:
             raise RetryLaterError(f"Kafka has not acknowledged {left} records yet")
         return self._judged(failed, foreign)
 
+    def send_each(self, records: Iterable[Outgoing]) -> list[Sent]:
+        """What became of each record, in their order. One that is not acknowledged in time may be there or not."""
+        records, failed, taken = list(records), list[tuple[KafkaError, Outgoing]](), set[int]()
+        unknown = "Kafka has not acknowledged it in time"
+        try:
+            for record in records:
+                self._produce(record, failed, lambda record: taken.add(id(record)))
+            self._producer.flush(DELIVERY_TIMEOUT_S + 1)
+        except KafkaException as error:
+            unknown = str(self._after_fatal(error.args[0], failed))
+        errors = {id(record): error for error, record in failed}
+        return [
+            Sent(record, None) if id(record) in taken else self._sent(record, errors.get(id(record)), unknown)
+            for record in records
+        ]
+
+    def _sent(self, record: Outgoing, error: KafkaError | None, unknown: str) -> Sent:
+        if error is None:
+            return Sent(record, Verdict.OUTAGE, unknown)
+        verdict = verdict_of(error.name())
+        if verdict is Verdict.STOP:
+            return Sent(record, verdict, str(stopped_by(self._settings, error, record.topic, "WRITE")))
+        return Sent(record, verdict, f"{error.name()}: {error.str()}")
+
     def _judged(self, failed: list[tuple[KafkaError, Outgoing]], foreign: Collection[str]) -> Refused:
         refused: Refused = []
         outage: RetryLaterError | None = None
@@ -110,10 +143,17 @@ class AcknowledgedProducer:
             return stopped_by(self._settings, error, topic, "WRITE")
         return RetryLaterError(f"Kafka ended the producer, another one was made: {error.name()}, {error.str()}")
 
-    def _produce(self, record: Outgoing, failed: list[tuple[KafkaError, Outgoing]]) -> None:
+    def _produce(
+        self,
+        record: Outgoing,
+        failed: list[tuple[KafkaError, Outgoing]],
+        on_taken: Callable[[Outgoing], None] | None = None,
+    ) -> None:
         def on_delivery(error: KafkaError | None, _: Message) -> None:
             if error is not None:
                 failed.append((error, record))
+            elif on_taken is not None:
+                on_taken(record)
 
         partition = _BY_KEY if record.partition is None else record.partition
         while True:

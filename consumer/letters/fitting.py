@@ -68,10 +68,19 @@ def digest_of(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
+def is_original(event: Parts, left_out: Mapping[str, LeftOut]) -> bool:
+    """Whether everything that was left out of a letter is what this event has."""
+    contents = _contents(event)
+    return all(about.sha256 == digest_of(contents[part] or b"") for part, about in left_out.items())
+
+
+def _contents(whole: Parts) -> dict[str, bytes | None]:
+    headers = b"\n".join(name.encode() + b": " + (content or b"") for name, content in whole.headers)
+    return {"value": whole.value, "headers": headers, "key": whole.key}
+
+
 def _without(whole: Parts, gone: Sequence[str]) -> Parts:
-    contents = {"value": whole.value, "headers": None, "key": whole.key}
-    if "headers" in gone:
-        contents["headers"] = b"\n".join(name.encode() + b": " + (content or b"") for name, content in whole.headers)
+    contents = _contents(whole) if gone else {}
     described = [header for part in gone for header in _described(part, contents[part])]
     kept = list(_kept(whole.headers)) if "headers" in gone else list(whole.headers)
     return Parts(None if "key" in gone else whole.key, None if "value" in gone else whole.value, [*kept, *described])

@@ -1,16 +1,16 @@
 """The records of the dead-letter topic: letters, and notes that a letter is settled.
 
 A letter stays forever. It records the decision not to apply an event, and a replay needs it. A note says that a letter
-was redriven or discarded: a later record in the same partition.
+was redriven, discarded or reopened: a later record in the same partition.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from consumer.core.record import Outgoing, Record, Rejected
-from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, fit, left_out_of
+from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, digest_of, fit, is_original, left_out_of
 from contracts.headers import ID, SOURCE
 from contracts.partitioner import partition_of
 from contracts.partner import PARTNER_ID
@@ -46,15 +46,20 @@ def dead_letter(
         "exception.message": rejected.reason[:_REASON_CHARS_MAX],
     }
     # An event that was redriven and rejected again has the headers of its first letter. The newest reason counts.
-    original = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    original = _of_the_event(record)
     own: list[tuple[str, bytes | None]] = [(PREFIX + name, text.encode()) for name, text in reason.items()]
     if not dated:
         own.append((TIME_HEADER, str(rejected.time_ms).encode()))
-    fitted = fit(Parts(record.key, record.value, original), own, bytes_max)
+    fitted = fit(original, own, bytes_max)
     # Without its key the letter would be in any partition.
     partition = partition_of(record.key or b"", UPSERT_PARTITIONS) if fitted.key != record.key else None
     time_ms = rejected.time_ms if dated else None
     return Outgoing(topics.dlq, fitted.key, fitted.value, [*fitted.headers, *own], partition, time_ms)
+
+
+def _of_the_event(record: Record) -> Parts:
+    headers = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    return Parts(record.key, record.value, headers)
 
 
 SETTLED_HEADER = "orders_letter_settled"
@@ -62,10 +67,11 @@ OFFSET_HEADER = "orders_letter_offset"
 
 
 class Settled(StrEnum):
-    """How a letter was settled."""
+    """How a letter was settled, or that its discard is taken back."""
 
     REDRIVEN = "redriven"
     DISCARDED = "discarded"
+    REOPENED = "reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,15 @@ class Letter:
         """False if another event stands at the letter's place: Kafka lost its own, and the log has grown since."""
         event = event_hash(self.record)
         return event is None or event == event_hash(record)
+
+    def is_of(self, record: Record) -> bool:
+        """Whether the record is the event of this letter, also in what was left out."""
+        return self.is_about(record) and is_original(_of_the_event(record), self.left_out)
+
+    def is_of_order(self, order_id: str) -> bool:
+        """Whether the key of the event is this order_id, also if the key was left out."""
+        cut = self.left_out.get("key")
+        return self.order_id == order_id if cut is None else cut.sha256 == digest_of(order_id.encode())
 
     @property
     def id(self) -> str:
@@ -151,42 +166,13 @@ def _number(text: bytes | None) -> int | None:
 
 
 def settled_note(letter: Letter, settled: Settled, topics: Topics) -> Outgoing:
-    """The note that says how a letter was settled."""
+    """The note that says how a letter was settled, or that it is open again."""
     headers = [(SETTLED_HEADER, settled.value.encode()), (OFFSET_HEADER, str(letter.record.offset).encode())]
     return Outgoing(topics.dlq, letter.record.key, None, headers, letter.record.partition)
 
 
-class LetterBox:
-    """Collects the letters that pass a filter. Drops settled letters, unless `settled_too`."""
-
-    def __init__(self, let_through: Callable[[Letter], bool], *, settled_too: bool) -> None:
-        self._let_through = let_through
-        self._settled_too = settled_too
-        self._letters: dict[tuple[int, int], tuple[Letter, Settled | None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._letters)
-
-    def add(self, records: Iterable[Record]) -> None:
-        """Takes records of the dead-letter topic, ordered by offset within each partition."""
-        for record in records:
-            letter = read_letter(record)
-            if letter is None:
-                self._settle(record)
-            elif self._let_through(letter):
-                self._letters[record.partition, record.offset] = letter, None
-
-    def letters(self) -> list[tuple[Letter, Settled | None]]:
-        """The letters, ordered by event. An event has two if a consumer died before it committed the first."""
-        return sorted(self._letters.values(), key=lambda found: (found[0].partition, found[0].offset))
-
-    def _settle(self, record: Record) -> None:
-        headers = dict(record.headers)
-        settled, offset = headers.get(SETTLED_HEADER) or b"", _number(headers.get(OFFSET_HEADER))
-        if settled.decode(errors="replace") not in list(Settled) or offset is None:
-            return
-        place = record.partition, offset
-        if place in self._letters and self._settled_too:
-            self._letters[place] = self._letters[place][0], Settled(settled.decode())
-        else:
-            self._letters.pop(place, None)
+def read_note(record: Record) -> tuple[Settled, int] | None:
+    """What a note says, and the offset of its letter in the note's partition. None if the record is no note of ours."""
+    headers = dict(record.headers)
+    settled, offset = (headers.get(SETTLED_HEADER) or b"").decode(errors="replace"), _number(headers.get(OFFSET_HEADER))
+    return (Settled(settled), offset) if settled in list(Settled) and offset is not None else None

@@ -5,7 +5,6 @@ from contextlib import closing
 
 from consumer.core.record import Record
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.fitting import digest_of
 from consumer.letters.letter import Letter
 from contracts.settings import KafkaSettings
 
@@ -40,7 +39,6 @@ def _read(reader: TopicReader, letter: Letter) -> Record | None:
     place = letter.partition, letter.offset
     for chunk in reader.read({place[0]: place[1]}, {place[0]: place[1] + 1}):
         for record in chunk.records:
-            missing = letter.left_out.get("value")
-            if missing is None or missing.sha256 == digest_of(record.value or b""):
+            if letter.is_of(record):
                 return record
     return None

@@ -57,14 +57,15 @@ def document() -> Document:
             "replies": {
                 "address": None,
                 "description": "A topic of the writer. Its events name it in the header kafka_replyTopic. If the topic "
-                "does not accept a record, it gets no records for a minute.",
+                "does not accept a record, it gets no records for a minute. It must not be compacted "
+                "(cleanup.policy=delete): several outcomes of a request have the same key, and each has other indexes.",
                 "messages": {"outcome": _ref("components", "messages", "outcome")},
             },
             "deadLetters": _channel(
                 specs[topics.dlq],
                 ["deadLetter", "settledLetter"],
-                "Events that could not be applied, unchanged, each with the reason. Notes say which were redriven or "
-                "discarded.",
+                "Events that could not be applied, unchanged, each with the reason. Notes say which were redriven, "
+                "discarded or reopened.",
             ),
         },
         "operations": {
@@ -138,8 +139,8 @@ def _messages() -> Document:
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },
         "settledLetter": {
-            "title": "A letter was redriven or discarded",
-            "description": "Has no value. The letter itself stays in the topic forever.",
+            "title": "A letter was redriven or discarded, or is open again",
+            "description": "Has no value. The letter stays in the topic forever. `reopened` takes a discard back.",
             "headers": _schema("settled-letter-headers"),
             "bindings": {"kafka": {"key": any_key, **_BINDING}},
         },

@@ -49,9 +49,9 @@ def schemas() -> dict[str, JsonSchema]:
             "Outcomes of several requests that came over HTTP, each as in `result`. The record has no key.",
         ),
         "result-headers": _object(
-            {headers.CORRELATION_ID.name: _header(headers.CORRELATION_ID, "Should be the request id of ce_id.")},
+            {headers.CORRELATION_ID.name: {"description": "That of the event, byte for byte, or else the request id."}},
             [headers.CORRELATION_ID.name],
-            "Headers of an outcome: the request id, as in its key and its value.",
+            "Headers of an outcome. The request id is also its key, and in its value.",
         ),
         "dead-letter-headers": _dead_letter_headers(),
         "settled-letter-headers": _object(
@@ -60,7 +60,7 @@ def schemas() -> dict[str, JsonSchema]:
                 OFFSET_HEADER: _header(headers.ORIGIN_OFFSET, "Of the letter, in this partition."),
             },
             [SETTLED_HEADER, OFFSET_HEADER],
-            "A note that a letter in the same partition was dealt with.",
+            "A note that a letter in the same partition was dealt with, or is open again.",
         ),
     }
 

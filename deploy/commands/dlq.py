@@ -1,50 +1,100 @@
-"""`orders dlq`: shows, redrives and discards dead letters."""
+"""`orders dlq`: shows and counts dead letters."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-from uuid_utils.compat import uuid7
 
-from consumer.core.repeats import CONFLICT, NEVER_APPLIED
-from consumer.kafka.producer import AcknowledgedProducer, Refused
-from consumer.letters.letter import Letter, Settled, settled_note
+from consumer.errors import ConsumerError
+from consumer.letters.letter import Letter
 from consumer.letters.originals import with_originals
-from consumer.letters.redrive import redriven
+from consumer.letters.states import State
 from contracts.settings import KafkaSettings
 from deploy.admin import reach
-from deploy.console import confirm, err, out, progress_bar
+from deploy.console import err, out
 from deploy.kafka_settings import load_kafka
-from deploy.letter_selection import Filters, find_letters
+from deploy.letter_selection import Filters, Selected
+from deploy.letter_texts import as_object, pretty, table_of
 from deploy.stack_file import use_running_stack
 from deploy.times import moment
 
-SEND_RECORDS_MAX = 1_000
-"""Letters that are published before they are noted as redriven. After a kill in between, they are redriven again."""
-REDRIVEN_BYTES_MAX = 64 << 20
-"""Bytes of one event before it is compressed."""
-NEVER_REDRIVEN = NEVER_APPLIED
-"""The partner got a 422: nothing of the request is applied, now or later. A redrive would make that untrue."""
+GROUPS_MAX = 10_000
+"""Groups of one kind that `summary` counts. Further ones are counted together."""
+GROUPS_SHOWN_MAX = 20
+_NAME_CHARS_MAX = 100
+_OTHERS = "(others)"
 
 
-def list_letters(selected: Filters, *, settled_too: bool, as_json: bool) -> None:
-    found = find_letters(_settings(), selected, settled_too=settled_too)
+def list_letters(filters: Filters, *, limit: int, skip: int, settled_too: bool, as_json: bool) -> None:
+    """The newest letters first. Keeps `limit` letters in memory, with their events."""
+    selected = Selected(settings_of(), filters, list(State) if settled_too else [State.OPEN])
+    places = {age[1:] for age in nlargest(skip + limit, (_age(letter) for letter, _ in selected.letters()))[skip:]}
+    newest = sorted(selected.letters(places), key=lambda found: _age(found[0]), reverse=True)
     if as_json:
-        for letter, settled in found:
-            print(json.dumps(as_object(letter, settled)))  # noqa: T201 - for a program
+        for letter, state in newest:
+            print(json.dumps(as_object(letter, state)))  # noqa: T201 - for a program
+    elif newest:
+        out.print(table_of(newest))
+    left = max(0, len(selected) - skip - len(newest))
+    if left:
+        err.print(
+            f"{len(newest)} of {len(selected)} letters, the newest first. For the next ones: --skip {skip + limit}. "
+            "To count all: orders dlq summary"
+        )
+    elif not as_json:
+        err.print(f"{len(newest)} letters." if newest else _none(selected, skip))
+
+
+def _none(selected: Selected, skip: int) -> str:
+    settled = [f"{count} {state}" for state in (State.REDRIVEN, State.DISCARDED) if (count := selected.count(state))]
+    if skip:
+        return "No more dead letters."
+    return f"No open dead letters ({', '.join(settled)}). To see these: --all" if settled else "No dead letters."
+
+
+def _age(letter: Letter) -> tuple[int, int, int]:
+    return letter.time_ms, letter.record.partition, letter.record.offset
+
+
+def summary(filters: Filters, *, settled_too: bool, as_json: bool) -> None:
+    """Counts letters by error class, by partner, and by the hour (UTC) in which their events were written."""
+    selected = Selected(settings_of(), filters, list(State) if settled_too else [State.OPEN])
+    counts: dict[str, Counter[str]] = {"error": Counter(), "partner": Counter(), "hour": Counter()}
+    for letter, _ in selected.letters():
+        names = letter.error[:_NAME_CHARS_MAX] or "?", letter.partner_id or "?", f"{letter.time:%Y-%m-%dT%H}:00Z"
+        for counter, name in zip(counts.values(), names, strict=True):
+            counter[name if name in counter or len(counter) < GROUPS_MAX else _OTHERS] += 1
+    states = {state.value: selected.count(state) for state in State}
+    if as_json:
+        print(json.dumps({"letters": len(selected), **states, "by": counts}))  # noqa: T201 - for a program
         return
-    if found:
-        out.print(_table(found))
-    err.print(f"{len(found)} letters." if found else "No dead letters.")
+    for what, counter in counts.items():
+        rows = sorted(counter.items(), reverse=True) if what == "hour" else counter.most_common()
+        out.print(_counted(what, rows))
+    out.print(", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
+
+
+def _counted(what: str, rows: list[tuple[str, int]]) -> Table:
+    table = Table("hour (UTC)" if what == "hour" else what, "letters")
+    for name, count in rows[:GROUPS_SHOWN_MAX]:
+        table.add_row(Text(name), str(count))
+    if len(rows) > GROUPS_SHOWN_MAX:
+        table.add_row(f"{len(rows) - GROUPS_SHOWN_MAX} more", str(sum(count for _, count in rows[GROUPS_SHOWN_MAX:])))
+    return table
 
 
 def show(letter_id: str) -> None:
-    ((letter, settled),) = find_letters(_settings(), Filters(frozenset({letter_id})), settled_too=True)
-    described = as_object(letter, settled)
+    settings = settings_of()
+    ((letter, state),) = Selected(settings, Filters(frozenset({letter_id})), list(State)).letters()
+    whole, note = _whole(settings, letter)
+    described = as_object(letter, state)
+    if whole is not None:
+        described |= {name: as_object(whole, state)[name] for name in ("order", "partner", "headers", "value")}
     headers, value = described.pop("headers"), described.pop("value")
     missing = described.pop("left_out")
     for name, text in described.items():
@@ -53,74 +103,33 @@ def show(letter_id: str) -> None:
     for name, text in headers.items():
         out.print(f"  {escape(name)}: {escape(text)}", highlight=False, soft_wrap=True)
     out.print("[bold]value[/]")
-    if "value" not in missing:
-        out.print(Text(_pretty(value)), soft_wrap=True)
+    if whole is not None or "value" not in missing:
+        out.print(Text(pretty(value)), soft_wrap=True)
     for part, about in missing.items():
         out.print(
-            f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}. "
-            f"The event stands at {letter.partition}:{letter.offset} of orders.upserts.",
-            markup=False,
+            f"The {part} of the event is not in the letter: it has {about['bytes']} bytes, SHA-256 {about['sha256']}.",
             highlight=False,
             soft_wrap=True,
         )
+    if note:
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
-def redrive(selected: Filters, *, yes: bool, dry_run: bool) -> None:
-    """Publishes each event once, even if several letters hold it, and notes its letters as redriven."""
-    settings = _settings(writing=True)
-    letters = [letter for letter, _ in find_letters(settings, selected)]
-    kept_out = [letter for letter in letters if letter.error in NEVER_REDRIVEN]
-    if kept_out:
-        err.print(
-            f"{len(kept_out)} letters are left out: their partners were told that they are not applied (422). "
-            f"To close them: orders dlq discard --reason {CONFLICT}"
-        )
-        letters = [letter for letter in letters if letter.error not in NEVER_REDRIVEN]
-    if _is_agreed(letters, "redrive", yes, dry_run):
-        # An event that its letter had no room for was compressed when it was first written.
-        producer = AcknowledgedProducer(settings, message_max_bytes=REDRIVEN_BYTES_MAX, compression_type="gzip")
-        count = 0
-        with progress_bar() as progress:
-            for part in progress.track(_parts(letters), description="redriving"):
-                whole, gone = with_originals(settings, part)
-                events = {(letter.partition, letter.offset): letter for letter in whole}
-                sent = {place: redriven(letter, settings.topics, uuid7) for place, letter in events.items()}
-                refused = producer.send(sent.values())
-                done = [
-                    letter
-                    for letter in whole
-                    if not any(record is sent[letter.partition, letter.offset] for _, record in refused)
-                ]
-                producer.send(settled_note(letter, Settled.REDRIVEN, settings.topics) for letter in done)
-                count += len(done)
-                _tell_left_out(gone, refused, settings)
-        out.print(f"{count} letters were redriven. To see their outcomes: orders history ORDER_ID")
+def _whole(settings: KafkaSettings, letter: Letter) -> tuple[Letter | None, str]:
+    """The letter with its whole event, if it was cut and the event can be read; and what to say about it."""
+    if not letter.left_out:
+        return None, ""
+    place = f"{letter.partition}:{letter.offset} of {settings.topics.upserts}"
+    try:
+        found, _ = with_originals(settings, [letter])
+    except ConsumerError as error:
+        return None, f"The event should stand at {place}, but that topic cannot be read. {error}"
+    if not found:
+        return None, f"The event is no longer at {place}. So this letter cannot be redriven, only discarded."
+    return found[0], f"What is shown was read from {place}, where the event stands. A redrive reads it there too."
 
 
-def _tell_left_out(gone: Sequence[Letter], refused: Refused, settings: KafkaSettings) -> None:
-    """What was not redriven stays open."""
-    if gone:
-        ids = ", ".join(letter.id for letter in gone)
-        err.print(
-            f"{len(gone)} letters are left out, because their value is not in the letter, and "
-            f"{settings.topics.upserts} no longer has the event: {ids}. To close them: orders dlq discard"
-        )
-    for why, record in refused:
-        key = (record.key or b"").decode(errors="replace")
-        err.print(f"Kafka does not take the event of {key!r} again ({why}). Its letter stays open.", markup=False)
-
-
-def discard(selected: Filters, *, yes: bool, dry_run: bool) -> None:
-    settings = _settings(writing=True)
-    letters = [letter for letter, _ in find_letters(settings, selected)]
-    if _is_agreed(letters, "discard", yes, dry_run):
-        producer = AcknowledgedProducer(settings)
-        for part in _parts(letters):
-            producer.send(settled_note(letter, Settled.DISCARDED, settings.topics) for letter in part)
-        out.print(f"{len(letters)} letters were discarded.")
-
-
-def filters(
+def filters_of(
     ids: list[str] | None,
     reason: str | None,
     partner: str | None,
@@ -130,32 +139,11 @@ def filters(
 ) -> Filters:
     """Filters from what was typed. Raises SelectionError."""
     now = datetime.now(UTC)
-    times = [None if text is None else moment(text, now) for text in (since, until)]
+    times: Any = [None if text is None else moment(text, now) for text in (since, until)]
     return Filters(frozenset(ids or ()), reason, partner, order, *times)
 
 
-def as_object(letter: Letter, settled: Settled | None) -> dict[str, Any]:
-    """One line of `--json`. Bytes that are not UTF-8 become replacement characters."""
-    return {
-        "id": letter.id,
-        "time": letter.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "partner": letter.partner_id,
-        "order": letter.order_id,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "stage": letter.stage,
-        "error": letter.error,
-        "reason": letter.reason,
-        "state": settled or "open",
-        "headers": {name: (value or b"").decode(errors="replace") for name, value in letter.record.headers},
-        "left_out": {
-            part: {"bytes": about.size_bytes, "sha256": about.sha256} for part, about in letter.left_out.items()
-        },
-        "value": None if letter.record.value is None else letter.record.value.decode(errors="replace"),
-    }
-
-
-def _settings(*, writing: bool = False) -> KafkaSettings:
+def settings_of(*, writing: bool = False) -> KafkaSettings:
     """Raises SetupError if Kafka does not answer, or does not let this user do what the command needs."""
     use_running_stack()
     settings = load_kafka(KafkaSettings)
@@ -163,47 +151,3 @@ def _settings(*, writing: bool = False) -> KafkaSettings:
     read, written = frozenset({"READ"}), frozenset({"READ", "WRITE"})
     reach(settings, {topics.dlq: written, topics.upserts: written} if writing else {topics.dlq: read})
     return settings
-
-
-def _is_agreed(letters: list[Letter], verb: str, yes: bool, dry_run: bool) -> bool:
-    """Whether there are letters and the person agrees. Raises AbortedError."""
-    if not letters:
-        out.print(f"There is no open letter to {verb}.")
-        return False
-    if dry_run or not yes:
-        out.print(_table((letter, None) for letter in letters))
-    if dry_run:
-        out.print(f"This would {verb} {len(letters)} letters. Nothing was done.")
-        return False
-    confirm(f"{verb.capitalize()} these {len(letters)} letters?", yes)
-    return True
-
-
-def _parts(letters: list[Letter]) -> list[list[Letter]]:
-    return [letters[first : first + SEND_RECORDS_MAX] for first in range(0, len(letters), SEND_RECORDS_MAX)]
-
-
-def _table(found: Iterable[tuple[Letter, Settled | None]]) -> Table:
-    table = Table("id", "time (UTC)", "partner", "order", "event", "error", "reason", "state")
-    for letter, settled in found:
-        texts = (
-            letter.id,
-            f"{letter.time:%Y-%m-%d %H:%M:%S}",
-            letter.partner_id or "?",
-            letter.order_id or "?",
-            f"{letter.partition}:{letter.offset}",
-            letter.error,
-            letter.reason,
-            settled or "open",
-        )
-        table.add_row(*map(Text, texts))
-    return table
-
-
-def _pretty(value: str | None) -> str:
-    if value is None:
-        return "(none)"
-    try:
-        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
-    except ValueError:
-        return value

@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
@@ -14,7 +15,8 @@ from consumer.errors import ConsumerError, LogChangedError
 from consumer.history import Change, History, Version
 from consumer.kafka.log_check import LogCheck
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.letter import Letter, read_letter
+from consumer.letters.letter import Letter, read_letter, read_note
+from consumer.letters.states import State, state_after
 from consumer.postgres.fence import read_source, read_watermarks
 from consumer.replay.schema import connected
 from consumer.settings import OptionalPostgresSettings
@@ -28,6 +30,8 @@ from deploy.kafka_settings import load_kafka
 from deploy.stack_file import use_running_stack
 
 VERSIONS_MAX = 10_000
+LETTERS_SHOWN_MAX = 20
+"""Letters that are named because their events are gone."""
 
 
 def history(order_id: str, partner: str | None = None, as_json: bool = False) -> None:
@@ -75,31 +79,60 @@ def find_versions(settings: KafkaSettings, order_id: str, partner: str | None) -
 
     Reads only the partition of the key, in orders.upserts and in the dead-letter topic. Raises ConsumerError.
     """
-    key = order_id.encode()
-    refused: dict[tuple[int, int], Letter] = {}
-    for letter in map(read_letter, _records(settings, settings.topics.dlq, key, "dead letters")):
-        if letter is not None:
-            refused[letter.partition, letter.offset] = letter
+    letters = _letters(settings, order_id)
+    not_met = {place for place in letters if place[0] == partition_of(order_id.encode(), UPSERT_PARTITIONS)}
 
     def why_refused(record: Record) -> str | None:
-        letter = refused.get((record.partition, record.offset))
+        letter, _ = letters.get((record.partition, record.offset), (None, None))
         return f"{letter.error}: {letter.reason}" if letter is not None and letter.is_about(record) else None
 
     kept: deque[Version] = deque(maxlen=VERSIONS_MAX)
     found = 0
-    for version in History(why_refused).versions(_records(settings, settings.topics.upserts, key, "events")):
+    records = _records(settings, settings.topics.upserts, {order_id.encode()}, "events")
+    for version in History(why_refused).versions(records):
+        place = version.record.partition, version.record.offset
+        not_met.discard(place)
         if partner is None or version.partner_id == partner:
             found += 1
+            letter, state = letters.get(place, (None, None))
+            if letter is not None and state is State.DISCARDED and letter.is_about(version.record):
+                told = (
+                    f"{version.reason or ''} (letter {letter.id} was discarded; to take that back: orders dlq reopen)"
+                )
+                version = replace(version, reason=told.lstrip())
             kept.append(version)
+    gone = sorted(letters[place][0].id for place in not_met)
+    if gone:
+        shown = ", ".join(gone[:LETTERS_SHOWN_MAX]) + (", …" if len(gone) > LETTERS_SHOWN_MAX else "")
+        err.print(
+            f"The events of {len(gone)} letters of this order are no longer in {settings.topics.upserts}: {shown}. "
+            "To see one: orders dlq show ID"
+        )
     return list(kept), found - len(kept)
 
 
-def _records(settings: KafkaSettings, topic: str, key: bytes, what: str) -> Iterator[Record]:
-    partition = partition_of(key, UPSERT_PARTITIONS)
+def _letters(settings: KafkaSettings, order_id: str) -> dict[tuple[int, int], tuple[Letter, State]]:
+    """The letters of one order, without their values, by partition and offset of their events."""
+    states: dict[int, State] = {}
+    found: dict[tuple[int, int], Letter] = {}
+    key = order_id.encode()
+    for record in _records(settings, settings.topics.dlq, {key, None}, "dead letters"):  # a key may be left out
+        letter, note = read_letter(record), read_note(record)
+        if letter is not None and letter.is_of_order(order_id):
+            found[letter.partition, letter.offset] = replace(letter, record=replace(record, value=None))
+            states[record.offset] = State.OPEN
+        elif note is not None and note[1] in states:
+            states[note[1]] = state_after(states[note[1]], note[0]) or State.OPEN
+    return {place: (letter, states[letter.record.offset]) for place, letter in found.items()}
+
+
+def _records(settings: KafkaSettings, topic: str, keys: set[bytes | None], what: str) -> Iterator[Record]:
+    """Those of the one partition of these keys. None: records without a key, too."""
+    partition = partition_of(next(key for key in keys if key is not None), UPSERT_PARTITIONS)
     with closing(TopicReader(settings, topic)) as reader, progress_bar() as progress:
         starts, ends = reader.bounds([partition])
         task = progress.add_task(f"{what} of partition {partition}", total=ends[partition] - starts[partition])
-        for chunk in reader.read(starts, ends, lambda message: message.key() == key):
+        for chunk in reader.read(starts, ends, lambda message: message.key() in keys):
             progress.update(task, completed=chunk.positions[partition] - starts[partition])
             yield from chunk.records
 

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.partitioner import partition_of
-from deploy import letter_selection
 from deploy.console import confirm
-from deploy.errors import AbortedError, SelectionError
+from deploy.errors import AbortedError
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
@@ -85,7 +84,7 @@ def test_letters_are_redriven_into_the_place_that_they_had(refusing: Installatio
     assert json.loads(history[3])["origin"] == {"partition": partition_of(b"R-2", 12), "offset": 1}
 
 
-def test_letters_are_shown_chosen_and_discarded(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_are_shown_chosen_and_discarded(installation: Installation) -> None:
     env = installation.environment
     assert orders("dlq", "list", env=env).stderr.strip() == "No dead letters."
     installation.start_consumer()
@@ -123,9 +122,6 @@ def test_letters_are_shown_chosen_and_discarded(installation: Installation, monk
     installation.wait_until_answered()
     assert {letter["order"] for letter in listed(installation)} == {"D-2", "D-3", "D-4"}
     assert list(installation.rows("acme")) == ["D-5"]
-    monkeypatch.setattr(letter_selection, "LETTERS_MAX", 2)
-    with pytest.raises(SelectionError, match="Choose fewer"):
-        letter_selection.find_letters(installation.settings, letter_selection.Filters())
 
 
 def test_without_an_answer_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

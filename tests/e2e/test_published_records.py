@@ -56,6 +56,7 @@ def recorded(shared_installation: Installation) -> Installation:
         ["redrive", "--reason", "not_mallory"],
         ["redrive", "--order", "F-5"],
         ["discard", "--order", "F-2"],
+        ["reopen", "--order", "F-2"],
     ):
         done = orders_here("dlq", *command, "--yes", env=running.environment)
         assert done.returncode == 0, done.stderr
@@ -120,4 +121,4 @@ def test_dead_letters_and_notes(recorded: Installation) -> None:
     assert set(letters) == {
         *("RefusedByPostgres", "IdempotencyConflict", "InvalidOrder", "Violation", "RecordError", "MisplacedKey")
     }
-    assert {texts(record)["orders_letter_settled"] for record in notes} == {"redriven", "discarded"}
+    assert {texts(record)["orders_letter_settled"] for record in notes} == {"redriven", "discarded", "reopened"}

@@ -6,13 +6,14 @@ they are UTF-8, else `{"hex": …}`.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from consumer.core.decode import decode
 from consumer.core.record import Event, Record
-from consumer.letters.letter import LetterBox, read_letter
+from consumer.letters.letter import read_letter
+from consumer.letters.states import LetterStates, State
 from contracts.event import EventContext, Headers, RecordError, read_headers
 from contracts.result import Result, ResultError, decode_results
 
@@ -98,7 +99,10 @@ def read_letter_or_note(record: Record) -> Json:
     """A letter with what its event said; a note by what it does to the letter before it."""
     letter = read_letter(record)
     if letter is None:
-        return {"settles": [offset for offset in range(record.offset) if _settles(record, offset)]}
+        before = range(record.offset)
+        settles = [offset for offset in before if _after(record, offset) is not State.OPEN]
+        reopens = [offset for offset in before if _after(record, offset, "discarded") is State.OPEN]
+        return {"settles": settles, **({"reopens": reopens} if reopens else {})}
     try:
         said: Json | None = _context(*read_headers(record.headers))
     except RecordError:
@@ -114,11 +118,14 @@ def read_letter_or_note(record: Record) -> Json:
     }
 
 
-def _settles(note: Record, offset: int) -> bool:
+def _after(note: Record, offset: int, *settled: str) -> State | None:
+    """The state that the note leaves a letter in at `offset`, if other notes came before."""
     reason = [("__connect.errors.partition", b"0"), ("__connect.errors.offset", b"0")]
-    box = LetterBox(lambda _: True, settled_too=False)
-    box.add([Record(note.partition, offset, 0, note.key, None, reason), note])
-    return len(box) == 0
+    states = LetterStates({note.partition: 0}, {note.partition: note.offset + 1}, lambda _: True)
+    at = ("orders_letter_offset", str(offset).encode())
+    earlier = [replace(note, headers=[("orders_letter_settled", kind.encode()), at]) for kind in settled]
+    states.add([Record(note.partition, offset, 0, note.key, None, reason), *earlier, note])
+    return states.state(note.partition, offset)
 
 
 def _context(context: EventContext | None, index: int) -> Json | None:

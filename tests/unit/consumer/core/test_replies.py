@@ -2,16 +2,22 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 from jsonschema import Draft7Validator
 
 from consumer.core import replies
-from consumer.core.replies import Reply, result_records
-from contracts.event import ReplyTo
+from consumer.core.record import Outgoing, Record
+from consumer.core.replies import Reply, first_replies, request_parts, result_records
+from contracts.event import Headers, ReplyTo
+from contracts.order import Order
 from contracts.result import Outcome, decode_results, encode_outcomes, outcomes_of
 from deploy.asyncapi.schemas import schemas
+from support.events import batch_of
+from support.installation import headers_of
+from support.orders import an_order
 
 TEXT = encode_outcomes(outcomes_of([(0, Outcome.INSERTED)]))
 VALIDATORS = {name: Draft7Validator(schema) for name, schema in schemas().items()}
@@ -50,6 +56,39 @@ def test_a_request_that_is_alone_has_a_record_as_ever() -> None:
     (record,) = result_records([a_reply(1, None, 2)], "orders.results")
     assert (record.key, record.partition) == (str(UUID(int=1)).encode(), 2)
     assert [name for name, _ in record.headers] == ["kafka_correlationId"]
+
+
+def test_a_reply_has_what_its_writer_knows_it_by() -> None:
+    """As Spring's ReplyingKafkaTemplate sends it: 16 bytes of any kind, other ones with each record."""
+    id_text = str(UUID(int=1)).encode()
+    for sent, expected in (
+        (b"\xff" * 16, b"\xff" * 16),
+        (b"", b""),
+        (None, id_text),
+        (b"x" * 1024, b"x" * 1024),
+        (b"x" * 1025, id_text),
+    ):
+        others = [("kafka_replyTopic", b"shop"), ("kafka_correlationId", sent)]
+        (record,) = replies_to([[*headers_of("p", 0, UUID(int=1)), *others]])
+        assert (record.topic, record.key, record.headers) == ("shop", id_text, [("kafka_correlationId", expected)])
+
+
+def test_everybody_who_asks_about_one_request_gets_a_reply() -> None:
+    topics = [None, b"one", b"two", b"one"]
+    asked = [
+        [*headers_of("p", n, UUID(int=1)), ("kafka_replyTopic", topic), ("kafka_correlationId", b"%d" % n)]
+        for n, topic in enumerate(topics)
+    ]
+    records = replies_to(asked)
+    assert [(record.topic, record.headers[0][1]) for record in records] == [("one", b"1"), ("two", b"2"), ("one", b"3")]
+    found = [decode_results(record.value)[0].outcomes[Outcome.INSERTED] for record in records]
+    assert found == [[1], [2], [3]]
+
+
+def replies_to(headers: Sequence[Headers]) -> list[Outgoing]:
+    value = Order.model_validate(an_order("k")).canonical()
+    asked = batch_of([Record(4, offset, 0, b"k", value, written) for offset, written in enumerate(headers)])
+    return result_records(first_replies(request_parts(asked, [Outcome.INSERTED] * len(headers))), "orders.results")
 
 
 @pytest.mark.parametrize("bytes_max", [1, 200, 400, 100_000])

@@ -1,6 +1,8 @@
 """A letter fits, whatever is in the event."""
 
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -85,3 +87,19 @@ def test_a_foreign_record_with_a_number_that_is_none_is_no_letter(digits: bytes)
     """Python refuses to read a number of 5000 digits: one foreign record ended every command."""
     headers = [("__connect.errors.partition", b"1"), ("__connect.errors.offset", digits)]
     assert read_letter(Record(1, 2, 5, b"k", b"v", headers)) is None
+
+
+def test_a_letter_knows_its_event_by_what_was_left_out() -> None:
+    """The offset may have another event now, and an event without ce_id is known by nothing else."""
+    for headers in (headers_of("p"), [("foreign", b"x" * 40_000)]):
+        event = Record(3, 7, TIME_MS, b"k" * 40_000, LARGE, headers)
+        sent = dead_letter(rejected(event.key, event.value, headers), Topics(), SMALL_LETTER_BYTES_MAX)
+        letter = read_letter(Record(1, 2, 5, sent.key, sent.value, sent.headers))
+        assert letter is not None
+        assert letter.left_out.keys() >= {"value", "key"}
+        assert letter.is_of(event)
+        others: list[dict[str, Any]] = [{"value": b"x"}, {"key": b"k"}, {"headers": [*headers, ("more", b"")]}]
+        for other in others:
+            assert letter.is_of(replace(event, **other)) == (other.keys() <= {"headers"} - letter.left_out.keys())
+        assert letter.is_of_order("k" * 40_000)
+        assert not letter.is_of_order("k")

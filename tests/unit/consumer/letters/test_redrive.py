@@ -14,7 +14,7 @@ from consumer.core.batch import Batch
 from consumer.core.decode import decode
 from consumer.core.fold import RowState, fold, row_state
 from consumer.core.record import Decoded, Event, OrderKey, Outgoing, Record, Rejected, Stage
-from consumer.letters.letter import Letter, LetterBox, Settled, dead_letter, read_letter, settled_note
+from consumer.letters.letter import Letter, dead_letter, read_letter
 from consumer.letters.redrive import redriven
 from contracts.event import Origin, RecordError, read_headers
 from contracts.partitioner import partition_of
@@ -23,8 +23,7 @@ from contracts.topics import Topics
 from deploy.errors import SelectionError
 from deploy.letter_selection import Filters
 from deploy.times import moment
-from support.events import REPLY_TO, TIME, event, record
-from support.orders import an_order
+from support.events import REPLY_TO, TIME, event
 
 TOPICS = Topics()
 NEW_ID = UUID(int=99)
@@ -211,16 +210,6 @@ def test_the_time_of_a_letter_is_one_that_a_broker_takes() -> None:
         decoded = decode(replace(item.record, headers=headers))
         assert isinstance(decoded, Event)
         assert 0 <= refused(decoded).time_ms <= item.record.time_ms
-
-
-def test_letters_are_settled_by_notes() -> None:
-    one, two = letter_of(refused(event(7)), 0), letter_of(refused(event(8)), 1)
-    note = as_record(settled_note(one, Settled.DISCARDED, TOPICS), 5, 2)
-    for settled_too, expected in ((False, [(two, None)]), (True, [(one, Settled.DISCARDED), (two, None)])):
-        box = LetterBox(lambda _: True, settled_too=settled_too)
-        box.add([one.record, two.record, note, record(an_order(), 3)])
-        assert box.letters() == expected
-        assert len(box) == len(expected)
 
 
 def test_filters() -> None:
