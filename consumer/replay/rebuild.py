@@ -16,7 +16,8 @@ from consumer.replay.dependents import complete, dependents
 from consumer.replay.engine import Engine, OnProgress
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
-from consumer.replay.schema import connected, open_schema, url_for
+from consumer.replay.schema import REPLACED_SCHEMA, connected, open_schema, url_for
+from consumer.replay.schemas import require_droppable
 from consumer.replay.source import live_fence, require_source
 from consumer.replay.swap import NotCaughtUpError, swap
 from consumer.settings import ConsumerSettings
@@ -122,8 +123,11 @@ class Rebuild:
             return compare_older(connection, self.schema, SHOWN_MAX)
 
     def require_swappable(self) -> None:
-        """Raises ConsumerStoppedError if a swap would lose something that depends on the live table."""
+        """Raises ConsumerStoppedError if a swap would lose something that depends on the live table, or on the one that
+        was replaced before."""
         with connected(self.settings.postgres_url) as connection, connection.transaction():
+            for schema in (REPLACED_SCHEMA, self.schema):
+                require_droppable(connection, schema)
             dependents(connection)
 
     def swap(self) -> float:

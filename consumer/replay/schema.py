@@ -21,13 +21,14 @@ from consumer.postgres.tables import TABLES
 
 REPLAY_SCHEMA = "orders_replay"
 REPLACED_SCHEMA = "orders_replaced"
+UNTIL_PREFIX = "orders_until_"
 TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_part")
 """The tables that a replay copies from the snapshot at which it begins."""
 
 
 def until_schema(until: datetime) -> str:
-    """The name of the schema for the tables as they were at `until`."""
-    return f"orders_until_{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
+    """The name of the schema for the tables as they were at `until`, which is a whole number of milliseconds."""
+    return f"{UNTIL_PREFIX}{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
 
 
 def url_for(url: str, schema: str) -> str:
@@ -89,11 +90,6 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
                 "was changed. Start from the beginning with: orders replay --fresh"
             )
         return read_fence(connection)
-
-
-def drop_schema(url: str, schema: str) -> None:
-    with connected(url) as connection:
-        _run(connection, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
 
 
 def schema_exists(url: str, schema: str) -> bool:
