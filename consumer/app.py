@@ -23,6 +23,7 @@ from consumer.letters.writer import LetterWriter
 from consumer.log_guard import LogGuard
 from consumer.postgres.fence import note_source
 from consumer.postgres.migrate import require_migrated, require_utf8
+from consumer.postgres.publications import about_the_ledger
 from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import require_tables
 from consumer.restore_barrier import RestoreBarrier
@@ -103,6 +104,8 @@ def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Fl
                 require_migrated(session.connection)
                 require_utf8(session.connection)
                 require_tables(session.connection)
+                if (told := about_the_ledger(session.connection)) is not None:
+                    _log.warning("%s", told)
                 now = topics.upserts, topic_id(broker.client, topics.upserts)
                 known = note_source(session.connection, *now)
             try:

@@ -20,6 +20,8 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 from consumer.errors import ConsumerError
 from consumer.kafka.broker import Broker
 from consumer.postgres.migrate import migrate
+from consumer.postgres.publications import about_the_ledger
+from consumer.replay.schema import connected
 from consumer.settings import PostgresSettings
 from contracts import kafka_errors
 from contracts.settings import KafkaSettings
@@ -61,6 +63,13 @@ def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> li
 def set_up_tables(settings: PostgresSettings) -> list[str]:
     """Applies the missing migrations and returns their names. Raises ConsumerError."""
     return migrate(settings.postgres_url)
+
+
+def warnings_of_tables(settings: PostgresSettings) -> list[str]:
+    """What an operator should change beside the tables. Raises ConsumerError."""
+    with connected(settings.postgres_url) as connection:
+        told = about_the_ledger(connection)
+        return [] if told is None else [told]
 
 
 def _wait_for(

@@ -38,6 +38,9 @@ UNION SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(live)s
 UNION SELECT 'row level security' FROM pg_class WHERE oid = %(live)s AND relrowsecurity
 UNION SELECT 'publication ' || pubname FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
   WHERE prrelid = %(live)s
+UNION SELECT format('publication %%I FOR TABLES IN SCHEMA %%s (it would not send the rows of the new table)',
+  pubname, relnamespace::regnamespace) FROM pg_publication AS p JOIN pg_publication_namespace ON pnpubid = p.oid
+  JOIN pg_class AS c ON c.relnamespace = pnnspid WHERE c.oid = %(live)s
 UNION SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(live)s
 UNION SELECT 'inheritance of ' || inhrelid::regclass || ' from ' || inhparent::regclass FROM pg_inherits
   WHERE %(live)s IN (inhrelid, inhparent)

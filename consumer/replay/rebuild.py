@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.fence import read_fence
+from consumer.postgres.publications import require_unpublished
 from consumer.replay import workers
 from consumer.replay.compare import Comparison, compare, compare_older
 from consumer.replay.dependents import complete, dependents
@@ -121,6 +122,11 @@ class Rebuild:
         with connected(self.settings.postgres_url) as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return compare_older(connection, self.schema, SHOWN_MAX)
+
+    def require_unpublished(self) -> None:
+        """Raises ConsumerStoppedError if a publication would take in the tables of the replay."""
+        with connected(self.settings.postgres_url) as connection:
+            require_unpublished(connection, self.schema)
 
     def require_swappable(self) -> None:
         """Raises ConsumerStoppedError if a swap would lose something that depends on the live table, or on the one that

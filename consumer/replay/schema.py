@@ -16,6 +16,7 @@ from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
 from consumer.postgres.fence import Fence, read_fence, read_watermarks
 from consumer.postgres.migrate import migrate_schema, require_migrated
+from consumer.postgres.publications import require_unpublished
 from consumer.postgres.sqlstate import translate
 from consumer.postgres.tables import TABLES
 
@@ -71,10 +72,11 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
     """Creates the schema if it is missing. Returns its fence, from which the replay goes on.
 
     `snapshot`: the schema of another replay, whose rows and fence are copied to a new schema. Raises
-    ConsumerStoppedError.
+    ConsumerStoppedError, also if a publication would take the new tables in.
     """
     with connected(url) as connection:
         source = live_source(connection)
+        require_unpublished(connection, schema)
         starts = {partition: watermark.log_start for partition, watermark in read_watermarks(connection).items()}
         _run(connection, "CREATE SCHEMA IF NOT EXISTS {}", schema)
         _run(connection, "SET search_path = {}", schema)

@@ -156,6 +156,7 @@ def _require_replay(settings: ConsumerSettings, schema: str) -> None:
 
 
 def _tell_plan(run: Rebuild, swap: bool) -> None:
+    run.require_unpublished()
     there = schema_exists(run.settings.postgres_url, run.schema)
     events = sum(live_fence(run.settings).values())
     what = "continue in" if there else "make and fill"
