@@ -19,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 
 from consumer.errors import ConsumerError
 from consumer.kafka.broker import Broker
+from consumer.postgres.fence import put_back
 from consumer.postgres.migrate import migrate
 from consumer.postgres.publications import about_the_ledger
 from consumer.replay.schema import connected
@@ -65,11 +66,21 @@ def set_up_tables(settings: PostgresSettings) -> list[str]:
     return migrate(settings.postgres_url)
 
 
-def warnings_of_tables(settings: PostgresSettings) -> list[str]:
-    """What an operator should change beside the tables. Raises ConsumerError."""
+def mend_tables(settings: PostgresSettings) -> list[str]:
+    """Puts back a fence that somebody removed. Returns what to tell an operator of it, and of what he should change.
+
+    Raises ConsumerError.
+    """
     with connected(settings.postgres_url) as connection:
+        fence = put_back(connection)
         told = about_the_ledger(connection)
-        return [] if told is None else [told]
+    texts = [] if told is None else [told]
+    if fence:
+        texts.append(
+            f"consumer_partition had no row of some partitions. They are back, at these offsets: {fence}. To see "
+            "whether the orders are as the topic says, run: orders replay"
+        )
+    return texts
 
 
 def _wait_for(

@@ -84,6 +84,8 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
         migrate_schema(connection)
         if is_new:
             with connection.transaction():
+                # A snapshot may be the live schema: its rows, fence and ledger must be of one moment.
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 _fill_new(connection, schema, source, starts, snapshot)
         known = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
         if known != source:
