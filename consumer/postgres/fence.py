@@ -1,6 +1,6 @@
 """The fence `consumer_partition`, which is the watermark *applied*; and the topic that the tables were filled from."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from psycopg import sql
@@ -46,11 +46,10 @@ def put_back(connection: Connection) -> dict[int, int]:
 
 
 def _complete(found: dict[int, Found], wanted: Collection[int] = range(UPSERT_PARTITIONS)) -> dict[int, Found]:
-    missing = [partition for partition in wanted if partition not in found]
-    if missing:
+    if len(found) < len(wanted):
         raise ConsumerStoppedError(
-            f"The table consumer_partition has no row of the partitions {missing}: somebody removed them (TRUNCATE?). "
-            "To find the fence again from the orders and the ledger, run: orders setup"
+            f"The table consumer_partition has no row of the partitions {sorted(set(wanted) - found.keys())}: somebody "
+            "removed them (TRUNCATE?). To find the fence again from the orders and the ledger, run: orders setup"
         )
     return found
 
@@ -61,13 +60,12 @@ class Fence:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, partitions: Iterable[int]) -> Pending[dict[int, int]]:
+    def lock(self, partitions: Collection[int]) -> Pending[dict[int, int]]:
         """Locks each partition and gives its next_offset. Everybody locks in the same order.
 
         A consumer that lost a partition without knowing it waits here for the new owner. The result raises
         ConsumerStoppedError if a partition has no row.
         """
-        partitions = list(partitions)
         rows = self._connection.execute(
             "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b::int[]) "
             "ORDER BY partition FOR UPDATE",

@@ -4,11 +4,11 @@ What wrote a row also wrote its outcome and moved the fence, in one transaction.
 that were restored as a whole, no outcome is without its row or behind the fence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from consumer.core.batch import Batch
+from consumer.core.batch import Batch, Run
 from consumer.core.record import OrderKey
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
@@ -16,9 +16,10 @@ from consumer.postgres.connection import Connection
 _HAS_INSERTED = """SELECT FROM request_part WHERE outcomes ~ '"inserted": ?\\[[0-9]' LIMIT 1"""
 _ROW = "SELECT event_time FROM orders WHERE (partner_id, order_id) = (%s, %s)"
 _AS_OLD = "SELECT FROM orders WHERE event_time <= %s LIMIT 1"
-_AT_THEIR_PLACES = (
-    "SELECT k.p, k.o FROM unnest(%b::uuid[], %b::smallint[], %b::bigint[]) AS k (r, p, o), LATERAL (SELECT FROM "
-    "request_part AS l WHERE (l.request_id, l.partition, l.first_offset) = (k.r, k.p, k.o) OFFSET 0) AS l LIMIT 1"
+_OF_THEM = (
+    "SELECT k.r, k.p, l.first_offset FROM unnest(%b::uuid[], %b::smallint[], %b::bigint[], %b::bigint[]) "
+    "AS k (r, p, low, high), LATERAL (SELECT first_offset FROM request_part AS l WHERE l.request_id = k.r "
+    "AND l.partition = k.p AND l.first_offset BETWEEN k.low AND k.high OFFSET 0) AS l"
 )
 _BACK = "To have the rows back from the topic, run: orders replay --swap"
 
@@ -60,23 +61,25 @@ class RowsWatch:
 def require_new(connection: Connection, repeats: Batch) -> None:
     """`repeats`: events at or above the fence that the ledger knows. Raises ConsumerStoppedError if it knows one from
     this very place: then the fence was put back."""
-    places = list(_places(repeats))
-    found = connection.execute(_AT_THEIR_PLACES, [list(column) for column in zip(*places, strict=True)]).fetchone()
-    if found is not None:
-        raise ConsumerStoppedError(
-            f"The ledger has the outcome of the event at offset {found[1]} of partition {found[0]}, and the fence in "
-            "consumer_partition stands before it: somebody put the fence back, and the rows of such events may be "
-            "gone. Run DELETE FROM consumer_partition, then `orders setup`, which finds the fence again. "
-            f"{_BACK}"
-        )
-
-
-def _places(repeats: Batch) -> Iterable[tuple[UUID, int, int]]:
-    offsets = repeats.columns.offsets
+    together: dict[tuple[int, int], list[Run]] = {}  # of one request in one partition, mostly: a run may be one event
     for run in repeats.runs:
         if run.context is not None:
-            for position in run.positions:
-                yield run.context.request_id, run.partition, offsets[position]
+            together.setdefault((id(run.context), run.partition), []).append(run)
+    offsets = repeats.columns.offsets
+    places: dict[tuple[UUID, int], set[int]] = {}
+    for (_, partition), runs in together.items():
+        assert runs[0].context is not None
+        own = places.setdefault((runs[0].context.request_id, partition), set())
+        own.update([offsets[position] for run in runs for position in run.positions])
+    asked = [(*of, min(own), max(own)) for of, own in places.items()]
+    for request_id, partition, offset in connection.execute(_OF_THEM, [list(c) for c in zip(*asked, strict=True)]):
+        if offset in places[request_id, partition]:  # after a reseed, it may be the place of another event
+            raise ConsumerStoppedError(
+                f"The ledger has the outcome of the event at offset {offset} of partition {partition}, and the fence "
+                "in consumer_partition stands before it: somebody put the fence back, and the rows of such events may "
+                "be gone. Run DELETE FROM consumer_partition, then `orders setup`, which finds the fence again. "
+                f"{_BACK}"
+            )
 
 
 def _has_inserted(connection: Connection) -> bool:

@@ -55,11 +55,8 @@ def test_every_version_with_its_outcome_and_what_changed(installation: Installat
     assert ["order" in version for version in versions] == [True] + [False] * 5
     moments = [version["time"] for version in versions]
     env = installation.environment
-    full = orders("history", "H", "--partner", "acme", "--json", "--full", "--since", moments[4], env=env)
-    assert [json.loads(line)["order"] and json.loads(line)["order"]["name"] for line in full.stdout.splitlines()] == [
-        None,
-        row["name"],
-    ]
+    full = orders("history", "H", "--partner", "acme", "--json", "--full", "--since", moments[5], env=env)
+    assert [json.loads(line)["order"]["name"] for line in full.stdout.splitlines()] == [row["name"]]
     until = orders("history", "H", "--partner", "acme", "--json", "--until", moments[5], "--limit", "1", env=env)
     (newest,) = map(json.loads, until.stdout.splitlines())
     assert newest["offset"] == versions[4]["offset"]
