@@ -22,7 +22,9 @@ from consumer.letters.conflicts import read_conflicts
 from consumer.letters.writer import LetterWriter
 from consumer.log_guard import LogGuard
 from consumer.postgres.fence import note_source
+from consumer.postgres.lost_rows import RowsWatch, require_rows
 from consumer.postgres.migrate import require_migrated, require_utf8
+from consumer.postgres.publications import about_the_ledger
 from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import require_tables
 from consumer.restore_barrier import RestoreBarrier
@@ -78,8 +80,11 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Work
         barrier.suspect()
         applier.heed(read_conflicts(settings))
 
+    watch = RowsWatch()
+
     def read_fence() -> Mapping[int, int]:
         with holder.session() as session:
+            watch.look(session.connection, applier.written_lately)
             return session.fence.read()
 
     guard = LogGuard(settings, holder, producer)
@@ -103,6 +108,9 @@ def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Fl
                 require_migrated(session.connection)
                 require_utf8(session.connection)
                 require_tables(session.connection)
+                require_rows(session.connection)
+                if (told := about_the_ledger(session.connection)) is not None:
+                    _log.warning("%s", told)
                 now = topics.upserts, topic_id(broker.client, topics.upserts)
                 known = note_source(session.connection, *now)
             try:

@@ -1,7 +1,7 @@
 """Applies a batch to Postgres in one transaction, whatever the batch contains (design 6)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
@@ -20,6 +20,7 @@ from consumer.errors import (
     TooMuchAtOnceError,
 )
 from consumer.postgres.connection import JSON_ROWS_MAX, Pending, pipelined_transaction
+from consumer.postgres.lost_rows import require_new
 from consumer.postgres.session import Session, SessionHolder
 from consumer.refusals import KNOWN_MAX, Portion
 from consumer.refuser import Refuser
@@ -54,6 +55,11 @@ class Applier:
         self._portion = Portion()
         self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
         self._plans_lost = self._too_slow = 0  # since a whole batch was applied
+
+    @property
+    def written_lately(self) -> Sequence[OrderKey]:
+        """Some orders whose rows were written, if there were any."""
+        return self._refuser.known
 
     def heed(self, lost_claims: LostClaims) -> None:
         """From now on, the events of these requests are conflicts, whatever the tables say."""
@@ -133,6 +139,8 @@ class Applier:
             self._known.forget(session.fence.read())
             copies = self._read_copies(session, batch).result()
         classified = self._classify(session, new, copies)
+        if classified.repeats.runs:
+            require_new(session.connection, classified.repeats)
         rows = pending_rows.result()
         folded = fold(classified.fresh, rows, pending_letters.result())
         parts = request_parts(classified.fresh, folded.outcomes)

@@ -1,12 +1,12 @@
 """A record that the tables refuse becomes a dead letter, unless the tables refuse every record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from consumer.applied import Applied, BuryRejected, require_fence
 from consumer.core.batch import Batch
 from consumer.core.log_mark import Watermark, mark_of
-from consumer.core.record import Decoded, Rejected, Stage
+from consumer.core.record import Decoded, OrderKey, Rejected, Stage
 from consumer.core.replies import first_replies, request_parts
 from consumer.errors import RefusedByPostgresError, TablesAtFaultError
 from consumer.postgres.probe import others_of, refuses_rows, some_rows
@@ -26,6 +26,10 @@ class Refuser:
         self._apply = apply
         self._clock_s = clock_s
         self._refusals = Refusals()
+
+    @property
+    def known(self) -> Sequence[OrderKey]:
+        return self._refusals.known
 
     def accept(self, applied: Applied) -> None:
         """A batch was committed."""

@@ -39,10 +39,15 @@ def what_differs(applied: AppliedLog, found: FoundLog) -> str:
         return "The tables are being reseeded."
     if text := another_topic((applied.topic, applied.topic_id), (found.topic, found.topic_id)):
         return text
+    missing = sorted(found.bounds.keys() - applied.next_offsets.keys())
+    if missing:
+        return (
+            f"The table consumer_partition has no row of the partitions {missing}: somebody removed them. To find the "
+            "fence again from the orders and the ledger, run: orders setup"
+        )
     texts = (
         not_inside(found.topic, partition, applied.next_offsets[partition], first, end)
         for partition, (first, end) in found.bounds.items()
-        if partition in applied.next_offsets
     )
     return next(filter(None, texts), "")
 

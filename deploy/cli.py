@@ -80,7 +80,7 @@ def setup() -> None:
     """Make the topics and tables that are missing. You can run it again at any time."""
     from deploy.console import out
     from deploy.kafka_settings import load_kafka
-    from deploy.setup import SetupSettings, set_up_tables, set_up_topics
+    from deploy.setup import SetupSettings, mend_tables, set_up_tables, set_up_topics
 
     use_running_stack()
     settings = load_kafka(SetupSettings)
@@ -88,6 +88,8 @@ def setup() -> None:
         out.print(f"made topic {topic}")
     for migration in set_up_tables(settings):
         out.print(f"applied migration {migration}")
+    for warning in mend_tables(settings):
+        out.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print("Topics and tables are as they should be.")
 
 

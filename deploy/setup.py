@@ -19,7 +19,10 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 
 from consumer.errors import ConsumerError
 from consumer.kafka.broker import Broker
+from consumer.postgres.fence import put_back
 from consumer.postgres.migrate import migrate
+from consumer.postgres.publications import about_the_ledger
+from consumer.replay.schema import connected
 from consumer.settings import PostgresSettings
 from contracts import kafka_errors
 from contracts.settings import KafkaSettings
@@ -61,6 +64,23 @@ def set_up_topics(settings: KafkaSettings, replication_factor: int | None) -> li
 def set_up_tables(settings: PostgresSettings) -> list[str]:
     """Applies the missing migrations and returns their names. Raises ConsumerError."""
     return migrate(settings.postgres_url)
+
+
+def mend_tables(settings: PostgresSettings) -> list[str]:
+    """Puts back a fence that somebody removed. Returns what to tell an operator of it, and of what he should change.
+
+    Raises ConsumerError.
+    """
+    with connected(settings.postgres_url) as connection:
+        fence = put_back(connection)
+        told = about_the_ledger(connection)
+    texts = [] if told is None else [told]
+    if fence:
+        texts.append(
+            f"consumer_partition had no row of some partitions. They are back, at these offsets: {fence}. To see "
+            "whether the orders are as the topic says, run: orders replay"
+        )
+    return texts
 
 
 def _wait_for(

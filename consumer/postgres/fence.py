@@ -1,6 +1,7 @@
 """The fence `consumer_partition`, which is the watermark *applied*; and the topic that the tables were filled from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from psycopg import sql
 
@@ -9,6 +10,7 @@ from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection, Pending
 from consumer.postgres.tables import counted
 from contracts.log_identity import CLOSED
+from contracts.topics import UPSERT_PARTITIONS
 
 _SET = counted(
     "consumer_partition",
@@ -16,11 +18,40 @@ _SET = counted(
     "FROM json_to_recordset(%b::json) AS n (p int, o bigint, e int, h text) WHERE p.partition = n.p",
 )
 
+_PUT_BACK = """
+INSERT INTO consumer_partition (partition, next_offset)
+SELECT p, greatest(0, (SELECT max(event_offset) + 1 FROM orders WHERE event_partition = p),
+  (SELECT max(first_offset) + 1 FROM request_part WHERE partition = p))
+FROM generate_series(0, %s - 1) AS p WHERE NOT EXISTS (SELECT FROM consumer_partition WHERE partition = p)
+RETURNING partition, next_offset
+"""
+Found = TypeVar("Found")
+
 
 def read_fence(connection: Connection, schema: str | None = None) -> dict[int, int]:
-    """next_offset of every partition now. `schema`: that of a replay; None for the first one of the search_path."""
+    """next_offset of every partition now. `schema`: that of a replay; None for the first one of the search_path.
+
+    Raises ConsumerStoppedError if a partition has no row.
+    """
     table = sql.Identifier(schema, "consumer_partition") if schema else sql.Identifier("consumer_partition")
-    return dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table)))
+    return _complete(dict(connection.execute(sql.SQL("SELECT partition, next_offset FROM {}").format(table))))
+
+
+def put_back(connection: Connection) -> dict[int, int]:
+    """Makes the rows that are missing, and gives their next_offset.
+
+    It is the lowest that orders and ledger allow: what was applied behind it is in the ledger, and is known again.
+    """
+    return dict(connection.execute(_PUT_BACK, [UPSERT_PARTITIONS]))
+
+
+def _complete(found: dict[int, Found], wanted: Collection[int] = range(UPSERT_PARTITIONS)) -> dict[int, Found]:
+    if len(found) < len(wanted):
+        raise ConsumerStoppedError(
+            f"The table consumer_partition has no row of the partitions {sorted(set(wanted) - found.keys())}: somebody "
+            "removed them (TRUNCATE?). To find the fence again from the orders and the ledger, run: orders setup"
+        )
+    return found
 
 
 class Fence:
@@ -29,17 +60,18 @@ class Fence:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, partitions: Iterable[int]) -> Pending[dict[int, int]]:
+    def lock(self, partitions: Collection[int]) -> Pending[dict[int, int]]:
         """Locks each partition and gives its next_offset. Everybody locks in the same order.
 
-        A consumer that lost a partition without knowing it waits here for the new owner.
+        A consumer that lost a partition without knowing it waits here for the new owner. The result raises
+        ConsumerStoppedError if a partition has no row.
         """
         rows = self._connection.execute(
             "SELECT partition, next_offset FROM consumer_partition WHERE partition = ANY(%b::int[]) "
             "ORDER BY partition FOR UPDATE",
             [f"{{{','.join(map(str, partitions))}}}"],
         )
-        return Pending(lambda: dict(rows))
+        return Pending(lambda: _complete(dict(rows), partitions))
 
     def read(self) -> dict[int, int]:
         """next_offset of every partition now. Raises ConsumerStoppedError while the tables are reseeded."""
@@ -68,11 +100,14 @@ def _row(partition: int, next_offset: int, mark: LogMark | None, _: int) -> str:
 
 
 def read_watermarks(connection: Connection) -> dict[int, Watermark]:
+    """Raises ConsumerStoppedError if a partition has no row."""
     rows = connection.execute("SELECT partition, next_offset, last_epoch, last_hash, log_start FROM consumer_partition")
-    return {
-        partition: Watermark(next_offset, None if found is None else LogMark(epoch, bytes(found)), log_start)
-        for partition, next_offset, epoch, found, log_start in rows
-    }
+    return _complete(
+        {
+            partition: Watermark(next_offset, None if found is None else LogMark(epoch, bytes(found)), log_start)
+            for partition, next_offset, epoch, found, log_start in rows
+        }
+    )
 
 
 def require_open(fence: Mapping[int, int]) -> None:

@@ -27,7 +27,10 @@ FULL JOIN (SELECT request_id, partner_id, digest FROM request_key
       WHERE request_id = %(request_id)s AND partner_id = %(partner_id)s) AS k USING (request_id, partner_id)
 WHERE k.digest IS NOT DISTINCT FROM p.digest OR p.outcomes IS NULL
 """
-_LOG = "SELECT s.topic, s.topic_id, p.partition, p.next_offset FROM source_topic AS s, consumer_partition AS p"
+_LOG = (
+    "SELECT s.topic, s.topic_id, p.partition, p.next_offset "
+    "FROM source_topic AS s LEFT JOIN consumer_partition AS p ON true"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +77,7 @@ class PostgresLedgerReader:
         rows = await self._rows(_LOG, {})
         if not rows:
             return None
-        return AppliedLog(rows[0][0], rows[0][1], {partition: next_offset for *_, partition, next_offset in rows})
+        return AppliedLog(rows[0][0], rows[0][1], {row[2]: row[3] for row in rows if row[2] is not None})
 
     async def _rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         try:

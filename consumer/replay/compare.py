@@ -49,9 +49,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`orders`: how many were compared. `left_out`: how many were not, because they changed since the replay."""
+    """`orders`: how many were compared, those of the topic and those that only the live table has. `live_orders`: how
+    many of them have a live row. `left_out`: how many were not compared, because they changed since the replay."""
 
     orders: int
+    live_orders: int
     left_out: int
     checksum: str
     differences: int
@@ -89,18 +91,19 @@ def _compare(
 ) -> Comparison:
     tables = sql.Identifier("orders"), sql.Identifier(schema, "orders")
     ours, theirs = _sums(live, tables[0], live_only), _sums(replayed, tables[1], replayed_only)
-    differences = 0
+    differences = only_live = 0
     shown: list[Difference] = []
     for number in _unequal(ours, theirs):
         for difference in _differences(
             _rows(live, tables[0], number, live_only), _rows(replayed, tables[1], number, replayed_only)
         ):
             differences += 1
+            only_live += difference.replayed is None
             if len(shown) < shown_max:
                 shown.append(difference)
-    orders = sum(count for count, _, _ in ours.values())
+    live_orders, replayed_orders = (sum(count for count, _, _ in sums.values()) for sums in (ours, theirs))
     checksum = int(sum(first for _, first, _ in theirs.values())) % 2**64
-    return Comparison(orders, left_out, f"{checksum:016x}", differences, shown)
+    return Comparison(replayed_orders + only_live, live_orders, left_out, f"{checksum:016x}", differences, shown)
 
 
 def differences(connection: Connection, schema: str) -> Iterator[Difference]:

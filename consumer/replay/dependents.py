@@ -14,6 +14,7 @@ from consumer.postgres.connection import Connection
 from consumer.postgres.tables import ORDER_LETTER, ORDERS
 from consumer.replay import shop_columns
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
+from consumer.replay.schema import REPLACED_SCHEMA
 
 _SCHEMA: LiteralString = (
     "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid WHERE c.oid = %(live)s"
@@ -25,7 +26,7 @@ JOIN pg_class AS live ON live.oid = %(live)s
 LEFT JOIN pg_type AS rows ON rows.oid = live.reltype
 LEFT JOIN pg_rewrite AS rule ON d.classid = 'pg_rewrite'::regclass AND rule.oid = d.objid
 LEFT JOIN pg_class AS view ON view.oid = rule.ev_class
-WHERE d.deptype = 'n' AND view.relkind IS DISTINCT FROM 'v'
+WHERE d.deptype = 'n' AND view.relkind IS DISTINCT FROM 'v' AND d.classid <> 'pg_publication_rel'::regclass
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE d.classid = 'pg_constraint'::regclass AND oid = d.objid
                   AND conrelid = live.oid)
   AND NOT EXISTS (SELECT FROM pg_trigger WHERE d.classid = 'pg_trigger'::regclass AND oid = d.objid
@@ -36,8 +37,12 @@ WHERE d.deptype = 'n' AND view.relkind IS DISTINCT FROM 'v'
   OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (rows.oid, rows.typarray))
 UNION SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(live)s
 UNION SELECT 'row level security' FROM pg_class WHERE oid = %(live)s AND relrowsecurity
-UNION SELECT 'publication ' || pubname FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-  WHERE prrelid = %(live)s
+UNION SELECT format('publication %%I, which belongs to the role %%s', pubname, pg_get_userbyid(pubowner))
+  FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid JOIN pg_class AS c ON c.oid = prrelid
+  WHERE prrelid = %(live)s AND (relname <> 'orders' OR NOT pg_has_role(pubowner, 'USAGE'))
+UNION SELECT format('publication %%I FOR TABLES IN SCHEMA %%s (it would not send the rows of the new table)',
+  pubname, relnamespace::regnamespace) FROM pg_publication AS p JOIN pg_publication_namespace ON pnpubid = p.oid
+  JOIN pg_class AS c ON c.relnamespace = pnnspid WHERE c.oid = %(live)s
 UNION SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(live)s
 UNION SELECT 'inheritance of ' || inhrelid::regclass || ' from ' || inhparent::regclass FROM pg_inherits
   WHERE %(live)s IN (inhrelid, inhparent)
@@ -92,6 +97,16 @@ SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, c.oid::regclass,
 FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.oid = %(live)s AND a.grantee <> c.relowner
 """
 
+_PUBLICATIONS: LiteralString = """
+SELECT format('ALTER PUBLICATION %%1$I DROP TABLE %%2$I.orders; ALTER PUBLICATION %%1$I ADD TABLE %%3$s%%4$s%%5$s',
+  pubname, %(replaced)s::text, prrelid::regclass,
+  (SELECT ' (' || string_agg(quote_ident(attname), ', ' ORDER BY attnum) || ')' FROM pg_attribute
+   WHERE attrelid = prrelid AND attnum = ANY (prattrs)),
+  ' WHERE (' || pg_get_expr(prqual, prrelid) || ')')
+FROM pg_publication_rel JOIN pg_publication AS p ON p.oid = prpubid WHERE prrelid = %(live)s
+"""
+"""The rows of a replay are those that were published already. So subscribers get only what comes after the swap."""
+
 _COLUMNS: LiteralString = """
 SELECT attname, format_type(atttypid, atttypmod), attnotnull, attgenerated::text, pg_get_expr(adbin, adrelid)
 FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
@@ -123,7 +138,7 @@ def dependents(connection: Connection) -> Dependents:
     `orders`."""
     live = connection.execute("SELECT 'orders'::regclass::oid").fetchone()
     assert live is not None
-    about: dict[str, Any] = {"live": live[0], "ours": list(ORDER_LETTER)}
+    about: dict[str, Any] = {"live": live[0], "ours": list(ORDER_LETTER), "replaced": REPLACED_SCHEMA}
     # From here on, Postgres writes every name with its schema.
     connection.execute("SET LOCAL search_path = pg_catalog")
     ((schema,),) = connection.execute(_SCHEMA, about)
@@ -139,7 +154,7 @@ def dependents(connection: Connection) -> Dependents:
             + "\n  ".join(lost)
             + f"\nRemove them, swap, and create them again. {LIVE_TABLES_UNCHANGED}"
         )
-    queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS
+    queries = _OWNER, _RIGHTS, _TRIGGERS, _VIEWS, _PUBLICATIONS
     statements = [str(text) for query in queries for (text,) in connection.execute(query, about)]
     statements += [str(text) for query in (_OWNER, _RIGHTS) for (text,) in connection.execute(query, about_letters)]
     return Dependents(str(schema), statements)

@@ -10,13 +10,15 @@ from confluent_kafka.admin import AdminClient
 from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.fence import read_fence
+from consumer.postgres.publications import require_unpublished
 from consumer.replay import workers
 from consumer.replay.compare import Comparison, compare, compare_older
 from consumer.replay.dependents import complete, dependents
 from consumer.replay.engine import Engine, OnProgress
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
-from consumer.replay.schema import connected, open_schema, url_for
+from consumer.replay.schema import REPLACED_SCHEMA, connected, open_schema, url_for
+from consumer.replay.schemas import require_droppable
 from consumer.replay.source import live_fence, require_source
 from consumer.replay.swap import NotCaughtUpError, swap
 from consumer.settings import ConsumerSettings
@@ -121,9 +123,17 @@ class Rebuild:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return compare_older(connection, self.schema, SHOWN_MAX)
 
+    def require_unpublished(self) -> None:
+        """Raises ConsumerStoppedError if a publication would take in the tables of the replay."""
+        with connected(self.settings.postgres_url) as connection:
+            require_unpublished(connection, self.schema)
+
     def require_swappable(self) -> None:
-        """Raises ConsumerStoppedError if a swap would lose something that depends on the live table."""
+        """Raises ConsumerStoppedError if a swap would lose something that depends on the live table, or on the one that
+        was replaced before."""
         with connected(self.settings.postgres_url) as connection, connection.transaction():
+            for schema in (REPLACED_SCHEMA, self.schema):
+                require_droppable(connection, schema)
             dependents(connection)
 
     def swap(self) -> float:

@@ -16,18 +16,20 @@ from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
 from consumer.postgres.fence import Fence, read_fence, read_watermarks
 from consumer.postgres.migrate import migrate_schema, require_migrated
+from consumer.postgres.publications import require_unpublished
 from consumer.postgres.sqlstate import translate
 from consumer.postgres.tables import TABLES
 
 REPLAY_SCHEMA = "orders_replay"
 REPLACED_SCHEMA = "orders_replaced"
+UNTIL_PREFIX = "orders_until_"
 TABLES_WITH_ROWS = ("orders", "consumer_partition", "order_letter", "request_part")
 """The tables that a replay copies from the snapshot at which it begins."""
 
 
 def until_schema(until: datetime) -> str:
-    """The name of the schema for the tables as they were at `until`."""
-    return f"orders_until_{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
+    """The name of the schema for the tables as they were at `until`, which is a whole number of milliseconds."""
+    return f"{UNTIL_PREFIX}{until.astimezone(UTC):%Y%m%dt%H%M%S}_{until.microsecond // 1000:03}"
 
 
 def url_for(url: str, schema: str) -> str:
@@ -70,10 +72,11 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
     """Creates the schema if it is missing. Returns its fence, from which the replay goes on.
 
     `snapshot`: the schema of another replay, whose rows and fence are copied to a new schema. Raises
-    ConsumerStoppedError.
+    ConsumerStoppedError, also if a publication would take the new tables in.
     """
     with connected(url) as connection:
         source = live_source(connection)
+        require_unpublished(connection, schema)
         starts = {partition: watermark.log_start for partition, watermark in read_watermarks(connection).items()}
         _run(connection, "CREATE SCHEMA IF NOT EXISTS {}", schema)
         _run(connection, "SET search_path = {}", schema)
@@ -81,6 +84,8 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
         migrate_schema(connection)
         if is_new:
             with connection.transaction():
+                # A snapshot may be the live schema: its rows, fence and ledger must be of one moment.
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 _fill_new(connection, schema, source, starts, snapshot)
         known = connection.execute("SELECT topic, topic_id FROM source_topic").fetchone()
         if known != source:
@@ -89,11 +94,6 @@ def open_schema(url: str, schema: str, snapshot: str | None = None) -> dict[int,
                 "was changed. Start from the beginning with: orders replay --fresh"
             )
         return read_fence(connection)
-
-
-def drop_schema(url: str, schema: str) -> None:
-    with connected(url) as connection:
-        _run(connection, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
 
 
 def schema_exists(url: str, schema: str) -> bool:

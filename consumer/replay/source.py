@@ -62,10 +62,18 @@ def live_fence(settings: ConsumerSettings) -> dict[int, int]:
 
 
 def ends_at(settings: ConsumerSettings, until: datetime, fence: Ends) -> dict[int, int]:
-    """For each partition, the first offset that was appended at `until` or later, but at most its `fence`."""
+    """For each partition, the first offset that was appended at `until` or later, but at most its `fence`.
+
+    Raises ConsumerStoppedError if no event is older.
+    """
     reader = TopicReader(settings, settings.topics.upserts)
     try:
+        first, _ = reader.bounds(range(UPSERT_PARTITIONS))
         found = reader.offsets_at(until, range(UPSERT_PARTITIONS))
     finally:
         reader.close()
+    if all(found.get(partition, fence[partition]) <= start for partition, start in first.items()):
+        raise ConsumerStoppedError(
+            f"No event is from before {until:%Y-%m-%d %H:%M:%S} UTC, so there were no orders then. Nothing was made."
+        )
     return {partition: min(fence[partition], found.get(partition, fence[partition])) for partition in fence}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from psycopg import sql
 
@@ -12,6 +13,7 @@ from consumer.postgres.fence import Fence, read_fence
 from consumer.replay import shop_columns
 from consumer.replay.dependents import dependents
 from consumer.replay.schema import REPLACED_SCHEMA, connected
+from consumer.replay.schemas import drop
 from contracts.topics import UPSERT_PARTITIONS
 
 LOCK_TIMEOUT_MS = 3_000
@@ -57,8 +59,10 @@ def _missing(connection: Connection, fence: Ends, schema: str) -> int:
 def _exchange(connection: Connection, schema: str) -> None:
     found = dependents(connection)
     replaced, new, live = map(sql.Identifier, (REPLACED_SCHEMA, schema, found.live_schema))
-    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(replaced))
+    drop(connection, REPLACED_SCHEMA)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(replaced))
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(replaced, made))
     live_orders, new_orders = sql.Identifier(found.live_schema, "orders"), sql.Identifier(schema, "orders")
     connection.execute(sql.SQL("LOCK TABLE {}").format(live_orders))  # the shop's columns change without the fence
     later = shop_columns.finish(connection, live_orders, new_orders)
@@ -69,5 +73,4 @@ def _exchange(connection: Connection, schema: str) -> None:
         connection.execute(statement.encode())
     for composed in later:
         connection.execute(composed)
-    # the rest of a replay is of no use without these tables
-    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(new))
+    drop(connection, schema)  # the rest of a replay is of no use without these tables

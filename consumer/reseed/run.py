@@ -14,7 +14,8 @@ from consumer.kafka.topic_reader import TopicReader
 from consumer.postgres.connection import Connection
 from consumer.replay.compare import Difference, differences
 from consumer.replay.engine import OnProgress
-from consumer.replay.schema import connected, drop_schema, open_schema
+from consumer.replay.schema import connected, open_schema
+from consumer.replay.schemas import drop_schema
 from consumer.replay.workers import catch_up, workers_default
 from consumer.reseed import work
 from consumer.reseed.divergence import KnownEvents

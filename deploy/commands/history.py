@@ -2,17 +2,15 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
-
-from rich.table import Table
-from rich.text import Text
 
 from consumer.core.record import Record
 from consumer.errors import ConsumerError, LogChangedError
-from consumer.history import Change, History, Version
+from consumer.history import Change, History, Version, differences
 from consumer.kafka.log_check import LogCheck
 from consumer.kafka.topic_reader import TopicReader
 from consumer.letters.letter import Letter, read_letter, read_note
@@ -27,31 +25,68 @@ from deploy.admin import reach
 from deploy.console import err, out, progress_bar
 from deploy.errors import NothingFoundError
 from deploy.kafka_settings import load_kafka
+from deploy.pager import page
 from deploy.stack_file import use_running_stack
+from deploy.times import moment
 
-VERSIONS_MAX = 10_000
 LETTERS_SHOWN_MAX = 20
 """Letters that are named because their events are gone."""
 
 
-def history(order_id: str, partner: str | None = None, as_json: bool = False) -> None:
-    """Shows the versions, oldest first. Raises NothingFoundError if there is none, unless `as_json`."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which versions: of a partner, from `since` on, before `until`, and of these the newest `limit`. None: all."""
+
+    order_id: str
+    partner: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+
+    def has(self, version: Version) -> bool:
+        return (
+            self.partner in (None, version.partner_id)
+            and (self.since is None or version.time >= self.since)
+            and (self.until is None or version.time < self.until)
+        )
+
+
+def history(
+    order_id: str,
+    partner: str | None = None,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int | None = None,
+    full: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Shows the versions, oldest first, while they are read. Raises NothingFoundError if there is none."""
+    now = datetime.now(UTC)
+    first, end = (None if text is None else moment(text, now) for text in (since, until))
+    wanted = Wanted(order_id, partner, first, end, limit)
     use_running_stack()
     settings = load_kafka(KafkaSettings)
     reach(settings, dict.fromkeys((settings.topics.upserts, settings.topics.dlq), frozenset({"READ"})))
     _tell_if_not_applied(settings, partition_of(order_id.encode(), UPSERT_PARTITIONS))
-    versions, left_out = find_versions(settings, order_id, partner)
-    if left_out:
-        err.print(f"Only the newest {VERSIONS_MAX} versions are shown. {left_out} older ones are left out.")
-    if as_json:
-        for version in versions:
-            print(json.dumps(as_object(version)))  # noqa: T201 - for a program
-        return
-    if not versions:
-        raise NothingFoundError(
-            f"The topic has no event with the key {order_id!r}" + (f" of the partner {partner}." if partner else ".")
-        )
-    out.print(_table(versions))
+    shown = 0
+
+    def counted() -> Iterator[Version]:
+        nonlocal shown
+        for version in find_versions(settings, wanted):
+            shown += 1
+            yield version
+
+    lines = json_lines(counted(), full=full) if as_json else text_lines(counted(), full=full)
+    if as_json or not out.is_terminal:
+        for line in lines:
+            print(line)  # noqa: T201 - what reads it may be a program
+    else:
+        page(lines)
+    if not shown:
+        of = f" of the partner {partner}" if partner else ""
+        when = " in that time" if since or until else ""
+        raise NothingFoundError(f"The topic has no event with the key {order_id!r}{of}{when}.")
 
 
 def _tell_if_not_applied(settings: KafkaSettings, partition: int) -> None:
@@ -74,41 +109,49 @@ def _tell_if_not_applied(settings: KafkaSettings, partition: int) -> None:
         err.print(f"The tables have the events of partition {partition} up to offset {fence.next_offset - 1}.")
 
 
-def find_versions(settings: KafkaSettings, order_id: str, partner: str | None) -> tuple[list[Version], int]:
-    """The newest VERSIONS_MAX versions, oldest first, and the number of older ones that are left out.
+def find_versions(settings: KafkaSettings, wanted: Wanted) -> Iterator[Version]:
+    """Oldest first, each as soon as it is read; with a limit, when all are read. Says how many older ones are left out.
 
-    Reads only the partition of the key, in orders.upserts and in the dead-letter topic. Raises ConsumerError.
+    Reads only the partition of the key, in orders.upserts and in the dead-letter topic, and always from its start:
+    what became of an event depends on those before it. Raises ConsumerError.
     """
-    letters = _letters(settings, order_id)
-    not_met = {place for place in letters if place[0] == partition_of(order_id.encode(), UPSERT_PARTITIONS)}
+    key = wanted.order_id.encode()
+    letters = _letters(settings, wanted.order_id)
+    not_met = {place for place in letters if place[0] == partition_of(key, UPSERT_PARTITIONS)}
 
     def why_refused(record: Record) -> str | None:
         letter, _ = letters.get((record.partition, record.offset), (None, None))
         return f"{letter.error}: {letter.reason}" if letter is not None and letter.is_about(record) else None
 
-    kept: deque[Version] = deque(maxlen=VERSIONS_MAX)
-    found = 0
-    records = _records(settings, settings.topics.upserts, {order_id.encode()}, "events")
-    for version in History(why_refused).versions(records):
+    def told(version: Version) -> Version:
         place = version.record.partition, version.record.offset
         not_met.discard(place)
-        if partner is None or version.partner_id == partner:
-            found += 1
-            letter, state = letters.get(place, (None, None))
-            if letter is not None and state is State.DISCARDED and letter.is_about(version.record):
-                told = (
-                    f"{version.reason or ''} (letter {letter.id} was discarded; to take that back: orders dlq reopen)"
-                )
-                version = replace(version, reason=told.lstrip())
-            kept.append(version)
-    gone = sorted(letters[place][0].id for place in not_met)
-    if gone:
-        shown = ", ".join(gone[:LETTERS_SHOWN_MAX]) + (", …" if len(gone) > LETTERS_SHOWN_MAX else "")
+        letter, state = letters.get(place, (None, None))
+        if letter is None or state is not State.DISCARDED or not letter.is_about(version.record):
+            return version
+        note = f"(letter {letter.id} was discarded; to take that back: orders dlq reopen)"
+        return replace(version, reason=f"{version.reason or ''} {note}".lstrip())
+
+    versions = History(why_refused).versions(_records(settings, settings.topics.upserts, {key}, "events"))
+    found = filter(wanted.has, map(told, versions))
+    yield from found if wanted.limit is None else _newest(found, wanted.limit)
+    if not_met:
+        ids = sorted(letters[place][0].id for place in not_met)
+        shown = ", ".join(ids[:LETTERS_SHOWN_MAX]) + (", …" if len(ids) > LETTERS_SHOWN_MAX else "")
         err.print(
-            f"The events of {len(gone)} letters of this order are no longer in {settings.topics.upserts}: {shown}. "
+            f"The events of {len(ids)} letters of this order are no longer in {settings.topics.upserts}: {shown}. "
             "To see one: orders dlq show ID"
         )
-    return list(kept), found - len(kept)
+
+
+def _newest(versions: Iterable[Version], limit: int) -> Iterator[Version]:
+    kept: deque[Version] = deque(maxlen=limit)
+    found = 0
+    for found, version in enumerate(versions, 1):  # noqa: B007 - it is the number of all
+        kept.append(version)
+    if found > limit:
+        err.print(f"Only the newest {limit} versions are shown. {found - limit} older ones are left out.")
+    yield from kept
 
 
 def _letters(settings: KafkaSettings, order_id: str) -> dict[tuple[int, int], tuple[Letter, State]]:
@@ -134,7 +177,21 @@ def _records(settings: KafkaSettings, topic: str, keys: set[bytes | None], what:
         task = progress.add_task(f"{what} of partition {partition}", total=ends[partition] - starts[partition])
         for chunk in reader.read(starts, ends, lambda message: message.key() in keys):
             progress.update(task, completed=chunk.positions[partition] - starts[partition])
+            if chunk.records:
+                progress.stop()  # what is shown while it is read must not stand among the bar
             yield from chunk.records
+
+
+def json_lines(versions: Iterable[Version], *, full: bool) -> Iterator[str]:
+    """The whole order stands in the first version of each partner's, or with `full` in every one."""
+    seen: set[str | None] = set()
+    for version in versions:
+        described = as_object(version)
+        if not full and version.partner_id in seen:
+            del described["order"]
+        if version.order is not None:
+            seen.add(version.partner_id)
+        yield json.dumps(described)
 
 
 def as_object(version: Version) -> dict[str, Any]:
@@ -156,26 +213,30 @@ def as_object(version: Version) -> dict[str, Any]:
     }
 
 
-def _table(versions: list[Version]) -> Table:
-    table = Table("time (UTC)", "partner", "request", "partition:offset", "outcome", "what changed", show_lines=True)
+def text_lines(versions: Iterable[Version], *, full: bool) -> Iterator[str]:
+    """One line for each version: what changed, or with `full` every field. No character of an order moves a cursor."""
     for version in versions:
         context = version.decoded.context
-        table.add_row(
-            f"{version.time:%Y-%m-%d %H:%M:%S.%f}"[:-3],
+        place = f"{version.record.partition}:{version.record.offset}"
+        if context is not None and context.origin is not None:
+            place += f" (redriven from {context.origin.partition}:{context.origin.offset})"
+        changes = differences(None, version.order) if full and version.order is not None else version.changes
+        told = [f"not applied: {version.reason}"] if version.reason else []
+        columns = (
+            f"{version.time:%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z",
             version.partner_id or "?",
             "?" if context is None else f"{context.request_id}/{version.decoded.index}",
-            _place(version),
+            place,
             version.outcome or "not applied",
-            Text("\n".join(map(_sentence, version.changes)) or version.reason or ""),
+            "; ".join([*told, *map(_sentence, changes)]),
         )
-    return table
+        yield _printable("  ".join(columns).rstrip())
 
 
-def _place(version: Version) -> str:
-    context, place = version.decoded.context, f"{version.record.partition}:{version.record.offset}"
-    if context is None or context.origin is None:
-        return place
-    return f"{place}\nredriven from {context.origin.partition}:{context.origin.offset}"
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _sentence(change: Change) -> str:

@@ -13,7 +13,8 @@ from rich.text import Text
 from consumer.replay.compare import Comparison, Difference
 from consumer.replay.engine import OnProgress
 from consumer.replay.rebuild import Rebuild
-from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, drop_schema, schema_exists, until_schema
+from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, schema_exists, until_schema
+from consumer.replay.schemas import drop_schema, is_a_replays, schema_there
 from consumer.replay.source import ends_at, live_fence
 from consumer.replay.workers import workers_default
 from consumer.settings import ConsumerSettings
@@ -51,19 +52,19 @@ def replay(
         raise SelectionError("--swap, --verify, --until and --drop cannot be combined.")
     use_running_stack()
     settings = load_kafka(ConsumerSettings)
-    until_time = None if until is None else moment(until, datetime.now(UTC))
+    until_time = None if until is None else _past(until)
     schema = REPLAY_SCHEMA if until_time is None else until_schema(until_time)
+    if drop:
+        _drop(settings.postgres_url, snapshot or schema, yes=yes, dry_run=dry_run)
+        return
     with progress_bar(EventsPerSecond()) as progress:
         phases = _Phases(progress)
         run = Rebuild(settings, schema, workers or workers_default(), rate, phases.begin)
-        if drop or fresh:
-            if schema_exists(settings.postgres_url, schema):
-                phases.end()
-                confirm(f"Remove the schema {schema} with everything in it?", yes or dry_run)
-                if not dry_run:
-                    drop_schema(settings.postgres_url, schema)
-            if drop:
-                return
+        if fresh and schema_there(settings.postgres_url, schema):
+            phases.end()
+            confirm(f"Remove the schema {schema} with our tables in it?", yes or dry_run)
+            if not dry_run:
+                drop_schema(settings.postgres_url, schema)
         if verify:
             _require_replay(settings, schema)
             _tell_comparison(schema, run.verify_only(), as_json, {})
@@ -73,6 +74,30 @@ def replay(
             return
         with run.alone():
             _run(run, phases, snapshot, until_time, swap, yes, as_json)
+
+
+def _past(text: str) -> datetime:
+    """In whole milliseconds, as Kafka has its times, so that the same moment finds the same schema."""
+    now = datetime.now(UTC)
+    time = moment(text, now)
+    if time > now:
+        raise SelectionError(
+            f"--until {text} is in the future: {time:%Y-%m-%d %H:%M:%S} UTC. What will be is not known."
+        )
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _drop(url: str, schema: str, *, yes: bool, dry_run: bool) -> None:
+    if not is_a_replays(schema):
+        raise SelectionError(f"{schema} is not the schema of a replay. All of them are shown by: orders replay list")
+    if not schema_there(url, schema):
+        raise NothingFoundError(f"There is no schema {schema}. All that are there are shown by: orders replay list")
+    if dry_run:
+        out.print(f"This would remove the schema {schema} with our tables in it.", highlight=False)
+        return
+    confirm(f"Remove the schema {schema} with our tables in it?", yes)
+    drop_schema(url, schema)
+    err.print(f"The schema {schema} is removed.", highlight=False)
 
 
 def _run(
@@ -89,12 +114,16 @@ def _run(
         run.require_swappable()
     topics = run.settings.topics
     readable = dict.fromkeys((topics.upserts, topics.dlq), frozenset({"READ", "DESCRIBE_CONFIGS"}))
-    run.start(reach(run.settings, readable).client, snapshot)
+    client = reach(run.settings, readable).client
     if until is not None:
-        run.to(ends_at(run.settings, until, live_fence(run.settings)))
-        told = {"schema": run.schema, "events": run.events, "replayed_per_s": run.replayed_per_s}
-        _tell(as_json, told, f"The orders as they were at that time are in {run.schema}.orders.")
+        ends = ends_at(run.settings, until, live_fence(run.settings))
+        run.start(client, snapshot)
+        run.to(ends)
+        when = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        told = {"schema": run.schema, "until": when, "events": run.events, "replayed_per_s": run.replayed_per_s}
+        _tell(as_json, told, f"The orders as they were at {when} are in {run.schema}.orders.")
         return
+    run.start(client, snapshot)
     run.to_the_present()
     comparison = run.verify()
     phases.end()
@@ -127,6 +156,7 @@ def _require_replay(settings: ConsumerSettings, schema: str) -> None:
 
 
 def _tell_plan(run: Rebuild, swap: bool) -> None:
+    run.require_unpublished()
     there = schema_exists(run.settings.postgres_url, run.schema)
     events = sum(live_fence(run.settings).values())
     what = "continue in" if there else "make and fill"
@@ -138,10 +168,11 @@ def _tell_plan(run: Rebuild, swap: bool) -> None:
 
 def _tell_comparison(schema: str, comparison: Comparison, as_json: bool, about: dict[str, Any]) -> None:
     """Ends with exit code 1 if an order differs."""
-    took = f" from {about['events']:,} events in {about['seconds']} s" if about else ""
+    took = f" {about['events']:,} events were replayed now, in {about['seconds']} s." if about else ""
     left_out = f" {comparison.left_out} orders that changed since are left out." if comparison.left_out else ""
     text = (
-        f"{comparison.orders:,} orders{took}: {comparison.differences or 'none'} differ from the live table. Checksum "
+        f"{comparison.orders:,} orders were compared, of which the live table has {comparison.live_orders:,}: "
+        f"{f'{comparison.differences:,}' if comparison.differences else 'none'} differ.{took} Checksum "
         f"{comparison.checksum}.{left_out} To swap the tables: orders replay --swap"
     )
     if not as_json:
@@ -181,6 +212,7 @@ def _as_object(schema: str, comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": schema,
         "orders": comparison.orders,
+        "live_orders": comparison.live_orders,
         "left_out": comparison.left_out,
         "checksum": comparison.checksum,
         "differences": comparison.differences,

@@ -15,7 +15,8 @@ from consumer.postgres.connection import Connection
 from consumer.postgres.fence import read_source, read_watermarks
 from consumer.postgres.migrate import require_migrated
 from consumer.replay.engine import OnProgress
-from consumer.replay.schema import connected, drop_schema
+from consumer.replay.schema import connected
+from consumer.replay.schemas import drop_schema
 from consumer.reseed import work
 from consumer.reseed.plan import Plan, make_plan
 from consumer.reseed.run import (

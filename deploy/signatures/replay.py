@@ -1,5 +1,6 @@
 """`orders replay`: options and help."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -8,7 +9,16 @@ from contracts.topics import UPSERT_PARTITIONS
 from deploy.times import HELP
 
 
+class Action(StrEnum):
+    """What `orders replay` does beside replaying."""
+
+    LIST = "list"
+
+
 def replay(
+    action: Annotated[
+        Action | None, typer.Argument(help="`list`: only show the schemas of replays, with their sizes and ages.")
+    ] = None,
     swap: Annotated[bool, typer.Option("--swap", help="Replace the live table with the new one at the end.")] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Only compare the tables of an earlier replay. Changes nothing.")
@@ -22,7 +32,10 @@ def replay(
         ),
     ] = None,
     snapshot: Annotated[
-        str | None, typer.Option("--from", help="Begin with the schema of another replay, not with the first event.")
+        str | None,
+        typer.Option(
+            "--from", help="Begin with the schema of another replay, not with the first event. With --drop: remove it."
+        ),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove the schema of an earlier replay and begin again.")
@@ -36,6 +49,11 @@ def replay(
 
     The service keeps running. After a crash or Ctrl-C, run the same command again: it continues where it stopped.
     """
+    if action is Action.LIST:
+        from deploy.commands.replays import list_replays
+
+        list_replays(as_json=as_json)
+        return
     from deploy.commands.replay import replay as run
 
     run(

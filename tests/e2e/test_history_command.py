@@ -8,7 +8,7 @@ import pytest
 
 from consumer.kafka.topic_reader import Chunk, TopicReader
 from contracts.partitioner import partition_of
-from deploy.commands.history import find_versions, history
+from deploy.commands.history import Wanted, find_versions, history
 from deploy.errors import NothingFoundError
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of
@@ -52,7 +52,15 @@ def test_every_version_with_its_outcome_and_what_changed(installation: Installat
     assert "not_mallory" in versions[4]["reason"]
     row = installation.rows("acme")["H"]
     assert (versions[-1]["partition"], versions[-1]["offset"]) == (row["event_partition"], row["event_offset"])
-    assert versions[-1]["order"]["name"] == row["name"]
+    assert ["order" in version for version in versions] == [True] + [False] * 5
+    moments = [version["time"] for version in versions]
+    env = installation.environment
+    full = orders("history", "H", "--partner", "acme", "--json", "--full", "--since", moments[5], env=env)
+    assert [json.loads(line)["order"]["name"] for line in full.stdout.splitlines()] == [row["name"]]
+    until = orders("history", "H", "--partner", "acme", "--json", "--until", moments[5], "--limit", "1", env=env)
+    (newest,) = map(json.loads, until.stdout.splitlines())
+    assert newest["offset"] == versions[4]["offset"]
+    assert "Only the newest 1 versions are shown. 4 older ones are left out." in until.stderr
 
     shown = orders("history", "H", env=installation.environment)
     assert shown.returncode == 0
@@ -70,8 +78,8 @@ def test_only_the_partition_of_the_key_is_read(installation: Installation, monke
         return original(self, starts, *rest)
 
     monkeypatch.setattr(TopicReader, "read", noting)
-    versions, left_out = find_versions(installation.settings, "N-7", None)
-    assert ([version.outcome for version in versions], left_out) == (["inserted"], 0)
+    versions = find_versions(installation.settings, Wanted("N-7"))
+    assert [version.outcome for version in versions] == ["inserted"]
     assert read == [{partition_of(b"N-7", 12)}] * 2  # of the events, and of the dead letters
 
 
@@ -79,7 +87,9 @@ def test_when_there_is_nothing_to_show(installation: Installation, monkeypatch: 
     nothing = orders("history", "H", "--partner", "p", env=installation.environment)
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "no event with the key 'H' of the partner p." in nothing.stderr
-    assert orders("history", "H", "--json", env=installation.environment).returncode == 0
+    assert orders("history", "H", "--json", env=installation.environment).returncode == 1
+    never = orders("history", "H", "--since", "1h", env=installation.environment)
+    assert "no event with the key 'H' in that time." in never.stderr
     unknown = orders("history", "H", env={**installation.environment, "ORDERS_TOPIC_PREFIX": "never-made"})
     assert unknown.returncode == 1
     assert "does not exist" in unknown.stderr

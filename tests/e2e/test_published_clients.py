@@ -39,7 +39,7 @@ def ingress(shared_installation: Installation) -> Ingress:
 def test_the_sample_is_inserted_then_skipped_then_updated(
     shared_installation: Installation, ingress: Ingress, client: Client
 ) -> None:
-    shared_installation.sql("DELETE FROM orders")
+    shared_installation.sql("DELETE FROM orders; DELETE FROM request_part")
     changed = BODY.replace(b"1 Main Street", b"2 Main Street")
     assert len(changed) == len(BODY)
     with RawConnection(ingress.port) as first:
@@ -63,7 +63,7 @@ def test_the_placeholder_in_the_e_mail_is_data(shared_installation: Installation
 def test_the_body_is_json_whatever_the_content_type_says(
     shared_installation: Installation, ingress: Ingress, content_type: str | None, chunked: bool
 ) -> None:
-    shared_installation.sql("DELETE FROM orders")
+    shared_installation.sql("DELETE FROM orders; DELETE FROM request_part")
     headers = {"Host": "x"} | ({"Content-Type": content_type} if content_type else {})
     with RawConnection(ingress.port) as connection:
         assert _send(connection, Client("by hand", headers, chunked), BODY) == INSERTED
@@ -84,7 +84,7 @@ def test_integers_are_numbers_or_strings_and_optionals_may_be_null_or_missing(
     shared_installation: Installation, ingress: Ingress, changes: dict[str, Any], stored: dict[str, Any]
 ) -> None:
     token = DEMO_TOKEN
-    shared_installation.sql("DELETE FROM orders")
+    shared_installation.sql("DELETE FROM orders; DELETE FROM request_part")
     with_null = {**an_order("variants"), **changes}
     without = {name: value for name, value in with_null.items() if value is not None}
     for expected, order in (((1, 0, 0), with_null), ((0, 0, 1), without)):

@@ -31,6 +31,8 @@ def test_a_log_that_has_what_was_applied_is_right() -> None:
         (applied(), found(topic_id="b"), "deleted and created again"),
         (applied(topic="u"), found(), "belongs to another installation"),
         (applied(CLOSED), found(), "being reseeded"),
+        (AppliedLog("t", "a", {0: 5}), found(), "no row of the partitions [1]"),
+        (AppliedLog("t", "a", {}), found(), "orders setup"),
     ],
 )
 def test_an_ingress_that_was_just_started_asks_the_tables(tables: AppliedLog, now: FoundLog, said: str) -> None:

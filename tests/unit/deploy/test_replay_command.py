@@ -1,0 +1,29 @@
+"""What `orders replay` refuses before it asks anybody."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consumer.replay.schema import until_schema
+from consumer.replay.schemas import is_a_replays
+from deploy.commands.replay import _drop, _past
+from deploy.errors import SelectionError
+
+
+def test_a_moment_of_the_future_is_refused() -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    with pytest.raises(SelectionError, match="is in the future"):
+        _past(tomorrow)
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05.678", "2026-01-02T04:04:05.6789+01:00"])
+def test_the_same_moment_finds_the_same_schema(text: str) -> None:
+    assert until_schema(_past(text)) == "orders_until_20260102t030405_678"
+    assert _past(text).microsecond == 678_000  # so it also ends at the same events
+
+
+@pytest.mark.parametrize("schema", ["public", "shop", "orders", "orders_replay2"])
+def test_only_what_a_replay_or_a_swap_made_is_dropped(schema: str) -> None:
+    assert not is_a_replays(schema)
+    with pytest.raises(SelectionError, match="is not the schema of a replay"):
+        _drop("postgresql://nowhere", schema, yes=True, dry_run=False)
