@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from contracts import access, kafka_errors
 from contracts.log_identity import FoundLog
 from contracts.settings import KafkaSettings
-from contracts.topic_checks import Problem, Refusal, Told, Trouble, problems
+from contracts.topic_checks import Problem, Refusal, Told, Trouble, of_trouble, problems
 from contracts.topic_spec import TopicFound
 from contracts.topics import UPSERT_PARTITIONS
 
@@ -57,7 +57,11 @@ class Broker:
         except _NotLetInError as error:
             text = access.not_let_in(settings.kafka_bootstrap, settings.kafka_user, str(error))
             return [Problem(Trouble.FORBIDDEN, text)], {}
-        return problems(settings.topics.specs(), told, rights, settings.kafka_user), told
+        found = problems(settings.topics.specs(), told, rights, settings.kafka_user)
+        if of_trouble(found, Trouble.UNANSWERED):
+            # The client goes on to wait for the controller that it knows. If that one is down, another one answers.
+            self._client = self._new_client()
+        return found, told
 
     def find_log(self, topic: str, topic_id: str) -> FoundLog | None:
         """The log of orders.upserts as it is now; None if the broker does not tell.
@@ -74,6 +78,9 @@ class Broker:
             firsts, ends = ({p.partition: self._answer(f).offset for p, f in futures.items()} for futures in asked)
         except (KafkaException, _NotLetInError) as error:
             _log.warning("the ends of %s are not known: %s", topic, error)
+            self._client = self._new_client()
+            return None
+        if min(*firsts.values(), *ends.values()) < 0:  # in an outage the client may give no error, and no offset
             self._client = self._new_client()
             return None
         return FoundLog(topic, topic_id, {partition: (firsts[partition], ends[partition]) for partition in ends})
