@@ -59,11 +59,15 @@ class LogWatch:
         try:
             now = self._topic, str(described.result().topic_id)
             first_offsets = {partition: future.result().offset for partition, future in firsts.items()}
-            self.ends = {partition: future.result().offset for partition, future in ends.items()}
+            end_offsets = {partition: future.result().offset for partition, future in ends.items()}
         except KafkaException as error:
             _log.warning("the log cannot be looked at: %s", error.args[0].str())
             self._admin = None  # a client that knows newer leader epochs than the broker never gets an answer
             return
+        if min(*first_offsets.values(), *end_offsets.values()) < 0:  # in an outage: no error, and no offset
+            self._admin = None
+            return
+        self.ends = end_offsets
         require_source(source, now)
         for partition, next_offset in self._asked.items():
             require_inside(self._topic, partition, next_offset, first_offsets[partition], self.ends[partition])
