@@ -1,11 +1,12 @@
 """Outcomes on their way back to the ingress or shop that asked."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
 from consumer.core.batch import Batch, Columns, Run
+from consumer.core.portions import portions
 from consumer.core.record import DAY_MS, Outgoing, Rejected, utc_day
 from contracts.event import CORRELATION_HEADER, BodyKey, EventContext, ReplyTo, RequestKey
 from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_by, outcomes_of
@@ -177,22 +178,10 @@ def result_records(replies: Iterable[Reply], results_topic: str) -> list[Outgoin
             records.append(result_record(asked[0], results_topic))
         else:  # a record of several requests has no key and no headers
             records += (
-                Outgoing(results_topic, None, encode_results(values), (), partition) for values in _portions(asked)
+                Outgoing(results_topic, None, encode_results(values), (), partition)
+                for values in portions(map(_value, asked), len, RESULTS_BYTES_MAX)
             )
     return records
-
-
-def _portions(replies: Iterable[Reply]) -> Iterator[list[bytes]]:
-    """The results, in portions of RESULTS_BYTES_MAX; one that is larger is alone."""
-    portion: list[bytes] = []
-    size_bytes = 0
-    for value in map(_value, replies):
-        if portion and size_bytes + len(value) > RESULTS_BYTES_MAX:
-            yield portion
-            portion, size_bytes = [], 0
-        portion.append(value)
-        size_bytes += len(value)
-    yield portion
 
 
 def result_record(reply: Reply, results_topic: str) -> Outgoing:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from consumer.core.portions import portions
 from consumer.core.record import Outgoing
 from consumer.kafka.producer import AcknowledgedProducer, Sent
 from consumer.letters.fitting import size_of
@@ -117,19 +118,15 @@ class Redriver:
 
 def parts(letters: Iterable[Letter], records_max: int) -> Iterator[list[Letter]]:
     """The letters, in portions of `records_max` and SEND_BYTES_MAX; one that is larger is alone."""
-    part: list[Letter] = []
-    size_bytes = 0
-    for letter in letters:
-        record = letter.record
-        left_out_bytes = sum(about.size_bytes for about in letter.left_out.values())
-        of_letter = size_of(record.key, record.value, record.headers) + left_out_bytes
-        if part and (len(part) >= records_max or size_bytes + of_letter > SEND_BYTES_MAX):
-            yield part
-            part, size_bytes = [], 0
-        part.append(letter)
-        size_bytes += of_letter
-    if part:
-        yield part
+    return portions(letters, _event_bytes, SEND_BYTES_MAX, records_max)
+
+
+def _event_bytes(letter: Letter) -> int:
+    """Of the event, whether the letter holds it or not."""
+    record = letter.record
+    return size_of(record.key, record.value, record.headers) + sum(
+        about.size_bytes for about in letter.left_out.values()
+    )
 
 
 def _event(letter: Letter) -> Event:
