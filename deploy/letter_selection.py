@@ -65,12 +65,14 @@ class Selected:
         with closing(TopicReader(settings, settings.topics.dlq)) as reader, progress_bar() as progress:
             starts, ends = reader.bounds(range(UPSERT_PARTITIONS))
             task = progress.add_task("dead letters", total=sum(ends.values()) - sum(starts.values()))
-            self._states = LetterStates(starts, ends, lambda letter: filters.let_through(letter) and not never(letter))
-            others = LetterStates(starts, ends, lambda letter: filters.let_through(letter) and never(letter))
+            self._states = LetterStates(starts, ends, lambda letter: not never(letter) and filters.let_through(letter))
+            others = LetterStates(starts, ends, lambda letter: never(letter) and filters.let_through(letter))
             for chunk in reader.read(starts, ends):
                 progress.update(task, completed=sum(chunk.positions.values()) - sum(starts.values()))
-                self._states.add(chunk.records)
-                others.add(chunk.records)
+                for record in chunk.records:
+                    letter = read_letter(record)
+                    self._states.add_read(record, letter)
+                    others.add_read(record, letter)
         self.never_count = others.count(wanted)
         for letter_id in sorted(filters.ids):
             states = [found.state(*_place(letter_id)) for found in (self._states, others)]

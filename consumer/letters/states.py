@@ -42,11 +42,14 @@ class LetterStates:
     def add(self, records: Iterable[Record]) -> None:
         """Takes records of the dead-letter topic, ordered by offset within each partition."""
         for record in records:
-            letter = read_letter(record)
-            if letter is None:
-                self._settle(record)
-            elif self._let_through(letter):
-                self._set(record.partition, record.offset, State.OPEN)
+            self.add_read(record, read_letter(record))
+
+    def add_read(self, record: Record, letter: Letter | None) -> None:
+        """The same for one record. `letter`: what `read_letter` says of it."""
+        if letter is None:
+            self._settle(record)
+        elif self._let_through(letter):
+            self._set(record.partition, record.offset, State.OPEN)
 
     def state(self, partition: int, offset: int | None) -> State | None:
         """None if there is no such letter, or the filter does not let it through."""
