@@ -3,7 +3,7 @@
 The consumer knows its log by a hash too (`consumer/kafka/log_check.py`). An ingress has what this file needs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 CLOSED = -1
@@ -31,6 +31,11 @@ class FoundLog:
     topic: str
     topic_id: str
     bounds: Mapping[int, tuple[int, int]]
+
+
+def are_told(offsets: Iterable[int]) -> bool:
+    """Whether a broker told all of these. In an outage, the client's `list_offsets` may give -1001 and no error."""
+    return all(offset >= 0 for offset in offsets)
 
 
 def what_differs(applied: AppliedLog, found: FoundLog) -> str:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from contracts import access, kafka_errors
-from contracts.log_identity import FoundLog
+from contracts.log_identity import FoundLog, are_told
 from contracts.settings import KafkaSettings
 from contracts.topic_checks import Problem, Refusal, Told, Trouble, of_trouble, problems
 from contracts.topic_spec import TopicFound
@@ -78,12 +78,12 @@ class Broker:
             firsts, ends = ({p.partition: self._answer(f).offset for p, f in futures.items()} for futures in asked)
         except (KafkaException, _NotLetInError) as error:
             _log.warning("the ends of %s are not known: %s", topic, error)
-            self._client = self._new_client()
-            return None
-        if min(*firsts.values(), *ends.values()) < 0:  # in an outage the client may give no error, and no offset
-            self._client = self._new_client()
-            return None
-        return FoundLog(topic, topic_id, {partition: (firsts[partition], ends[partition]) for partition in ends})
+        else:
+            if are_told([*firsts.values(), *ends.values()]):
+                bounds = {partition: (firsts[partition], ends[partition]) for partition in ends}
+                return FoundLog(topic, topic_id, bounds)
+        self._client = self._new_client()
+        return None
 
     def _describe(self, topics: Collection[str]) -> Told:
         asked = self._client.describe_topics(

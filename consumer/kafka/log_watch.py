@@ -9,6 +9,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, Top
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from consumer.kafka.log_check import require_inside, require_source
+from contracts.log_identity import are_told
 from contracts.settings import KafkaSettings
 
 REQUEST_TIMEOUT_S = 5.0
@@ -64,7 +65,7 @@ class LogWatch:
             _log.warning("the log cannot be looked at: %s", error.args[0].str())
             self._admin = None  # a client that knows newer leader epochs than the broker never gets an answer
             return
-        if min(*first_offsets.values(), *end_offsets.values()) < 0:  # in an outage: no error, and no offset
+        if not are_told([*first_offsets.values(), *end_offsets.values()]):
             self._admin = None
             return
         self.ends = end_offsets
