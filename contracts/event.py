@@ -82,8 +82,7 @@ class Origin:
     time: datetime
 
     def headers(self) -> list[tuple[str, bytes | None]]:
-        time = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        texts = (str(self.partition), str(self.offset), time)
+        texts = (str(self.partition), str(self.offset), headers.rfc_3339(self.time))
         return [(header.name, text.encode()) for header, text in zip(headers.ORIGIN, texts, strict=True)]
 
 

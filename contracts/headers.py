@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from contracts import limits
 from contracts.partner import PARTNER_ID
@@ -17,6 +18,11 @@ _RFC_3339 = (
     "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
+
+
+def rfc_3339(time: datetime, timespec: str = "milliseconds") -> str:
+    """The time in UTC, as headers and the JSON of commands have it. `timespec`: as of `isoformat`."""
+    return time.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

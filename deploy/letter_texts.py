@@ -9,13 +9,14 @@ from rich.text import Text
 
 from consumer.letters.letter import Letter
 from consumer.letters.states import State
+from contracts.headers import rfc_3339
 
 
 def as_object(letter: Letter, state: State) -> dict[str, Any]:
     """One line of `--json`. Bytes that are not UTF-8 become replacement characters."""
     return {
         "id": letter.id,
-        "time": letter.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": rfc_3339(letter.time),
         "partner": letter.partner_id,
         "order": letter.order_id,
         "partition": letter.partition,

@@ -20,3 +20,10 @@ def moment(text: str, now: datetime) -> datetime:
     except ValueError:
         raise SelectionError(f"{text!r} is not a time. Write {HELP}") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both times that were typed, in UTC; ages count from the same moment. Raises SelectionError."""
+    now = datetime.now(UTC)
+    first, end = (None if text is None else moment(text, now) for text in (since, until))
+    return first, end

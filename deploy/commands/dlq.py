@@ -2,9 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
 from heapq import nlargest
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -21,7 +19,7 @@ from deploy.kafka_settings import load_kafka
 from deploy.letter_selection import Filters, Selected
 from deploy.letter_texts import as_object, pretty, table_of
 from deploy.stack_file import use_running_stack
-from deploy.times import moment
+from deploy.times import period
 
 GROUPS_MAX = 10_000
 """Groups of one kind that `summary` counts. Further ones are counted together."""
@@ -138,9 +136,7 @@ def filters_of(
     until: str | None,
 ) -> Filters:
     """Filters from what was typed. Raises SelectionError."""
-    now = datetime.now(UTC)
-    times: Any = [None if text is None else moment(text, now) for text in (since, until)]
-    return Filters(frozenset(ids or ()), reason, partner, order, *times)
+    return Filters(frozenset(ids or ()), reason, partner, order, *period(since, until))
 
 
 def settings_of(*, writing: bool = False) -> KafkaSettings:

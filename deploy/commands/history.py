@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from consumer.core.record import Record
@@ -18,6 +18,7 @@ from consumer.letters.states import State, state_after
 from consumer.postgres.fence import read_source, read_watermarks
 from consumer.replay.schema import connected
 from consumer.settings import OptionalPostgresSettings
+from contracts.headers import rfc_3339
 from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings, load
 from contracts.topics import UPSERT_PARTITIONS
@@ -27,7 +28,7 @@ from deploy.errors import NothingFoundError
 from deploy.kafka_settings import load_kafka
 from deploy.pager import page
 from deploy.stack_file import use_running_stack
-from deploy.times import moment
+from deploy.times import period
 
 LETTERS_SHOWN_MAX = 20
 """Letters that are named because their events are gone."""
@@ -62,9 +63,7 @@ def history(
     as_json: bool = False,
 ) -> None:
     """Shows the versions, oldest first, while they are read. Raises NothingFoundError if there is none."""
-    now = datetime.now(UTC)
-    first, end = (None if text is None else moment(text, now) for text in (since, until))
-    wanted = Wanted(order_id, partner, first, end, limit)
+    wanted = Wanted(order_id, partner, *period(since, until), limit)
     use_running_stack()
     settings = load_kafka(KafkaSettings)
     reach(settings, dict.fromkeys((settings.topics.upserts, settings.topics.dlq), frozenset({"READ"})))
@@ -199,7 +198,7 @@ def as_object(version: Version) -> dict[str, Any]:
     context = version.decoded.context
     origin = None if context is None else context.origin
     return {
-        "time": version.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": rfc_3339(version.time),
         "partner": version.partner_id,
         "request": None if context is None else str(context.request_id),
         "index": None if context is None else version.decoded.index,

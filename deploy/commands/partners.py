@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from contracts.headers import rfc_3339
 from contracts.partner import Partner, key_id_of
 from contracts.settings import KafkaSettings
 from deploy import streams
@@ -46,7 +47,7 @@ def as_object(partner: Partner) -> dict[str, Any]:
             {
                 "key_id": token.key_id,
                 "status": token.status,
-                "since": token.created.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "since": rfc_3339(token.created),
             }
             for token in partner.tokens
         ],

@@ -18,6 +18,7 @@ from consumer.replay.schemas import drop_schema, is_a_replays, schema_there
 from consumer.replay.source import ends_at, live_fence
 from consumer.replay.workers import workers_default
 from consumer.settings import ConsumerSettings
+from contracts.headers import rfc_3339
 from deploy.admin import reach
 from deploy.console import confirm, err, out, progress_bar
 from deploy.errors import NothingFoundError, SelectionError
@@ -119,7 +120,7 @@ def _run(
         ends = ends_at(run.settings, until, live_fence(run.settings))
         run.start(client, snapshot)
         run.to(ends)
-        when = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        when = rfc_3339(until)
         told = {"schema": run.schema, "until": when, "events": run.events, "replayed_per_s": run.replayed_per_s}
         _tell(as_json, told, f"The orders as they were at {when} are in {run.schema}.orders.")
         return

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from consumer.replay.schemas import kept_schemas
 from consumer.settings import PostgresSettings
+from contracts.headers import rfc_3339
 from contracts.settings import load
 from deploy.console import err, out
 from deploy.stack_file import use_running_stack
@@ -25,7 +26,7 @@ def list_replays(*, as_json: bool) -> None:
         if as_json:
             described = {
                 "schema": item.schema,
-                "made": None if made is None else made.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "made": None if made is None else rfc_3339(made, "seconds"),
                 "size_bytes": item.size_bytes,
             }
             print(json.dumps(described))  # noqa: T201 - for a program
