@@ -27,7 +27,6 @@ class Outcome(StrEnum):
 
 _IN_ORDER = tuple(Outcome)
 _JSON = "{" + ",".join(f'"{outcome}":%s' for outcome in _IN_ORDER) + "}"
-_NAMES = [(outcome, outcome.value) for outcome in Outcome]
 
 
 class ResultError(OrdersError):
@@ -158,7 +157,7 @@ def _result(loaded: dict[str, Any]) -> Result:
 
 
 def _outcomes(loaded: dict[str, Sequence[object]]) -> Outcomes:
-    return {outcome: _indexes(loaded[name]) for outcome, name in _NAMES}
+    return {outcome: _indexes(loaded[outcome]) for outcome in _IN_ORDER}
 
 
 def _indexes(indexes: Sequence[object]) -> list[int]:

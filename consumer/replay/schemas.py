@@ -53,7 +53,7 @@ def kept_schemas(url: str) -> list[Kept]:
 def schema_there(url: str, schema: str) -> bool:
     """Whether there is anything of it: a replay that was killed early has a schema and no tables."""
     with connected(url) as connection:
-        return connection.execute("SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL", [schema]).fetchone() == (True,)
+        return _is_there(connection, schema)
 
 
 def drop_schema(url: str, schema: str) -> None:
@@ -71,11 +71,11 @@ def require_droppable(connection: Connection, schema: str) -> None:
 
 def drop(connection: Connection, schema: str) -> None:
     """In a transaction. No CASCADE: Postgres refuses if a view, a foreign key or another table is not ours."""
+    if not _is_there(connection, schema):
+        return
     name = sql.Identifier(schema)
     tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in _OURS)
     functions = sql.SQL(", ").join(sql.SQL("{}.{}").format(name, sql.SQL(function)) for function in FUNCTIONS)
-    if connection.execute("SELECT to_regnamespace(quote_ident(%s)) IS NULL", [schema]).fetchone() == (True,):
-        return
     with _naming_dependents(schema):
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT_MS))
         for statement in (
@@ -84,6 +84,10 @@ def drop(connection: Connection, schema: str) -> None:
             sql.SQL("DROP SCHEMA {}").format(name),
         ):
             connection.execute(statement)
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    return connection.execute("SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL", [schema]).fetchone() == (True,)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from pathlib import Path
 from deploy.errors import StackError
 
 KAFKA_VERSION = "4.3.1"
-# With log4j instead of slf4j-simple, jgo picks kafka-clients 3.9.1.
 _CACHE, _JARS = "JGO_CACHE_DIR", "M2_REPO"
 """The variables that tell jgo its folders."""
 UTF8_PATHS = {"LC_ALL": "C.UTF-8"}
 """Environment of Java. With LC_ALL=C it cannot name a folder with an é. macOS does not know it, and needs it not."""
+# With log4j instead of slf4j-simple, jgo picks kafka-clients 3.9.1.
 _COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 CLASSES = Path(sys.prefix) / "kafka-classes.aot"
 """The classes of Kafka, loaded and linked (JEP 483). With it, a node starts with less than half of the work.

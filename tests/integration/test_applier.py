@@ -12,7 +12,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from consumer.applied import FenceBehindError
 from consumer.applier import Applier
@@ -43,17 +42,6 @@ LEDGER_DAYS = 7
 A, B = "a" * 32, "b" * 32
 INSERTED, UPDATED, INVALID = Outcome.INSERTED, Outcome.UPDATED, Outcome.INVALID
 Sql = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def sql(database: str) -> Iterator[Sql]:
-    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
-
-        def run(statement: str, *parameters: Any) -> list[dict[str, Any]]:
-            cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
-
-        yield run
 
 
 @pytest.fixture

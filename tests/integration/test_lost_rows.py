@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow
 
 from consumer.applier import Applier
 from consumer.core.record import Event
@@ -26,17 +26,6 @@ HOME = partition_of(b"O-1", 12)
 def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection
-
-
-@pytest.fixture
-def sql(database: str) -> Iterator[Sql]:
-    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
-
-        def run(statement: str, *parameters: Any) -> list[dict[str, Any]]:
-            cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
-
-        yield run
 
 
 @pytest.fixture
