@@ -52,6 +52,7 @@ class Applier:
         self._barrier = barrier
         self._lost_claims = LostClaims()
         self._known = KnownRequests()
+        self._known_in: Session | None = None
         self._portion = Portion()
         self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
         self._plans_lost = self._too_slow = 0  # since a whole batch was applied
@@ -62,8 +63,10 @@ class Applier:
         return self._refuser.known
 
     def heed(self, lost_claims: LostClaims) -> None:
-        """From now on, the events of these requests are conflicts, whatever the tables say."""
+        """After a restore: the events of these requests are conflicts, whatever the tables say. What is remembered of
+        the tables as they were is forgotten."""
         self._lost_claims = lost_claims
+        self._known.forget({})
 
     def apply(self, batch: Batch, meanwhile: Work | None = None) -> Applied:
         """Commits the whole batch. Calls `meanwhile` while Postgres works.
@@ -112,6 +115,9 @@ class Applier:
             # Here, because a session may be opened anew before any transaction.
             if barrier is not None and (barrier.session is not session or barrier.answered):
                 barrier.require_passed(session, batch)
+            if session is not self._known_in:  # between two sessions, Postgres may have been restored
+                self._known.forget({})
+                self._known_in = session
             session.ledger.ensure_days(batch.days)
         with (
             self._holder.session(meanwhile, writes_rows=True) as session,

@@ -18,6 +18,9 @@ class KnownRequests:
 
     Copies of an event are in one partition, and whoever applies an event moves the fence of its partition. So this is
     what the ledger says about the events of a partition, for as long as its fence stands where we have left it.
+
+    That is so while no fence goes back. After a restore, a fence may stand again where we left it, before others moved
+    it and we read what they had applied. So all is forgotten with each new session and each restore that is noticed.
     """
 
     def __init__(self) -> None:

@@ -159,6 +159,34 @@ def test_a_copy_of_what_another_consumer_applied_in_between_is_found(applier: Ap
     assert [row["name"] for row in sql("SELECT name FROM orders")] == ["4"]
 
 
+@pytest.mark.parametrize("notices", ["a new session", "a fence that went back"])
+def test_what_another_consumer_had_applied_is_not_known_after_a_restore(
+    applier: Applier, opened: SessionHolder, database: str, sql: Sql, notices: str
+) -> None:
+    """The partition comes to this one with the fence that it had when this one last read it. In between, this one has
+    read what the other had applied there."""
+    here, there = event(0, order_id="O-1", index=0), event(0, order_id="O-2", index=1)
+    assert here.record.partition != there.record.partition
+    applier.apply(batch([event(0, order_id="O-3", request=2)]))  # reads the fence of every partition
+    with SessionHolder(database, LEDGER_DAYS).session() as away:
+        other = SessionHolder(database, LEDGER_DAYS)
+        Applier(other, lambda _: None).apply(batch([there]))
+        other.close()
+        applier.apply(batch([here]))  # reads what the ledger has of the request
+        away.connection.execute("DELETE FROM orders WHERE order_id <> 'O-3'")
+        away.connection.execute("DELETE FROM request_part WHERE request_id = %s", [there.context.request_id])
+        away.connection.execute(
+            "UPDATE consumer_partition SET next_offset = 0 WHERE partition = ANY (%s)",
+            [[here.record.partition, there.record.partition]],
+        )
+        away.connection.close()
+    if notices == "a new session":
+        opened.close()
+    else:
+        applier.heed(LostClaims())
+    assert applier.apply(batch([there])).changes_rows
+
+
 def test_what_is_remembered_is_no_more_than_what_the_ledger_has(
     applier: Applier, opened: SessionHolder, sql: Sql
 ) -> None:
