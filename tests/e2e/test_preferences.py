@@ -302,6 +302,7 @@ def test_strict_is_bounded_and_never_a_500(
     assert (answer.json["path"], len(answer.json["violations"])) == (path, violations)
 
 
+@pytest.mark.usefixtures("ingress")
 def test_a_writer_may_ask_for_the_result_of_a_keyed_event_at_its_own_place(shared_installation: Installation) -> None:
     """Everybody who asks for the same event gets the result at the place that he named."""
     topics = shared_installation.settings.topics
