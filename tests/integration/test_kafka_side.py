@@ -257,7 +257,7 @@ class SlowToLearn(Broker):
 def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
     bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow")
+    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix=f"slow-{uuid4()}")
     broker = SlowToLearn(settings)
     monkeypatch.setattr("deploy.setup.reach", lambda *_: broker)
     assert len(set_up_topics(settings, None)) == 5
@@ -265,25 +265,28 @@ def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
 
 
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
-    settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix="seven", postgres_url="postgresql://x")
-    admin.create_topics([NewTopic("seven.upserts", 7, 1)])["seven.upserts"].result()
-    eventually(lambda: "seven.upserts" in admin.list_topics(timeout=HANG_S).topics)
+    prefix = f"seven-{uuid4()}"  # given servers keep their topics
+    settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix=prefix, postgres_url="postgresql://x")
+    topic = settings.topics.upserts
+    admin.create_topics([NewTopic(topic, 7, 1)])[topic].result()
+    eventually(lambda: topic in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(SetupError, match="7 partitions instead of 12"):
         set_up_topics(settings, None)
     with pytest.raises(ConsumerStoppedError, match="7 partitions instead of 12"):
-        topic_id(admin, "seven.upserts")
+        topic_id(admin, topic)
 
 
 def test_a_topic_without_the_brokers_time_is_refused_until_set_up_mends_it(
     bootstrap: str, admin: AdminClient, installation: Installation
 ) -> None:
-    installation.prefix = "by-hand"
-    admin.create_topics([NewTopic("by-hand.upserts", 12, 1)])["by-hand.upserts"].result()
-    eventually(lambda: "by-hand.upserts" in admin.list_topics(timeout=HANG_S).topics)
+    installation.prefix = f"by-hand-{uuid4()}"  # not set up yet
+    topic = installation.settings.topics.upserts
+    admin.create_topics([NewTopic(topic, 12, 1)])[topic].result()
+    eventually(lambda: topic in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(ConsumerStoppedError, match="LogAppendTime"):
-        topic_id(admin, "by-hand.upserts")
+        topic_id(admin, topic)
     set_up_topics(installation.settings, None)
-    assert topic_id(admin, "by-hand.upserts")
+    assert topic_id(admin, topic)
 
 
 def test_a_topic_that_was_deleted_and_created_again_is_refused(installation: Installation, admin: AdminClient) -> None:
