@@ -8,11 +8,10 @@ is not compared: a small limit would never let in a large request.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ingress.errors import PartnerShareError, UnavailableError
+from ingress.errors import PartnerShareError, UnavailableError, Why
 
 REQUESTS_MAX = 3_600
 """Requests in flight in one process."""
-_SHUTTING_DOWN = "This server is shutting down."
 
 
 class _Use:
@@ -41,7 +40,7 @@ class Admission:
         Raises UnavailableError while the server drains, and if too many requests are in flight.
         """
         if self.draining:
-            raise UnavailableError(_SHUTTING_DOWN)
+            raise UnavailableError(Why.SHUTTING_DOWN)
         if self.requests >= self.requests_max:
             raise UnavailableError("Too many requests are in flight.")
         held = Held(self)
@@ -89,7 +88,7 @@ class Held:
         if free < 0:
             raise UnavailableError("Too many bytes are in flight.")
         if admission.draining:
-            raise UnavailableError(_SHUTTING_DOWN)  # at its end, it would be refused anyway
+            raise UnavailableError(Why.SHUTTING_DOWN)  # at its end, it would be refused anyway
         if self.use.bytes > self.bytes and self.use.bytes + count > free:
             raise PartnerShareError("bytes")
         admission.bytes += count
@@ -107,7 +106,7 @@ class Held:
 
     def add_orders(self, count: int) -> None:
         if self._admission.draining:
-            raise UnavailableError(_SHUTTING_DOWN)
+            raise UnavailableError(Why.SHUTTING_DOWN)
         self.require_room(count)
         self._admission.orders += count
         self.use.orders += count

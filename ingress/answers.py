@@ -38,8 +38,7 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
     except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
         error_id = uuid4()
         _log.exception("error %s", error_id)
-        text = f"Internal error. The server's log has it under the id {error_id}."
-        return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
+        return internal_error(error_id)
 
 
 async def _let_guesser_wait(request: Request, wait_s: float) -> None:
@@ -48,6 +47,12 @@ async def _let_guesser_wait(request: Request, wait_s: float) -> None:
     if connection is not None:
         connection.may_be_closed()
     await asyncio.sleep(wait_s)
+
+
+def internal_error(error_id: UUID) -> Response:
+    """500, without a word of what is inside."""
+    text = f"Internal error. The server's log has it under the id {error_id}."
+    return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
 
 
 def close_after_expect(request: Request) -> dict[str, str]:

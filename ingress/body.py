@@ -49,10 +49,7 @@ async def read_body(request: Request, held: Held, timeout_s: float) -> bytes:
                     held.add_bytes(len(piece))
                     pieces.append(piece)
     except TimeoutError:
-        raise BodyTimeoutError(
-            f"The body should arrive within {timeout_s:g} s, and at least {PROGRESS_BYTES} bytes of it in each "
-            f"{PROGRESS_S:g} s."
-        ) from None
+        raise BodyTimeoutError(timeout_s, PROGRESS_BYTES, PROGRESS_S) from None
     if unpacker is not None:
         unpacker.end()
     return b"".join(pieces)

@@ -4,6 +4,7 @@
 """
 
 import math
+from enum import StrEnum
 from uuid import UUID
 
 from contracts.errors import OrdersError
@@ -46,9 +47,15 @@ class UnauthorizedError(IngressError):
 
 
 class BodyTimeoutError(IngressError):
-    """The body did not arrive in time, or too slowly. Nothing was published."""
+    """The body did not arrive within `timeout_s`, or too slowly. Nothing was published."""
 
     status = 408
+
+    def __init__(self, timeout_s: float, progress_bytes: int, progress_s: float) -> None:
+        super().__init__(
+            f"The body should arrive within {timeout_s:g} s, and at least {progress_bytes} bytes of it in each "
+            f"{progress_s:g} s."
+        )
 
     @property
     def headers(self) -> dict[str, str]:
@@ -97,22 +104,28 @@ class KeyConflictError(IngressError):
         )
 
 
-class RateLimitedError(IngressError):
-    """The partner has sent more orders than its rate allows. Nothing was published."""
+class LaterError(IngressError):
+    """The request may be right, but has to wait. Nothing was published, and no rate is charged for it."""
+
+    retry_after_s: float = RETRY_AFTER_S
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+
+
+class RateLimitedError(LaterError):
+    """The partner has sent more orders than its rate allows."""
 
     status = 429
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__("Too many orders in a short time. Send the request again after Retry-After seconds.")
-        self._retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(max(1, math.ceil(self._retry_after_s)))}
+        self.retry_after_s = retry_after_s
 
 
-class PartnerShareError(IngressError):
-    """The partner has as much in flight as it leaves free for others. Nothing was published."""
+class PartnerShareError(LaterError):
+    """The partner has as much in flight as it leaves free for others."""
 
     status = 429
 
@@ -122,19 +135,21 @@ class PartnerShareError(IngressError):
             "partners. Send the request again when some of them are answered."
         )
 
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(RETRY_AFTER_S)}
+
+class Why(StrEnum):
+    """Why no request can be served, beside what is in flight."""
+
+    NOT_READY = "This server is not ready yet."
+    SHUTTING_DOWN = "This server is shutting down."
+    HALTED = "Orders cannot be applied at the moment."
+    UNREACHABLE = "Kafka is not reachable."
+    NOT_READABLE = "The status of requests cannot be read at the moment."
 
 
-class UnavailableError(IngressError):
-    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight. Nothing was published."""
+class UnavailableError(LaterError):
+    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight: see Why."""
 
     status = 503
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(RETRY_AFTER_S)}
 
 
 class TooLargeForKafkaError(UnavailableError):

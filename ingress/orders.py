@@ -18,7 +18,7 @@ from ingress.answers import accepted_response, counts_body, counts_response, jso
 from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
-from ingress.errors import KeyConflictError, NotConfirmedError, PartnerShareError, RateLimitedError, UnavailableError
+from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError, Why
 from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
 from ingress.pending_replies import Answer, Pending, PendingReplies
@@ -94,9 +94,9 @@ class OrdersEndpoint:
     async def _post(self, request: Request) -> Response:
         with self._admission.request() as held:
             if not self._ready():
-                raise UnavailableError("This server is not ready yet.")
+                raise UnavailableError(Why.NOT_READY)
             if self._halted():
-                raise UnavailableError("Orders cannot be applied at the moment.")
+                raise UnavailableError(Why.HALTED)
             headers = read_request_headers(request.scope["headers"])
             partner = self._partners.authenticate(headers.token)
             held.belongs_to(partner.partner_id)
@@ -110,7 +110,7 @@ class OrdersEndpoint:
                 if is_limited:
                     self._rate_limit.require(partner)  # other requests of the partner were read meanwhile
                 orders = await parse_body(body, strict=preferences.strict, require_room=held.require_room)
-            except (RateLimitedError, PartnerShareError, UnavailableError):
+            except LaterError:
                 raise
             except Exception:  # also if the client hung up: what is refused is not free
                 self._rate_limit.charge(partner, held.asked_orders)
@@ -173,7 +173,7 @@ class OrdersEndpoint:
         UnavailableError if nothing was published.
         """
         if not self._publisher.reachable:
-            raise UnavailableError("Kafka is not reachable.")
+            raise UnavailableError(Why.UNREACHABLE)
         count = len(items)
         held.add_orders(count)
         headers = HeaderWriter(

@@ -15,7 +15,7 @@ from contracts.result import StoredRequest
 from ingress.admission import Admission
 from ingress.answers import respond, status_response
 from ingress.auth import Partners
-from ingress.errors import UnavailableError, UnknownRequestError
+from ingress.errors import UnavailableError, UnknownRequestError, Why
 
 STATUS_REQUESTS_MAX = 128
 """In flight in one process: fewer than may wait for Postgres, and again a share of them for each partner."""
@@ -50,7 +50,7 @@ class StatusEndpoint:
     async def _get(self, request: Request) -> Response:
         with self._admission.request() as held, self._reads.request() as reading:
             if not self._ready():  # they are read anew now and then; until then no token is known
-                raise UnavailableError("This server is not ready yet.")
+                raise UnavailableError(Why.NOT_READY)
             partner = self._partners.authenticate(request.headers.getlist("token"))
             held.belongs_to(partner.partner_id)
             reading.belongs_to(partner.partner_id)
@@ -58,7 +58,7 @@ class StatusEndpoint:
             try:
                 stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))
             except LedgerUnavailableError as error:
-                raise UnavailableError("The status of requests cannot be read at the moment.") from error
+                raise UnavailableError(Why.NOT_READABLE) from error
             if stored is None and not self._may_be_pending(request_id, partner):
                 raise UnknownRequestError
             return status_response(request_id, stored or StoredRequest())
