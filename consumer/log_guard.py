@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from consumer.core.log_mark import Watermark
 from consumer.core.record import Outgoing
 from consumer.errors import ClientStuckError, LogChangedError, RetryLaterError
 from consumer.kafka.log_check import LogCheck
@@ -50,8 +51,8 @@ class LogGuard:
         self._seen: dict[int, int] = {}
         self._stuck_looks: dict[int, int] = {}
 
-    def read_applied(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """The watermark *applied* of partitions that are about to be read, after their log was checked.
+    def read_applied(self, partitions: Collection[int]) -> Mapping[int, Watermark]:
+        """The watermarks of partitions that are about to be read, after their log was checked.
 
         Raises LogChangedError, and RetryLaterError while Kafka or Postgres does not answer.
         """
@@ -63,7 +64,7 @@ class LogGuard:
             self._check.require(source, watermarks)
         self._source = source
         self._to_lift.update(partitions)
-        return {partition: watermark.next_offset for partition, watermark in watermarks.items()}
+        return watermarks
 
     def look(self, positions: Mapping[int, int]) -> None:
         """Called between batches. `positions`: by partition of ours, the next offset to be read.

@@ -7,6 +7,7 @@ from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consumer.core.log_mark import Watermark
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
@@ -17,8 +18,8 @@ from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 from contracts.kafka_errors import ENDING
 
-ReadApplied = Callable[[Collection[int]], Mapping[int, int]]
-"""The watermark *applied* of these partitions. Raises RetryLaterError if Postgres does not answer."""
+ReadApplied = Callable[[Collection[int]], Mapping[int, Watermark]]
+"""How far these partitions were applied. Raises RetryLaterError if Postgres does not answer."""
 
 _POLL_SLICE_S = 0.1
 _log = logging.getLogger(__name__)
@@ -151,8 +152,10 @@ class Assignment:
         self._consumer.incremental_unassign(revoked)
 
     def _read_start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """For each partition, the lower of the two watermarks *applied* and *answered*."""
-        applied = self._read_applied(partitions)
+        """For each partition, the lower of the two watermarks *applied* and *answered*. But not below what Postgres
+        knows to be answered: somebody may have put the committed offsets back."""
+        watermarks = self._read_applied(partitions)
+        applied = {partition: watermarks[partition].next_offset for partition in partitions}
         try:
             answered = self._answered.read(self._consumer, partitions)
             # Without this, a crash between the first commit in Postgres and its replies would lose those replies.
@@ -163,9 +166,12 @@ class Assignment:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
         if any(applied[partition] < offset for partition, offset in answered.items()):
             self._on_restored()
-        return {
-            partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
-        }
+        for partition in partitions:
+            known = watermarks[partition].answered_to or 0
+            if answered.get(partition, known) < known:
+                _log.info("partition %d: all below offset %d was answered, so it is not read again", partition, known)
+            answered[partition] = max(known, answered.get(partition, applied[partition]))
+        return {partition: min(applied[partition], answered[partition]) for partition in partitions}
 
     def _sleep(self, duration_s: float) -> None:
         self._stop.wait(duration_s)

@@ -213,7 +213,9 @@ def finish(connection: Connection, source: tuple[str, str], last_records: Mappin
         parts = connection.execute("SELECT partition, before_offset, log_start FROM reseed").fetchall()
         Fence(connection).set(
             {
-                partition: Watermark(before, mark_of(last_records[partition]) if partition in last_records else None)
+                partition: Watermark(
+                    before, mark_of(last_records[partition]) if partition in last_records else None, answered_to=0
+                )
                 for partition, before, _ in parts
             }
         )

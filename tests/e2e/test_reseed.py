@@ -104,6 +104,7 @@ def test_a_topic_that_was_made_again_gets_every_order(installed: Installation, o
     set_up_topics(installed.settings, None)
     write(installed, range(10), name="new")
     reseed(installed)
+    assert installed.sql("SELECT DISTINCT answered_to FROM consumer_partition") == [{"answered_to": 0}]
     installed.start_consumer()
     require_rebuilt(installed)
     assert rows(installed) == expected | {f"R-{n}": ("new", expected["R-0"][1]) for n in range(10)}

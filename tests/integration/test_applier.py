@@ -315,6 +315,17 @@ def test_when_the_dlq_is_down_nothing_is_committed(opened: SessionHolder, sql: S
     assert fence(sql) == {}
 
 
+def test_the_tables_know_that_all_before_the_last_batch_was_answered(applier: Applier, sql: Sql) -> None:
+    """Also if the batch is applied in parts, all of which are answered together."""
+    sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
+    events = [event(n, "refused" if n == 8 else f"{n}", request=n, reply_to=REPLY_TO) for n in range(9)]
+    partition = events[0].record.partition
+    for start, end in ((0, 3), (3, 9), (1, 5)):  # the last one is read again after a crash
+        applier.apply(batch(events[start:end]))
+    found = sql("SELECT next_offset, answered_to FROM consumer_partition WHERE partition = %s", partition)
+    assert found == [{"next_offset": 9, "answered_to": 3}]
+
+
 def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
     applier: Applier, buried: list[Rejected], sql: Sql
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from consumer.core.log_mark import Watermark
 from consumer.core.record import Outgoing, Record
 from consumer.errors import ConsumerStoppedError, LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
@@ -48,9 +49,11 @@ def event(order_id: str, **changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = None) -> Iterator[Assignment]:
-    def watermarks(partitions: Collection[int]) -> dict[int, int]:
-        return {partition: (applied or {}).get(partition, 0) for partition in partitions}
+def assignment_of(
+    settings: ConsumerSettings, applied: dict[int, int] | None = None, answered_to: int = 0
+) -> Iterator[Assignment]:
+    def watermarks(partitions: Collection[int]) -> dict[int, Watermark]:
+        return {p: Watermark((applied or {}).get(p, 0), answered_to=answered_to) for p in partitions}
 
     stop = threading.Event()
     assignment = Assignment(settings, watermarks, stop, lambda: None)
@@ -93,6 +96,18 @@ def test_it_starts_at_the_lower_watermark_and_rewinds(installation: Installation
         assert [record.offset for record in take(assignment, 4)] == [6, 7, 8, 9]  # applied 8, answered 6
     with assignment_of(settings, {1: 3}) as assignment:
         assert [record.offset for record in take(assignment, 7)] == [3, 4, 5, 6, 7, 8, 9]  # restored to 3
+
+
+@pytest.mark.parametrize(("answered_to", "start"), [(0, 2), (6, 6), (9, 8)])
+def test_a_group_that_was_put_back_reads_nothing_again_that_was_answered(
+    installation: Installation, answered_to: int, start: int
+) -> None:
+    installation.produce([event("a", partition=1) for _ in range(10)])
+    topics = installation.settings.topics
+    with installation.consumer(topics.consumer_group) as reset:
+        reset.commit(offsets=[TopicPartition(topics.upserts, 1, 2)], asynchronous=False)
+    with assignment_of(installation.consumer_settings(), {1: 8}, answered_to) as assignment:
+        assert [record.offset for record in take(assignment, 10 - start)] == list(range(start, 10))
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -358,7 +373,9 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 ) -> None:
     """As in a rebalance. Otherwise the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
-    late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event(), lambda: None)
+    late = Assignment(
+        settings, lambda partitions: dict.fromkeys(partitions, Watermark(0)), threading.Event(), lambda: None
+    )
     with assignment_of(settings) as member:
         eventually(lambda: taken(member) == [] and len(member.positions) == 12)
         late.commit({1: 6})  # it is not in the group yet
