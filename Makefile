@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay lock clean package
+.PHONY: show-replay show-year lock clean package
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-quick: $(VENV)/.bench ## the pairs, catching up and the starts, in 8 minut
 
 show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
+
+show-year: $(VENV)/.dev ## every command of an operator on an installation of a year; ARGS="--orders 10000" for a smaller one
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.year $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
