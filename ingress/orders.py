@@ -13,14 +13,16 @@ from starlette.responses import Response
 from contracts import request_id
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
+from ingress import problems
 from ingress.admission import Admission, Held
-from ingress.answers import accepted_response, counts_body, counts_response, json_response, representation, respond
+from ingress.answers import accepted_response, counts_body, counts_response, representation, respond
 from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
 from ingress.errors import KeyConflictError, NotConfirmedError, PartnerShareError, RateLimitedError, UnavailableError
 from ingress.fast_path import ParsedOrder
 from ingress.idempotency import digest_of, parse_key
+from ingress.json_answers import json_response
 from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import NO_PREFERENCES, Preferences, parse_preferences
 from ingress.publisher import Item, Publisher
@@ -94,9 +96,9 @@ class OrdersEndpoint:
     async def _post(self, request: Request) -> Response:
         with self._admission.request() as held:
             if not self._ready():
-                raise UnavailableError("This server is not ready yet.")
+                raise UnavailableError(problems.NOT_READY)
             if self._halted():
-                raise UnavailableError("Orders cannot be applied at the moment.")
+                raise UnavailableError(problems.NOT_APPLIED_NOW)
             headers = read_request_headers(request.scope["headers"])
             partner = self._partners.authenticate(headers.token)
             held.belongs_to(partner.partner_id)
@@ -173,7 +175,7 @@ class OrdersEndpoint:
         UnavailableError if nothing was published.
         """
         if not self._publisher.reachable:
-            raise UnavailableError("Kafka is not reachable.")
+            raise UnavailableError(problems.KAFKA_UNREACHABLE)
         count = len(items)
         held.add_orders(count)
         headers = HeaderWriter(

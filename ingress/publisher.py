@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from contracts.access import lacks
 from contracts.event import HeaderWriter
 from contracts.kafka_errors import AUTHORIZATION, Verdict, verdict_of
+from ingress import problems
 from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 
@@ -119,7 +120,7 @@ class Publisher:
                 producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
             except (BufferError, KafkaException) as error:
                 if position == 0:
-                    raise UnavailableError("Kafka does not accept records at the moment.") from error
+                    raise UnavailableError(problems.KAFKA_DOES_NOT_ACCEPT) from error
                 _log.error("request %s is only partly published: %s", request_id, error)
                 self._on_failure(request_id)
                 return

@@ -14,10 +14,12 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.ledger_reader import LedgerReader
+from ingress import problems
 from ingress.admission import Admission
-from ingress.answers import close_after_expect, json_response
 from ingress.app import Ingress
+from ingress.error_answers import error_response
 from ingress.errors import STATUS_PATH
+from ingress.json_answers import json_response
 from ingress.orders import ORDERS_PATH
 from ingress.settings import IngressSettings
 
@@ -66,11 +68,13 @@ def create_app(
 
     async def router_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        headers = {**(error.headers or {}), **close_after_expect(request)}
-        detail = error.detail
-        if error.status_code == HTTPStatus.NOT_FOUND and (path := _without_slash(request)) is not None:
-            detail = f"{detail}: the path should be {path}, with no slash at its end"
-        return json_response(error.status_code, {"error": detail}, headers)
+        headers = {**(error.headers or {})}
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return error_response(request, problems.NO_SUCH_METHOD, problems.NO_SUCH_METHOD.said(), headers)
+        path = _without_slash(request)
+        if path is None:
+            return error_response(request, problems.NO_SUCH_PATH, problems.NO_SUCH_PATH.said(), headers)
+        return error_response(request, problems.SLASH_AT_THE_END, problems.SLASH_AT_THE_END.said(path=path), headers)
 
     app = Starlette(
         routes=[
