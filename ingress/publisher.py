@@ -15,6 +15,7 @@ from contracts.access import lacks
 from contracts.event import HeaderWriter
 from contracts.kafka_errors import AUTHORIZATION, Verdict, verdict_of
 from ingress import problems
+from ingress.checked_request import Item
 from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 
@@ -24,9 +25,6 @@ fuller requests, and answers all of them sooner."""
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
-
-Item = tuple[int, bytes, bytes]
-"""Index in the request, key (order_id), value (canonical order)."""
 
 
 class Publisher:
