@@ -24,10 +24,12 @@ def bad_request_response(request: Request, violation: Violation) -> Response:
     """400, with the first violation, and with all if they were asked for."""
     violations: list[Json] = [{"path": path, "error": error} for path, error in violation.others]
     first: Json = {"path": violation.path, "error": violation.error}
+    headers = _close_after_expect(request)  # a wrong header is told before the body
     if not _wants_problem(request):
-        return json_response(HTTPStatus.BAD_REQUEST, {**first, "violations": violations} if violations else first)
+        content = {**first, "violations": violations} if violations else first
+        return json_response(HTTPStatus.BAD_REQUEST, content, headers)
     content = {**_problem(bad_request(violation.error), str(violation)), "violations": violations or [first]}
-    return json_response(HTTPStatus.BAD_REQUEST, content, media_type=PROBLEM_JSON)
+    return json_response(HTTPStatus.BAD_REQUEST, content, headers, PROBLEM_JSON)
 
 
 def _problem(problem: Problem, text: str) -> Json:

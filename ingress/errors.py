@@ -56,7 +56,7 @@ class UnauthorizedError(IngressError):
 
 
 class BodyTimeoutError(IngressError):
-    """The body did not arrive in time, or too slowly. Nothing was published."""
+    """The body did not arrive within `timeout_s`, or too slowly. Nothing was published."""
 
     status = 408
 
@@ -108,41 +108,39 @@ class KeyConflictError(IngressError):
         super().__init__(problems.KEY_CONFLICT)
 
 
-class RateLimitedError(IngressError):
-    """The partner has sent more orders than its rate allows. Nothing was published."""
+class LaterError(IngressError):
+    """The request may be right, but has to wait. Nothing was published, and no rate is charged for it."""
+
+    retry_after_s: float = RETRY_AFTER_S
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+
+
+class RateLimitedError(LaterError):
+    """The partner has sent more orders than its rate allows."""
 
     status = 429
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(problems.RATE_LIMITED)
-        self._retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(max(1, math.ceil(self._retry_after_s)))}
+        self.retry_after_s = retry_after_s
 
 
-class PartnerShareError(IngressError):
-    """The partner has as much in flight as it leaves free for others. Nothing was published."""
+class PartnerShareError(LaterError):
+    """The partner has as much in flight as it leaves free for others."""
 
     status = 429
 
     def __init__(self, what: str) -> None:
         super().__init__(problems.OVER_SHARE, what=what)
 
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(RETRY_AFTER_S)}
 
-
-class UnavailableError(IngressError):
-    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight. Nothing was published."""
+class UnavailableError(LaterError):
+    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight."""
 
     status = 503
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(RETRY_AFTER_S)}
 
 
 class TooLargeForKafkaError(UnavailableError):

@@ -18,7 +18,7 @@ from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
 from ingress.checked_request import CheckedRequest, Item, check
-from ingress.errors import KeyConflictError, NotConfirmedError, PartnerShareError, RateLimitedError, UnavailableError
+from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError
 from ingress.idempotency import parse_key
 from ingress.json_answers import json_response
 from ingress.pending_replies import Answer, Pending, PendingReplies
@@ -100,7 +100,7 @@ class OrdersEndpoint:
                 if is_limited:
                     self._rate_limit.require(partner)  # other requests of the partner were read meanwhile
                 orders = await parse_body(body, strict=preferences.strict, require_room=held.require_room)
-            except (RateLimitedError, PartnerShareError, UnavailableError):
+            except LaterError:
                 raise
             except Exception:  # also if the client hung up: what is refused is not free
                 self._rate_limit.charge(partner, held.asked_orders)

@@ -9,10 +9,10 @@ from contracts.event import Headers, HeaderWriter, ReplyTo, RequestContext
 from contracts.headers import CORRELATION_ID, REPLY_PARTITION
 from contracts.order import Order
 from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_of
+from contracts.sample import SAMPLE_BODY
 from contracts.topic_spec import TopicSpec
 from contracts.topics import Topics
 from deploy.asyncapi.schemas import VERSION, schemas
-from deploy.sample import SAMPLE_BODY
 
 Document = dict[str, Any]
 

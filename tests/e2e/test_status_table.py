@@ -4,12 +4,13 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 from ingress.body import BODY_BYTES_MAX
 from ingress.protocol import HEADER_BYTES_MAX
-from support.http import ORDERS_PATH, Answer, RawConnection
+from support.http import ORDERS_PATH, Answer, Connection, RawConnection
 from support.installation import Ingress, Installation
 from support.orders import an_order
 from support.waiting import HANG_S, eventually
@@ -341,3 +342,10 @@ def test_health(ingress: Ingress) -> None:
     ready = ask(ingress, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").json
     names = ["partners_read", "reply_partition_assigned", "topics_as_set_up", "broker_reachable", "accepting"]
     assert ready == dict.fromkeys([*names, "log_as_applied", "consumers_not_halted"], True)
+
+
+def test_a_head_has_no_body(ingress: Ingress) -> None:
+    with closing(Connection(ingress.port)) as connection:
+        for _ in range(2):  # what follows is no body
+            answer = connection.request("HEAD", "/healthz")
+            assert (answer.status, answer.headers["content-length"], answer.body) == (200, "16", b"")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from deploy.sample import DEMO_TOKEN, SAMPLE_BODY
+from contracts.sample import SAMPLE_BODY
+from deploy.sample import DEMO_TOKEN
 
 BODY = SAMPLE_BODY.encode()
 HOST = "127.0.0.1:8000"

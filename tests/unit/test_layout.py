@@ -20,7 +20,17 @@ MAY_IMPORT = {
     "consumer": {"contracts", "consumer"},
     "deploy": {"contracts", "ingress", "consumer", "deploy"},
 }
-CLIENT_LIBRARIES = {"confluent_kafka", "psycopg", "starlette", "uvicorn", "httptools", "uvloop", "typer", "rich"}
+CLIENT_LIBRARIES = {
+    "confluent_kafka",
+    "psycopg",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "typer",
+    "rich",
+}
 PURE = [
     "contracts",
     "consumer/core",

@@ -7,7 +7,7 @@ import sys
 
 CLIENTS = {"confluent_kafka", "psycopg", "psycopg_pool", "tenacity", "asyncio"}
 MODELS = {"pydantic", "pydantic_core", "pydantic_settings", "msgspec"}
-SERVER = {"starlette", "uvicorn", "httptools", "uvloop"}
+SERVER = {"fastapi", "starlette", "uvicorn", "httptools", "uvloop"}
 TERMINAL = {"rich.console", "rich.table", "rich.progress"}
 HELP_MODULES_MAX = 400
 """`orders --help` loads 340, nearly all of them for typer and rich. It was 710 when it imported every command."""
