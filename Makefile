@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
-.PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
+.PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench bench-quick
 .PHONY: show-replay show-year lock clean package
 
 help: ## show this list
@@ -53,6 +53,9 @@ e2e: kafka-classes pgbouncer ## only the tests of whole processes
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
+
+errors: $(VENV)/.dev ## write docs/errors.md from the catalogue of errors
+	$(VENV)/bin/python -m ingress.catalogue docs/errors.md
 
 schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations
 	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field, GetCoreSchemaHandler, PlainValidator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 
-from contracts import json_schema, limits
+from contracts import json_schema, limits, violations
 from contracts.strict_json import Number
 
 ABOVE_ZERO = r"(?:[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,9})\.[0-9]{0,4}[1-9])"
@@ -39,7 +39,7 @@ def canonical_amount(value: object) -> str:
         return _exact(value.text, _SMALLEST_EXPONENT)
     elif type(value) is float and isfinite(value):
         return _exact(repr(value), _SMALLEST_EXPONENT)
-    raise PydanticCustomError("amount", "Input should be a decimal, as a number or as a string of digits")
+    raise PydanticCustomError("amount", violations.NOT_A_DECIMAL.text)
 
 
 def _exact(text: str, smallest_exponent: int = -2 * limits.AMOUNT_DIGITS_MAX) -> str:
@@ -50,7 +50,7 @@ def _exact(text: str, smallest_exponent: int = -2 * limits.AMOUNT_DIGITS_MAX) ->
         number = None
     if number is None or (number and not smallest_exponent <= number.adjusted() < limits.AMOUNT_DIGITS_MAX):
         raise PydanticCustomError(
-            "amount_digits", "Input should have at most {digits} digits", {"digits": limits.AMOUNT_DIGITS_MAX}
+            "amount_digits", violations.TOO_MANY_DIGITS.text, {"digits": limits.AMOUNT_DIGITS_MAX}
         )
     return f"{number.normalize(_EXACT):f}" if number else "0"
 
@@ -66,7 +66,7 @@ class _Integer:
         return core_schema.custom_error_schema(
             core_schema.union_schema([number, text], mode="left_to_right"),
             custom_error_type="integer",
-            custom_error_message="Input should be a 64-bit integer, as a number or as a string of digits",
+            custom_error_message=violations.NOT_AN_INTEGER.text,
         )
 
 
@@ -125,15 +125,15 @@ def reason_of_values(order: Mapping[str, Any]) -> str | None:
     """
     for field in ("name", "email", "order_id", "refferral_code", "user_id"):
         if not order[field] or order[field].isspace():
-            return f"{field} is blank"
+            return f"{field} {violations.BLANK}"
     for field in ("total_amount", "discount", "total_qty"):
         if (order.get(field) or 0) < 0:
-            return f"{field} is negative"
+            return f"{field} {violations.NEGATIVE}"
     for position, product in enumerate(order["products"]):
         if not product["product_sku_id"] or product["product_sku_id"].isspace():
-            return f"products[{position}].product_sku_id is blank"
+            return f"products[{position}].product_sku_id {violations.BLANK}"
         if product["amount"].startswith("-"):
-            return f"products[{position}].amount is negative"
+            return f"products[{position}].amount {violations.NEGATIVE}"
         if product["qty"] < 1:
-            return f"products[{position}].qty is below 1"
+            return f"products[{position}].qty {violations.BELOW_1}"
     return None

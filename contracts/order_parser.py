@@ -12,12 +12,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
-from contracts import limits
+from contracts import limits, violations
 from contracts.order import Order, Product
 from contracts.strict_json import Location, Violation, first_nul, load, path_of
 from contracts.strict_order import StrictOrder, StrictProduct
 
-EXTRA = "Extra inputs are not permitted"
 _ERRORS_MAX = 100
 """Of an order, in pydantic's list. With more, the walk costs less than the list."""
 
@@ -99,7 +98,7 @@ def _wrong(item: Any, rules: _Rules, has_nul: bool, right: int = 0) -> Iterator[
     `right`: how many of its products need no look.
     """
     if not isinstance(item, dict):
-        yield (), "Input should be an object"
+        yield (), violations.NOT_AN_OBJECT.said()
         return
     for name, value in item.items():
         check = rules.checks.get(name)
@@ -113,21 +112,22 @@ def _wrong(item: Any, rules: _Rules, has_nul: bool, right: int = 0) -> Iterator[
             except ValidationError as error:
                 yield (name,), error.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
         elif rules.forbids_others:
-            yield (name,), EXTRA
+            yield (name,), violations.UNKNOWN_FIELD.said()
     if not rules.required <= item.keys():
-        yield from (((name,), "Field required") for name in rules.checks if name in rules.required - item.keys())
+        missing = (name for name in rules.checks if name in rules.required - item.keys())
+        yield from (((name,), violations.FIELD_REQUIRED.said()) for name in missing)
 
 
 def _wrong_products(items: Any, rules: _Rules, has_nul: bool, right: int) -> Iterator[tuple[Location, str]]:
     if not isinstance(items, list):
-        yield ("products",), "Input should be a valid array"
+        yield ("products",), violations.NOT_AN_ARRAY.said()
         return
     rules = _rules(StrictProduct if rules.forbids_others else Product)
     for index, item in enumerate(items[right : limits.PRODUCTS_PER_ORDER_MAX], right):
         for location, error in _wrong(item, rules, has_nul):
             yield ("products", index, *location), error
     if len(items) > limits.PRODUCTS_PER_ORDER_MAX:
-        yield ("products",), f"List should have at most {limits.PRODUCTS_PER_ORDER_MAX} items"
+        yield ("products",), violations.TOO_MANY_ITEMS.said(items_max=limits.PRODUCTS_PER_ORDER_MAX)
 
 
 def _nul_in(name: str, value: object) -> tuple[Location, str] | None:

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 import msgspec
 
+from contracts import violations
 from contracts.errors import OrdersError
 
 NESTING_MAX = 201
@@ -21,11 +22,8 @@ NAME_CHARS_MAX = 100
 Location = tuple[int | str, ...]
 _Place = Optional[tuple["_Place", int | str]]  # noqa: UP045 - a linked list, so that no path is copied
 
-_NUL = "Input should not contain the character \\u0000"
 _HALF, _BYTE = "\ufdd0", "\ufdd1"
 """Behind a NUL they mark what `marked` replaced: half of a surrogate pair, or the byte of two hex digits."""
-_NOT_UNICODE = "Input should not contain half of a surrogate pair: as JSON escapes, an emoji has two"
-_NOT_UTF8 = "Input should be UTF-8, and has the byte 0x{} in a wrong place: it is of Latin-1, or was cut off"
 _PAIRED = re.compile(
     rb"(?:[^\\]++|\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*+", re.DOTALL
 )
@@ -78,17 +76,15 @@ def load(document: bytes) -> tuple[Any, bool]:
 def malformed(error: Exception, document: bytes) -> Violation:
     """What an error of msgspec means for the writer of `document`."""
     if isinstance(error, RecursionError):
-        return Violation(
-            "", f"Invalid JSON: it should have at most {NESTING_MAX} arrays and objects inside of each other"
-        )
+        return Violation("", violations.TOO_DEEP.said(nesting_max=NESTING_MAX))
     if str(error) == "Input data was truncated":
-        return Violation("", "Invalid JSON: it ends too early")
+        return Violation("", violations.CUT_OFF.said())
     text, _, at = str(error).removeprefix("JSON is malformed: ").removesuffix(")").rpartition(" (byte ")
     if not at.isdecimal():
-        return Violation("", f"Invalid JSON: {error}")
+        return Violation("", violations.NOT_JSON_EITHER.said(what=error))
     before = document[: int(at)]
     line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
-    return Violation("", f"Invalid JSON: {text} at line {line} column {column}")
+    return Violation("", violations.NOT_JSON.said(what=text, line=line, column=column))
 
 
 def marked(document: bytes) -> bytes | None:
@@ -154,8 +150,10 @@ def path_of(location: Location) -> str:
 
 def _about(behind_nul: str) -> str:
     if behind_nul.startswith(_HALF):
-        return _NOT_UNICODE
-    return _NOT_UTF8.format(behind_nul[1:3]) if behind_nul.startswith(_BYTE) else _NUL
+        return violations.HALF_A_CHARACTER.said()
+    if behind_nul.startswith(_BYTE):
+        return violations.NOT_UTF_8.said(byte=behind_nul[1:3])
+    return violations.NUL_CHARACTER.said()
 
 
 def _depth(document: bytes) -> int:

@@ -10,21 +10,21 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
-from contracts import json_schema, limits
+from contracts import json_schema, limits, violations
 from contracts.order import Amount, Integer, Order, Product, Text
 
 
 def _not(wrong: Callable[[object], bool], what: str) -> AfterValidator:
     def check(value: object) -> object:
         if value is not None and wrong(value):
-            raise PydanticCustomError("invalid_data", "Input {what}: such an order is skipped", {"what": what})
+            raise PydanticCustomError("invalid_data", violations.INVALID_DATA.text, {"what": what})
         return value
 
     return AfterValidator(check)
 
 
-_NOT_BLANK = _not(lambda value: isinstance(value, str) and (not value or value.isspace()), "is blank")
-_NOT_NEGATIVE = _not(lambda value: isinstance(value, int) and value < 0, "is negative")
+_NOT_BLANK = _not(lambda value: isinstance(value, str) and (not value or value.isspace()), violations.BLANK)
+_NOT_NEGATIVE = _not(lambda value: isinstance(value, int) and value < 0, violations.NEGATIVE)
 
 Filled = Annotated[Text, _NOT_BLANK, json_schema.filled_text()]
 NotNegative = Annotated[Integer, _NOT_NEGATIVE, json_schema.integer_from(0)]
@@ -38,11 +38,13 @@ class StrictProduct(Product):
     product_sku_id: Filled
     amount: Annotated[
         Amount,
-        _not(lambda value: isinstance(value, str) and value.startswith("-"), "is negative"),
+        _not(lambda value: isinstance(value, str) and value.startswith("-"), violations.NEGATIVE),
         json_schema.amount(),
     ]
     qty: Annotated[
-        Integer, _not(lambda value: isinstance(value, int) and value < 1, "is below 1"), json_schema.integer_from(1)
+        Integer,
+        _not(lambda value: isinstance(value, int) and value < 1, violations.BELOW_1),
+        json_schema.integer_from(1),
     ]
 
 

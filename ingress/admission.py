@@ -8,7 +8,8 @@ is not compared: a small limit would never let in a large request.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ingress.errors import PartnerShareError, UnavailableError, Why
+from ingress import problems
+from ingress.errors import PartnerShareError, UnavailableError
 
 REQUESTS_MAX = 3_600
 """Requests in flight in one process."""
@@ -40,9 +41,9 @@ class Admission:
         Raises UnavailableError while the server drains, and if too many requests are in flight.
         """
         if self.draining:
-            raise UnavailableError(Why.SHUTTING_DOWN)
+            raise UnavailableError(problems.SHUTTING_DOWN)
         if self.requests >= self.requests_max:
-            raise UnavailableError("Too many requests are in flight.")
+            raise UnavailableError(problems.CROWDED, what="requests")
         held = Held(self)
         self.requests += 1
         try:
@@ -86,9 +87,9 @@ class Held:
         admission = self._admission
         free = admission.bytes_max - admission.bytes - count
         if free < 0:
-            raise UnavailableError("Too many bytes are in flight.")
+            raise UnavailableError(problems.CROWDED, what="bytes")
         if admission.draining:
-            raise UnavailableError(Why.SHUTTING_DOWN)  # at its end, it would be refused anyway
+            raise UnavailableError(problems.SHUTTING_DOWN)  # at its end, it would be refused anyway
         if self.use.bytes > self.bytes and self.use.bytes + count > free:
             raise PartnerShareError("bytes")
         admission.bytes += count
@@ -100,13 +101,13 @@ class Held:
         self.asked_orders = count
         free = self._admission.orders_max - self._admission.orders - count
         if free < 0:
-            raise UnavailableError("Too many orders are in flight.")
+            raise UnavailableError(problems.CROWDED, what="orders")
         if self.use.orders > self.orders and self.use.orders + count > free:
             raise PartnerShareError("orders")
 
     def add_orders(self, count: int) -> None:
         if self._admission.draining:
-            raise UnavailableError(Why.SHUTTING_DOWN)
+            raise UnavailableError(problems.SHUTTING_DOWN)
         self.require_room(count)
         self._admission.orders += count
         self.use.orders += count

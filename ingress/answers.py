@@ -1,7 +1,6 @@
 """The answers to partners: the counts, the status of a request, and errors without internals."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -12,12 +11,13 @@ from starlette.responses import Response
 
 from contracts.result import Outcome, Outcomes, StoredRequest
 from contracts.strict_json import Violation
+from ingress import problems
 from ingress.connections import CONNECTION
+from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import IngressError, UnauthorizedError, location
+from ingress.json_answers import Json, json_response
 
 _log = logging.getLogger(__name__)
-
-Json = dict[str, object]
 
 
 async def respond(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -25,20 +25,17 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
     try:
         return await handle(request)
     except Violation as violation:
-        content: Json = {"path": violation.path, "error": violation.error}
-        if violation.others:
-            content["violations"] = [{"path": path, "error": error} for path, error in violation.others]
-        return json_response(HTTPStatus.BAD_REQUEST, content)
+        return bad_request_response(request, violation)
     except IngressError as error:
         if isinstance(error, UnauthorizedError) and error.wait_s:
             await _let_guesser_wait(request, error.wait_s)
-        return json_response(error.status, {"error": str(error)}, {**error.headers, **close_after_expect(request)})
+        return error_response(request, error.problem, str(error), error.headers)
     except ClientDisconnect:
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
     except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
         error_id = uuid4()
         _log.exception("error %s", error_id)
-        return internal_error(error_id)
+        return error_response(request, problems.INTERNAL, problems.INTERNAL.said(error_id=error_id), {})
 
 
 async def _let_guesser_wait(request: Request, wait_s: float) -> None:
@@ -47,20 +44,6 @@ async def _let_guesser_wait(request: Request, wait_s: float) -> None:
     if connection is not None:
         connection.may_be_closed()
     await asyncio.sleep(wait_s)
-
-
-def internal_error(error_id: UUID) -> Response:
-    """500, without a word of what is inside."""
-    text = f"Internal error. The server's log has it under the id {error_id}."
-    return json_response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": text})
-
-
-def close_after_expect(request: Request) -> dict[str, str]:
-    """The header that closes the connection after an answer that may come before the body.
-
-    After `Expect`, the client chooses whether it still sends the body (RFC 9110, 10.1.1).
-    """
-    return {"Connection": "close"} if "expect" in request.headers else {}
 
 
 def counts_of(outcomes: Outcomes, invalid: int) -> Json:
@@ -113,7 +96,7 @@ def representation(order_ids: Sequence[str], refused: Mapping[int, str], outcome
     for index, outcome in by_index(outcomes, dict.fromkeys(refused, Outcome.INVALID)):
         item: Json = {"index": index, "order_id": order_ids[index], "outcome": outcome}
         if outcome is Outcome.INVALID:
-            item["reason"] = refused.get(index, "refused when it was applied: see the dead-letter topic")
+            item["reason"] = refused.get(index, problems.REFUSED_LATER)
         items.append(item)
     return items
 
@@ -141,7 +124,3 @@ def status_response(request_id: UUID, stored: StoredRequest) -> Response:
         "orders": orders,
     }
     return json_response(HTTPStatus.OK, content, {} if stored.is_complete else {"Retry-After": "1"})
-
-
-def json_response(status: int, content: Json, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False), status, headers, media_type="application/json")

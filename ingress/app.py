@@ -110,6 +110,7 @@ class Ingress:
             new_request_id=_new_request_id,
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
+            clock_s=time.perf_counter,
         )
         self.status = StatusEndpoint(
             self._partners,

@@ -13,11 +13,12 @@ from itertools import islice
 
 import msgspec
 
-from contracts import limits
+from contracts import limits, violations
 from contracts.order import Order, canonical_json, reason_of_values
-from contracts.order_parser import EXTRA, read_values
+from contracts.order_parser import read_values
 from contracts.strict_json import Violation, first_nul, load, malformed, marked, outside_texts, path_of
 from contracts.strict_order import StrictOrder
+from ingress import bad_requests
 from ingress.body import BODY_BYTES_MAX
 from ingress.fast_path import ParsedOrder, decode_orders, parse_fast
 
@@ -91,7 +92,7 @@ async def _parse(body: bytes, require_room: Callable[[int], None], *, strict: bo
             await asyncio.sleep(0)
             turn_ends_s = clock_s() + TURN_S
     if found > size:
-        told.append(("data", f"List should have at most {limits.ORDERS_PER_REQUEST_MAX} items"))
+        told.append(("data", violations.TOO_MANY_ITEMS.said(items_max=limits.ORDERS_PER_REQUEST_MAX)))
     told += after
     if told:
         raise Violation(*told[0], told[:enough] if strict else ())
@@ -101,9 +102,9 @@ async def _parse(body: bytes, require_room: Callable[[int], None], *, strict: bo
 def _split(body: bytes) -> _Batch:
     """Raises Violation if the body is not JSON, has too many values, or has no list as its `data`."""
     if b"\0" in body[:4]:
-        raise Violation("", "The body is UTF-16 or UTF-32. Send it as UTF-8")
+        raise Violation("", bad_requests.UTF_16.said())
     if _has_more_values(body, VALUES_MAX):
-        raise Violation("", f"A body should have at most {VALUES_MAX} values")
+        raise Violation("", bad_requests.TOO_MANY_VALUES.said(values_max=VALUES_MAX))
     try:
         return _split_readable(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -122,23 +123,23 @@ def _split_readable(body: bytes) -> _Batch:
     try:
         data = bytes(_data.decode(body).data)
     except msgspec.ValidationError:
-        raise Violation("", "Input should be an object") from None
+        raise Violation("", violations.NOT_AN_OBJECT.said()) from None
     if not data.startswith(b"["):
-        raise Violation("data", "Input should be a valid array" if data else "Field required")
+        raise Violation("data", (violations.NOT_AN_ARRAY if data else violations.FIELD_REQUIRED).said())
     rest = body.replace(data, b"0", 1)
     if _has_more_values(rest, PART_VALUES_MAX):
-        raise Violation("", f"The fields beside `data` should have at most {PART_VALUES_MAX} values")
+        raise Violation("", bad_requests.TOO_MANY_VALUES_BESIDE.said(values_max=PART_VALUES_MAX))
     return _Batch(_items.decode(data), rest)
 
 
 def _parse_order(document: bytes, model: type[Order]) -> ParsedOrder:
     """Raises Violation. The canonical JSON counts: white space and unknown fields make no order too large."""
     if _has_more_values(document, PART_VALUES_MAX):
-        raise Violation("", f"An order should have at most {PART_VALUES_MAX} values")
+        raise Violation("", bad_requests.TOO_MANY_VALUES_OF_AN_ORDER.said(values_max=PART_VALUES_MAX))
     order = read_values(document, model)
     value = canonical_json(order)
     if len(value) > limits.ORDER_BYTES_MAX:
-        raise Violation("", f"An order should have at most {limits.ORDER_BYTES_MAX} bytes")
+        raise Violation("", violations.ORDER_TOO_LARGE.said())
     return ParsedOrder(order["order_id"], value, reason_of_values(order))
 
 
@@ -150,7 +151,7 @@ def _wrong_beside(rest: bytes | None, *, strict: bool) -> tuple[list[tuple[str, 
     nul = first_nul(values) if may_have_nul else None
     wrong = [] if nul is None else [nul]
     if strict:
-        wrong += [((name,), EXTRA) for name in islice(values, limits.VIOLATIONS_MAX)]
+        wrong += [((name,), violations.UNKNOWN_FIELD.said()) for name in islice(values, limits.VIOLATIONS_MAX)]
     names = list(values)
     before = set(names[: names.index("data")])
     told = [(location[0], (path_of(location), error)) for location, error in wrong if location[0] != "data"]

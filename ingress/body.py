@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from starlette.requests import Request
 
 from contracts.strict_json import Violation
+from ingress import bad_requests
 from ingress.admission import Held
 from ingress.connections import PROGRESS_BYTES, PROGRESS_S
 from ingress.errors import BodyTimeoutError, BodyTooLargeError, UnsupportedEncodingError
@@ -76,18 +77,18 @@ class Unpacker:
                 try:
                     yield self._member.decompress(rest, _PIECE_BYTES)
                 except zlib.error as error:
-                    raise Violation("", f"The body should be gzip, as its Content-Encoding says: {error}") from None
+                    raise Violation("", bad_requests.BROKEN_GZIP.said(error=error)) from None
                 rest = self._member.unconsumed_tail or self._member.unused_data
 
     def end(self) -> None:
         """Raises Violation if something is missing."""
         if not self._member.eof:
-            raise Violation("", "The body should be gzip, as its Content-Encoding says, and ends too early")
+            raise Violation("", bad_requests.CUT_OFF_GZIP.said())
 
     def _begin_member(self) -> None:
         self._members += 1
         if self._members > GZIP_MEMBERS_MAX:
-            raise Violation("", f"The body should be gzip of at most {GZIP_MEMBERS_MAX} members")
+            raise Violation("", bad_requests.TOO_MANY_MEMBERS.said(members_max=GZIP_MEMBERS_MAX))
         self._member = zlib.decompressobj(_GZIP)
 
 

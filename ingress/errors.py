@@ -1,13 +1,14 @@
-"""Errors that a partner gets instead of counts: one class for each line of the status table (design 3).
+"""Errors that a partner gets instead of counts (design 3). Their texts are in `ingress/problems.py`.
 
 400 is `contracts.strict_json.Violation`. The router answers 404 and 405 for other paths and methods.
 """
 
 import math
-from enum import StrEnum
 from uuid import UUID
 
 from contracts.errors import OrdersError
+from contracts.problem import Problem
+from ingress import problems
 
 STATUS_PATH = "/api/integration/orders/requests/{request_id}"
 RETRY_AFTER_S = 1
@@ -19,9 +20,17 @@ def location(request_id: UUID) -> dict[str, str]:
 
 
 class IngressError(OrdersError):
-    """Root of the ingress's errors. The answer has `status` and `headers`, and the text as its `error`."""
+    """Root of the ingress's errors. The answer has the status of the problem, `headers`, and the text as its `error`.
+
+    `fields`: what the text of the problem leaves open.
+    """
 
     status = 500
+    """Of every problem that an error of the class tells."""
+
+    def __init__(self, problem: Problem, **fields: object) -> None:
+        super().__init__(problem.said(**fields))
+        self.problem = problem
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,7 +47,7 @@ class UnauthorizedError(IngressError):
     status = 401
 
     def __init__(self, wait_s: float = 0.0) -> None:
-        super().__init__("The header `token` should be the token of a partner, once.")
+        super().__init__(problems.UNAUTHORIZED)
         self.wait_s = wait_s
 
     @property
@@ -51,11 +60,8 @@ class BodyTimeoutError(IngressError):
 
     status = 408
 
-    def __init__(self, timeout_s: float, progress_bytes: int, progress_s: float) -> None:
-        super().__init__(
-            f"The body should arrive within {timeout_s:g} s, and at least {progress_bytes} bytes of it in each "
-            f"{progress_s:g} s."
-        )
+    def __init__(self, whole_s: float, part_bytes: int, part_s: float) -> None:
+        super().__init__(problems.BODY_TOO_SLOW, whole_s=whole_s, bytes=part_bytes, part_s=part_s)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -68,7 +74,7 @@ class BodyTooLargeError(IngressError):
     status = 413
 
     def __init__(self, bytes_max: int) -> None:
-        super().__init__(f"The body should have at most {bytes_max} bytes, also when it is unpacked.")
+        super().__init__(problems.BODY_TOO_LARGE, bytes_max=bytes_max)
 
 
 class UnsupportedEncodingError(IngressError):
@@ -77,7 +83,7 @@ class UnsupportedEncodingError(IngressError):
     status = 415
 
     def __init__(self) -> None:
-        super().__init__("The body should have no Content-Encoding, or gzip.")
+        super().__init__(problems.UNSUPPORTED_ENCODING)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -90,7 +96,7 @@ class UnknownRequestError(IngressError):
     status = 404
 
     def __init__(self) -> None:
-        super().__init__("This partner has no such request, or the request is no longer kept.")
+        super().__init__(problems.UNKNOWN_REQUEST)
 
 
 class KeyConflictError(IngressError):
@@ -99,9 +105,7 @@ class KeyConflictError(IngressError):
     status = 422
 
     def __init__(self) -> None:
-        super().__init__(
-            "This Idempotency-Key was used with another body. Nothing was applied. Send this body with another key."
-        )
+        super().__init__(problems.KEY_CONFLICT)
 
 
 class LaterError(IngressError):
@@ -120,7 +124,7 @@ class RateLimitedError(LaterError):
     status = 429
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("Too many orders in a short time. Send the request again after Retry-After seconds.")
+        super().__init__(problems.RATE_LIMITED)
         self.retry_after_s = retry_after_s
 
 
@@ -130,24 +134,11 @@ class PartnerShareError(LaterError):
     status = 429
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"Too many {what} of yours are in flight: your other requests hold as much as they leave free for other "
-            "partners. Send the request again when some of them are answered."
-        )
-
-
-class Why(StrEnum):
-    """Why no request can be served, beside what is in flight."""
-
-    NOT_READY = "This server is not ready yet."
-    SHUTTING_DOWN = "This server is shutting down."
-    HALTED = "Orders cannot be applied at the moment."
-    UNREACHABLE = "Kafka is not reachable."
-    NOT_READABLE = "The status of requests cannot be read at the moment."
+        super().__init__(problems.OVER_SHARE, what=what)
 
 
 class UnavailableError(LaterError):
-    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight: see Why."""
+    """Not ready, draining, halted consumers, an unreachable Kafka, or too much in flight."""
 
     status = 503
 
@@ -156,21 +147,14 @@ class TooLargeForKafkaError(UnavailableError):
     """Kafka takes no record of this size. Its topic was changed; until that is noticed, orders end here."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Kafka does not take the orders of this request, because they are too large for its topic. None of "
-            "them was published. To send them again helps only after the operator of this server has run: orders setup"
-        )
+        super().__init__(problems.TOO_LARGE_FOR_KAFKA)
 
 
 class PartlyRefusedError(IngressError):
     """Kafka took some orders of the request, and will never take the others: they are too large for its topic."""
 
     def __init__(self, request_id: UUID) -> None:
-        super().__init__(
-            "Kafka took some orders of this request and refused the others, because they are too large for its topic. "
-            "Those will not be applied: see Location. To send the request again helps only after the operator of this "
-            "server has run: orders setup"
-        )
+        super().__init__(problems.PARTLY_REFUSED)
         self._location = location(request_id)
 
     @property
@@ -184,12 +168,7 @@ class NotConfirmedError(IngressError):
     status = 504
 
     def __init__(self, request_id: UUID) -> None:
-        super().__init__(
-            "The orders were published, but their outcome is not known yet. They may still be applied: see Location. "
-            "If this request has an Idempotency-Key, send it again with that key: it counts once. If it has none, send "
-            "it again only if you sent nothing newer for its orders meanwhile: what is sent last counts, so older "
-            "values would replace newer ones."
-        )
+        super().__init__(problems.NOT_CONFIRMED)
         self._location = location(request_id)
 
     @property

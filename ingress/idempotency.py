@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from contracts.strict_json import Violation
+from ingress.bad_requests import MALFORMED_KEY
 
 KEY_CHARS_MAX = 255
 DIGEST_BYTES = 16
@@ -23,9 +24,7 @@ def parse_key(headers: Sequence[str]) -> str | None:
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if len(headers) > 1 or _KEY.fullmatch(key) is None:
-        raise Violation(
-            "Idempotency-Key", f"Should be sent once, with 1 to {KEY_CHARS_MAX} visible ASCII characters and no spaces"
-        )
+        raise Violation("Idempotency-Key", MALFORMED_KEY.said(characters_max=KEY_CHARS_MAX))
     return key
 
 

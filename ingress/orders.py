@@ -3,56 +3,37 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contracts import request_id
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
 from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
+from ingress import problems
+from ingress.added_headers import ADDED, add_later, with_added
 from ingress.admission import Admission, Held
-from ingress.answers import accepted_response, counts_body, counts_response, json_response, representation, respond
+from ingress.answers import accepted_response, counts_body, counts_response, representation, respond
 from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
-from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError, Why
-from ingress.fast_path import ParsedOrder
-from ingress.idempotency import digest_of, parse_key
+from ingress.checked_request import CheckedRequest, Item, check
+from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError
+from ingress.idempotency import parse_key
+from ingress.json_answers import json_response
 from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import NO_PREFERENCES, Preferences, parse_preferences
-from ingress.publisher import Item, Publisher
+from ingress.publisher import Publisher
+from ingress.rate_headers import rate_headers
 from ingress.rate_limit import RateLimit
 from ingress.request_headers import read_request_headers
-from ingress.waiting import wait_for_done
+from ingress.timing import Timing
+from ingress.waiting import Accepted, wait_for_done, wait_for_either
 
 ORDERS_PATH = "/api/integration/orders"
 CROWDED_ORDERS = 32
 """With this many orders in flight, fuller requests to Kafka save more time than lingering costs."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedRequest:
-    """One request, read and checked: what its answer needs.
-
-    `digest` is None without an Idempotency-Key. `refused`: why an item is skipped as invalid, by its index. The orders
-    themselves are not here, because a request may wait long: see `OrdersEndpoint._post`.
-    """
-
-    request_id: UUID
-    partner_id: str
-    digest: str | None
-    preferences: Preferences
-    order_ids: list[str]
-    refused: dict[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Every order is in Kafka, but the outcomes are not known yet. The answer is 202."""
 
 
 class OrdersEndpoint:
@@ -73,6 +54,7 @@ class OrdersEndpoint:
         new_request_id: Callable[[], UUID],
         request_timeout_s: float,
         body_timeout_s: float,
+        clock_s: Callable[[], float],
     ) -> None:
         self._partners = partners
         self._admission = admission
@@ -86,26 +68,34 @@ class OrdersEndpoint:
         self._new_request_id = new_request_id
         self._request_timeout_s = request_timeout_s
         self._body_timeout_s = body_timeout_s
+        self._clock_s = clock_s
 
     async def post(self, request: Request) -> Response:
         """The answer to a request, also after an error. A disconnected client gets none."""
-        return await respond(request, self._post)
+        response = await respond(request, self._post)
+        return with_added(response, request.scope) if ADDED in request.scope else response
 
     async def _post(self, request: Request) -> Response:
         with self._admission.request() as held:
             if not self._ready():
-                raise UnavailableError(Why.NOT_READY)
+                raise UnavailableError(problems.NOT_READY)
             if self._halted():
-                raise UnavailableError(Why.HALTED)
+                raise UnavailableError(problems.NOT_APPLIED_NOW)
             headers = read_request_headers(request.scope["headers"])
             partner = self._partners.authenticate(headers.token)
-            held.belongs_to(partner.partner_id)
             is_limited = partner.orders_per_s is not None
+            if is_limited:
+                add_later(request.scope, lambda: rate_headers(partner, self._rate_limit))
+            held.belongs_to(partner.partner_id)
+            timing = None
             try:
                 if is_limited:
                     self._rate_limit.require(partner)
                 key = parse_key(headers.idempotency_key)
                 preferences = parse_preferences(headers.prefer) if headers.prefer else NO_PREFERENCES
+                if preferences.timing:
+                    timing = Timing(self._clock_s)
+                    add_later(request.scope, timing.headers)
                 body = await read_body(request, held, self._body_timeout_s)
                 if is_limited:
                     self._rate_limit.require(partner)  # other requests of the partner were read meanwhile
@@ -116,34 +106,22 @@ class OrdersEndpoint:
                 self._rate_limit.charge(partner, held.asked_orders)
                 raise
             self._rate_limit.charge(partner, len(orders))
-            checked, items = self._check(orders, key, partner.partner_id, preferences)
+            checked, items = check(orders, key, partner.partner_id, preferences, self._new_request_id)
             del body, orders
+            if timing is not None and key:
+                timing.begin("ledger")
             answer: Answer | Accepted | None = await self._stored_answer(checked, is_empty=not items)
             if answer is None:
                 indexes = [index for index, _, _ in items]
                 with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
+                    if timing is not None:
+                        timing.begin("publish")
                     acknowledged = self._publish(checked, items, pending, headers.traceparent, held)
                     del items  # the client library has its own copy, and this request may wait long
+                    if timing is not None:
+                        timing.follow(acknowledged, pending.done)
                     answer = await self._wait(checked, pending, acknowledged)
             return self._response(checked, answer)
-
-    def _check(
-        self, orders: list[ParsedOrder], key: str | None, partner_id: str, preferences: Preferences
-    ) -> tuple[CheckedRequest, list[Item]]:
-        """The request, and the items to publish."""
-        items: list[Item] = []
-        refused: dict[int, str] = {}
-        for index, order in enumerate(orders):
-            if order.refused is None:
-                items.append((index, order.order_id.encode(), order.canonical))
-            else:
-                refused[index] = order.refused
-        order_ids = [order.order_id for order in orders]
-        if key is None:
-            own_id, digest = request_id.tagged(self._new_request_id(), partner_id), None
-        else:
-            own_id, digest = request_id.keyed(key, partner_id), digest_of(order.canonical for order in orders)
-        return CheckedRequest(own_id, partner_id, digest, preferences, order_ids, refused), items
 
     async def _stored_answer(self, checked: CheckedRequest, *, is_empty: bool) -> Answer | None:
         """The answer that needs no publishing. `is_empty`: the request has nothing to publish.
@@ -169,11 +147,11 @@ class OrdersEndpoint:
     ) -> "asyncio.Future[None] | None":
         """Hands the orders to the client library, unless another request with the same key and body did.
 
-        Returns a future that is done when every order is in Kafka, if the partner accepts a 202, else None. Raises
-        UnavailableError if nothing was published.
+        Returns a future that is done when every order is in Kafka, if the partner accepts a 202 or wants to know how
+        long it took, else None. Raises UnavailableError if nothing was published.
         """
         if not self._publisher.reachable:
-            raise UnavailableError(Why.UNREACHABLE)
+            raise UnavailableError(problems.KAFKA_UNREACHABLE)
         count = len(items)
         held.add_orders(count)
         headers = HeaderWriter(
@@ -187,7 +165,7 @@ class OrdersEndpoint:
                 digest=checked.digest,
             )
         )
-        if checked.preferences.accepts_202:
+        if checked.preferences.accepts_202 or (checked.preferences.timing and not pending.is_joined):
             acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             pending.published += count
             self._publisher.publish(checked.request_id, items, headers, acknowledged)
@@ -202,28 +180,13 @@ class OrdersEndpoint:
         self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None] | None"
     ) -> Answer | Accepted:
         """Raises NotConfirmedError if the server's own time ends first, or what `pending` failed with."""
-        if acknowledged is not None:
-            return await self._wait_for_either(checked, pending, acknowledged)
-        await wait_for_done(pending.done, self._request_timeout_s)
-        if not pending.done.done():
-            raise NotConfirmedError(checked.request_id)
-        return pending.done.result()
-
-    async def _wait_for_either(
-        self, checked: CheckedRequest, pending: Pending, acknowledged: "asyncio.Future[None]"
-    ) -> Answer | Accepted:
-        wait_s = self._wait_s(checked.preferences)
-        if wait_s:
-            await asyncio.wait([pending.done], timeout=wait_s)
-        if not pending.done.done():
-            either: list[asyncio.Future[Any]] = [pending.done, acknowledged]
-            left_s = self._request_timeout_s - wait_s
-            await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-        if pending.done.done() and (wait_s or pending.done.exception()):
+        if acknowledged is None or not checked.preferences.accepts_202:
+            await wait_for_done(pending.done, self._request_timeout_s)
+            if not pending.done.done():
+                raise NotConfirmedError(checked.request_id)
             return pending.done.result()
-        if pending.done.done() or acknowledged.done():
-            return Accepted()
-        raise NotConfirmedError(checked.request_id)
+        wait_s = self._wait_s(checked.preferences)
+        return await wait_for_either(checked.request_id, pending, acknowledged, wait_s, self._request_timeout_s)
 
     def _response(self, checked: CheckedRequest, answer: Answer | Accepted) -> Response:
         preferences = checked.preferences

@@ -14,6 +14,7 @@ class Preferences:
     wait_s: float | None = None
     representation: bool = False
     strict: bool = False
+    timing: bool = False
 
     @property
     def accepts_202(self) -> bool:
@@ -27,6 +28,7 @@ class Preferences:
             f"wait={wait_s:.0f}" if self.wait_s is not None else "",
             "return=representation" if representation else "",
             "handling=strict" if self.strict else "",
+            "server-timing" if self.timing else "",
         ]
         applied = ", ".join(name for name in names if name)
         return {"Preference-Applied": applied} if applied else {}
@@ -47,4 +49,5 @@ def parse_preferences(headers: Iterable[str]) -> Preferences:
         wait_s=float(wait) if wait.isascii() and wait.isdigit() and len(wait) <= WAIT_CHARS_MAX else None,
         representation=found.get("return") == "representation",
         strict=found.get("handling") == "strict",
+        timing="server-timing" in found,
     )

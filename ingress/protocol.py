@@ -8,6 +8,7 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from ingress import bad_requests
 from ingress.connections import CONNECTION, Connections
 from ingress.reading import Reading
 
@@ -80,7 +81,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.send_400_response("it is not HTTP/1.1")
+            self.send_400_response(bad_requests.NOT_HTTP.said())
             return
         if self.transport.is_closing():
             return
@@ -88,7 +89,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._wait(HEADER_TIMEOUT_S)
         self._other_bytes = 0 if self._progress else self._other_bytes + len(data)
         if self._other_bytes > HEADER_BYTES_MAX:
-            self.send_400_response(f"headers and trailers should have at most {HEADER_BYTES_MAX} bytes")
+            self.send_400_response(bad_requests.TOO_MANY_HEAD_BYTES.said(bytes_max=HEADER_BYTES_MAX))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more but may still read: it gets its answers, and then the connection closes."""
@@ -118,7 +119,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_complete = self._progress = True
         self._stop_waiting()
         if len(self.headers) > HEADERS_MAX or self._head_is_too_large():
-            self.send_400_response(f"a head should have at most {HEADERS_MAX} headers and {HEADER_BYTES_MAX} bytes")
+            self.send_400_response(bad_requests.TOO_LARGE_HEAD.said(headers=HEADERS_MAX, bytes_max=HEADER_BYTES_MAX))
         elif len(self.pipeline) >= PIPELINED_REQUESTS_MAX:
             self._give_up()
         elif not self.parser.should_upgrade():
@@ -130,7 +131,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._progress = True
         self._pieces += 1
         if self._pieces > PIECES_MAX:
-            self.send_400_response(f"a body should have at most {PIECES_MAX} chunks")
+            self.send_400_response(bad_requests.TOO_MANY_CHUNKS.said(chunks_max=PIECES_MAX))
             return
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
@@ -185,7 +186,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._ends_after_answers():
             return
         self._ignoring = True
-        body = json.dumps({"path": "", "error": f"Invalid HTTP request: {msg}"}).encode()
+        body = json.dumps({"path": "", "error": msg}).encode()
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
         self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
@@ -221,7 +222,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         and then `rest` as the body.
         """
         if self.parser.get_method() == b"CONNECT":
-            self.send_400_response("this server is not a proxy")
+            self.send_400_response(bad_requests.NOT_A_PROXY.said())
             return
         head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:

@@ -14,6 +14,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from contracts.access import lacks
 from contracts.event import HeaderWriter
 from contracts.kafka_errors import AUTHORIZATION, Verdict, verdict_of
+from ingress import problems
+from ingress.checked_request import Item
 from ingress.errors import UnavailableError
 from ingress.settings import IngressSettings
 
@@ -23,9 +25,6 @@ fuller requests, and answers all of them sooner."""
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
-
-Item = tuple[int, bytes, bytes]
-"""Index in the request, key (order_id), value (canonical order)."""
 
 
 class Publisher:
@@ -119,7 +118,7 @@ class Publisher:
                 producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
             except (BufferError, KafkaException) as error:
                 if position == 0:
-                    raise UnavailableError("Kafka does not accept records at the moment.") from error
+                    raise UnavailableError(problems.KAFKA_DOES_NOT_ACCEPT) from error
                 _log.error("request %s is only partly published: %s", request_id, error)
                 self._on_failure(request_id)
                 return

@@ -1,5 +1,6 @@
 """Limits each partner's rate, in orders a second. Pure: the caller passes the clock in."""
 
+import math
 from collections.abc import Callable
 
 from contracts.partner import Partner
@@ -28,6 +29,12 @@ class RateLimit:
             return 0.0
         level = self._level(partner.partner_id, rate)
         return 0.0 if level > 0 else (1 - level) / rate
+
+    def left(self, partner: Partner) -> tuple[int, float]:
+        """How many orders are left before a request is refused, and how long until one is let in if there are none."""
+        rate = partner.orders_per_s
+        level = 0.0 if rate is None else self._level(partner.partner_id, rate)
+        return max(0, math.ceil(level)), self.wait_s(partner)
 
     def require(self, partner: Partner) -> None:
         """Raises RateLimitedError if the next request is not admitted now."""

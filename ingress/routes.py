@@ -15,10 +15,13 @@ from starlette.routing import Match, Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from contracts.ledger_reader import LedgerReader
+from contracts.strict_json import Violation
+from ingress import problems
 from ingress.admission import Admission
-from ingress.answers import close_after_expect, json_response
 from ingress.app import Ingress
+from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import STATUS_PATH
+from ingress.json_answers import json_response
 from ingress.orders import ORDERS_PATH
 from ingress.settings import IngressSettings
 
@@ -96,21 +99,22 @@ def create_app(
 
 async def _router_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    headers = {**(error.headers or {}), **close_after_expect(request)}
+    headers = {**(error.headers or {})}
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
-    detail = error.detail
-    if error.status_code == HTTPStatus.NOT_FOUND and (path := _without_slash(request)) is not None:
-        detail = f"{detail}: the path should be {path}, with no slash at its end"
-    return json_response(error.status_code, {"error": detail}, headers)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return error_response(request, problems.NO_SUCH_METHOD, problems.NO_SUCH_METHOD.said(), headers)
+    path = _without_slash(request)
+    if path is None:
+        return error_response(request, problems.NO_SUCH_PATH, problems.NO_SUCH_PATH.said(), headers)
+    return error_response(request, problems.SLASH_AT_THE_END, problems.SLASH_AT_THE_END.said(path=path), headers)
 
 
 async def _parameter_error(request: Request, error: Exception) -> Response:
     """Our 400 in the place of FastAPI's 422, which repeats the input and fails if that is not JSON."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    path = ".".join(str(step) for step in first["loc"][1:])
-    return json_response(400, {"path": path, "error": first["msg"]}, close_after_expect(request))
+    return bad_request_response(request, Violation(".".join(str(step) for step in first["loc"][1:]), first["msg"]))
 
 
 def _without_slash(request: Request) -> str | None:

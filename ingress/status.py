@@ -12,10 +12,11 @@ from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from contracts.partner import Partner
 from contracts.request_id import belongs_to, issued_at
 from contracts.result import StoredRequest
+from ingress import problems
 from ingress.admission import Admission
 from ingress.answers import respond, status_response
 from ingress.auth import Partners
-from ingress.errors import UnavailableError, UnknownRequestError, Why
+from ingress.errors import UnavailableError, UnknownRequestError
 
 STATUS_REQUESTS_MAX = 128
 """In flight in one process: fewer than may wait for Postgres, and again a share of them for each partner."""
@@ -50,7 +51,7 @@ class StatusEndpoint:
     async def _get(self, request: Request) -> Response:
         with self._admission.request() as held, self._reads.request() as reading:
             if not self._ready():  # they are read anew now and then; until then no token is known
-                raise UnavailableError(Why.NOT_READY)
+                raise UnavailableError(problems.NOT_READY)
             partner = self._partners.authenticate(request.headers.getlist("token"))
             held.belongs_to(partner.partner_id)
             reading.belongs_to(partner.partner_id)
@@ -58,7 +59,7 @@ class StatusEndpoint:
             try:
                 stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))
             except LedgerUnavailableError as error:
-                raise UnavailableError(Why.NOT_READABLE) from error
+                raise UnavailableError(problems.LEDGER_UNREADABLE) from error
             if stored is None and not self._may_be_pending(request_id, partner):
                 raise UnknownRequestError
             return status_response(request_id, stored or StoredRequest())

@@ -11,7 +11,7 @@ from chaos.patching import put
 from contracts.event import HeaderWriter
 from contracts.order import Order
 from contracts.result import Outcome
-from ingress import batch, orders, pending_replies, publisher
+from ingress import batch, orders, pending_replies, problems, publisher
 from ingress.errors import UnavailableError
 
 OFTEN = 0.02
@@ -24,7 +24,7 @@ def refused_after_publishing() -> None:
     def refusing(self: Any, *request: Any, **about: Any) -> None:
         publish(self, *request, **about)
         if random.random() < OFTEN:
-            raise UnavailableError("A breakage.")
+            raise UnavailableError(problems.NOT_READY)
 
     put(publisher.Publisher, "publish", refusing)
 

@@ -54,6 +54,15 @@ def done(ingress: Ingress, token: str, where: str) -> Any:
     return eventually(read)
 
 
+def test_server_timing_says_where_the_time_went(post: Callable[..., Answer]) -> None:
+    answer = post([an_order("a"), an_order("b")], "server-timing")
+    assert answer.counts == (2, 0, 0)
+    parts = dict(part.split(";dur=") for part in answer.headers["server-timing"].split(", "))
+    assert list(parts) in (["read", "publish", "apply", "reply"], ["read", "publish", "reply"])
+    assert all(float(duration_ms) >= 0 for duration_ms in parts.values())
+    assert float(parts["publish"]) > 0
+
+
 def test_respond_async_is_202_with_a_location_that_tells_the_outcomes(
     ingress: Ingress, token: str, post: Callable[..., Answer]
 ) -> None:

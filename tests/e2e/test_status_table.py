@@ -191,6 +191,10 @@ def test_404_and_405(ingress: Ingress, token: str) -> None:
         assert (f"should be {ORDERS_PATH}," in answer.json["error"]) == (path == f"{ORDERS_PATH}/")
     answer = ask(ingress, request(token, b"", path=f"{ORDERS_PATH}/requests/x/", method="GET"))
     assert (answer.status, "requests/{request_id}, with no slash" in answer.json["error"]) == (404, True)
+    for path, name in ((f"{ORDERS_PATH}/", "slash-at-the-end"), (ORDERS_PATH, "method-not-allowed")):
+        answer = ask(ingress, request(token, b"", path=path, method="GET", framing="Accept: application/problem+json"))
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["type"] == f"/docs/errors#{name}"
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         answer = ask(ingress, request(token, GOOD, method=method))
         assert (answer.status, list(answer.json), answer.headers["allow"]) == (405, ["error"], "POST")

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.result import Outcome, outcomes_of
-from ingress.answers import counts_body, counts_response, json_response
+from ingress.answers import counts_body, counts_response
+from ingress.json_answers import json_response
 
 
 @given(st.lists(st.sampled_from(Outcome), max_size=30), st.integers(0, 1000))

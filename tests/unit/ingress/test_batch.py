@@ -8,7 +8,7 @@ import pytest
 
 from contracts import limits
 from contracts.strict_json import Violation
-from ingress import batch
+from ingress import batch, problems
 from ingress.batch import PART_VALUES_MAX, VALUES_MAX, parse_body
 from ingress.errors import UnavailableError
 from support.orders import an_order
@@ -159,7 +159,7 @@ def test_room_for_the_orders_is_asked_for_before_they_are_read() -> None:
 
     def no_room(count: int) -> None:
         asked.append(count)
-        raise UnavailableError("full")
+        raise UnavailableError(problems.NOT_READY)
 
     for orders, count in (([1, 2], 2), ([1] * 1_001, 1_000)):
         with pytest.raises(UnavailableError):

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from contracts.partner import Partner
 from ingress import auth
-from ingress.answers import json_response, respond
+from ingress.answers import respond
 from ingress.auth import GUESS_WAIT_S, GUESSES_AT_ONCE_MAX, Guesses, Partners
 from ingress.connections import CONNECTION
 from ingress.errors import UnauthorizedError
+from ingress.json_answers import json_response
 from ingress.seldom import LOG_EVERY_S, SeldomLog
 from support.clocks import Clock, StoppedLoop
 

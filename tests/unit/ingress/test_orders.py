@@ -17,10 +17,11 @@ from contracts.partner import Partner
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 from ingress.admission import Admission
 from ingress.auth import Guesses, Partners
+from ingress.checked_request import Item
 from ingress.fast_path import ParsedOrder
 from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
-from ingress.publisher import Item, Publisher
+from ingress.publisher import Publisher
 from ingress.rate_limit import RateLimit
 from support.orders import an_order
 
@@ -36,18 +37,32 @@ class CopyingPublisher:
     def __init__(self) -> None:
         self.request_id: UUID | None = None
         self.digest: str | None = None
+        self.acknowledged: asyncio.Future[None] | None = None
+
+    def forget(self) -> None:
+        self.request_id = None
 
     def publish(
-        self, request_id: UUID, items: list[Item], headers: HeaderWriter, *_: object, crowded: bool = False
+        self,
+        request_id: UUID,
+        items: list[Item],
+        headers: HeaderWriter,
+        acknowledged: "asyncio.Future[None] | None" = None,
+        *,
+        crowded: bool = False,
     ) -> None:
         self.request_id = request_id
+        self.acknowledged = acknowledged
         digest = dict(headers.headers(items[0][0])).get("ce_requestdigest")
         self.digest = digest.decode() if isinstance(digest, bytes) else None
 
 
-def an_endpoint(publisher: CopyingPublisher, pending: PendingReplies) -> OrdersEndpoint:
+def an_endpoint(
+    publisher: CopyingPublisher, pending: PendingReplies, orders_per_s: int | None = None, timeout_s: float = 60
+) -> OrdersEndpoint:
     partners = Partners(Guesses(lambda: 0.0, lambda: None))
-    partners.put("p", Partner(partner_id="p", tokens=[]).with_token("t", datetime(2026, 1, 1, tzinfo=UTC)))
+    partner = Partner(partner_id="p", tokens=[], orders_per_s=orders_per_s)
+    partners.put("p", partner.with_token("t", datetime(2026, 1, 1, tzinfo=UTC)))
     return OrdersEndpoint(
         partners=partners,
         admission=Admission(orders_max=10, bytes_max=1_000_000),
@@ -59,14 +74,15 @@ def an_endpoint(publisher: CopyingPublisher, pending: PendingReplies) -> OrdersE
         ready=lambda: True,
         halted=lambda: False,
         new_request_id=lambda: UUID("0199f4a0-1c00-7000-8000-000000000000"),
-        request_timeout_s=60,
+        request_timeout_s=timeout_s,
         body_timeout_s=60,
+        clock_s=lambda: 0.0,
     )
 
 
-def post(endpoint: OrdersEndpoint, headers: dict[str, str]) -> "asyncio.Task[Response]":
+def post(endpoint: OrdersEndpoint, headers: dict[str, str], body: bytes = BODY) -> "asyncio.Task[Response]":
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": bytes(bytearray(BODY))}  # a copy for each request
+        return {"type": "http.request", "body": bytes(bytearray(body))}  # a copy for each request
 
     named = [(name.encode(), text.encode()) for name, text in {"token": "t", **headers}.items()]
     request = Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
@@ -107,3 +123,58 @@ def test_a_request_that_waits_does_not_hold_its_orders(headers: list[dict[str, s
         return [(await response).status_code for response in responses]
 
     assert asyncio.run(run()) == [200] * len(headers)
+
+
+def answers(*requests: tuple[dict[str, str], bytes], orders_per_s: int | None = None) -> list[Response]:
+    """Of one endpoint, one after the other. Whatever is published is acknowledged, and its outcome comes."""
+
+    async def run() -> list[Response]:
+        publisher, pending = CopyingPublisher(), PendingReplies()
+        endpoint = an_endpoint(publisher, pending, orders_per_s)
+        responses = []
+        for headers, body in requests:
+            publisher.forget()
+            answer = post(endpoint, headers, body)
+            while publisher.request_id is None and not answer.done():
+                await asyncio.sleep(0)
+            if publisher.request_id is not None:
+                if publisher.acknowledged is not None:
+                    publisher.acknowledged.set_result(None)
+                    await asyncio.sleep(0)
+                value = encode_result(publisher.request_id, encode_outcomes(outcomes_of([(0, Outcome.INSERTED)])))
+                pending.on_result(str(publisher.request_id).encode(), value)
+            responses.append(await answer)
+        return responses
+
+    return asyncio.run(run())
+
+
+def test_a_client_that_asks_for_it_learns_how_long_each_part_took() -> None:
+    usual, timed, wrong = answers(({}, BODY), ({"prefer": "server-timing"}, BODY), ({"prefer": "server-timing"}, b"{"))
+    assert "server-timing" not in usual.headers
+    assert timed.headers["server-timing"] == "read;dur=0.000, publish;dur=0.000, apply;dur=0.000, reply;dur=0.000"
+    assert timed.headers["preference-applied"] == "server-timing"
+    assert timed.body == usual.body
+    assert (wrong.status_code, wrong.headers["server-timing"]) == (400, "read;dur=0.000")
+
+
+def test_a_504_says_which_part_took_too_long() -> None:
+    async def run() -> Response:
+        endpoint = an_endpoint(CopyingPublisher(), PendingReplies(), timeout_s=0)
+        return await post(endpoint, {"prefer": "server-timing"})
+
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.headers["server-timing"]) == (504, "read;dur=0.000, publish;dur=0.000")
+
+
+def test_a_partner_with_a_rate_is_told_what_is_left_of_it_also_after_an_error() -> None:
+    limited = answers(({}, BODY), ({}, b"{"), ({}, BODY), orders_per_s=2)
+    told = [(each.status_code, each.headers["ratelimit"], each.headers["ratelimit-policy"]) for each in limited]
+    policy = '"orders";q=2;w=1'
+    assert told == [
+        (200, '"orders";r=1;t=1', policy),
+        (400, '"orders";r=0;t=1', policy),
+        (429, '"orders";r=0;t=1', policy),
+    ]
+    (unlimited,) = answers(({}, BODY))
+    assert [name for name, _ in unlimited.raw_headers] == [b"content-length", b"content-type"]

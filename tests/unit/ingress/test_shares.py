@@ -128,6 +128,7 @@ class Asked:
             new_request_id=lambda: UUID(int=0),
             request_timeout_s=60,
             body_timeout_s=60,
+            clock_s=lambda: 0.0,
         )
 
     def post(self, body: bytes | None, headers: dict[str, str]) -> Response:
