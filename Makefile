@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay lock clean package
+.PHONY: show-replay lock clean package image
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ integration: kafka-classes ## only the tests of single parts, on a real Kafka an
 
 e2e: kafka-classes pgbouncer ## only the tests of whole processes
 	$(PYTEST) tests/e2e
+
+ENGINE ?= $(firstword $(foreach engine,podman docker,$(shell command -v $(engine))))
+IMAGE ?= localhost/order-upsert:dev
+image: ## build the container image: IMAGE=registry/name:tag, ENGINE=docker
+	@[ -n "$(ENGINE)" ] || { echo "Neither podman nor docker is here. Install one of them, or name it with ENGINE=..."; exit 1; }
+	BUILDAH_FORMAT=docker $(ENGINE) build --quiet --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	  -t $(IMAGE) -f deploy/Dockerfile .
 
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
