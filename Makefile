@@ -5,7 +5,8 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
-.PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes
+.PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
+.PHONY: test-containers compose-secrets
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,21 @@ integration: kafka-classes libcurl ## only the tests of single parts, on a real 
 
 e2e: kafka-classes pgbouncer libcurl ## only the tests of whole processes
 	$(PYTEST) tests/e2e
+
+ENGINE ?= $(firstword $(foreach engine,podman docker,$(shell command -v $(engine))))
+IMAGE ?= localhost/order-upsert:dev
+BUILD_OPTIONS ?=
+image: ## build the container image: IMAGE=registry/name:tag, ENGINE=docker
+	@[ -n "$(ENGINE)" ] || { echo "Neither podman nor docker is here. Install one of them, or name it with ENGINE=..."; exit 1; }
+	BUILDAH_FORMAT=docker $(ENGINE) build --quiet $(BUILD_OPTIONS) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	  -t $(IMAGE) -f deploy/Dockerfile .
+
+compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
+	$(PYTHON) deploy/compose/make-secrets
+
+# Kafka and Postgres are containers of the official images here, and the image is what is tested.
+test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
+	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/integration tests/containers
 
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published

@@ -76,6 +76,14 @@ def consumer() -> None:
 
 
 @app.command()
+def alive() -> None:
+    """Ask the ingress or consumer of this container whether it is alive. Exit code 1 if not."""
+    from deploy.commands.alive import alive as ask
+
+    ask(os.environ)
+
+
+@app.command()
 def setup() -> None:
     """Make the topics and tables that are missing. You can run it again at any time."""
     from deploy.console import out

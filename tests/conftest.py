@@ -19,6 +19,7 @@ from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
+from support import containers
 from support.installation import Installation
 from support.private_logs import watched
 
@@ -57,13 +58,17 @@ def _logs_are_private(folder: Path) -> Iterator[None]:
         yield
 
 
-# Given servers come first, then local processes. A third choice, containers where a Docker engine answers, goes here.
+# Given servers come first, then containers if they are wanted (support.containers), then local processes.
 
 
 @pytest.fixture(scope="session")
 def bootstrap(folder: Path) -> Iterator[str]:
     if GIVEN_KAFKA:
         yield GIVEN_KAFKA
+        return
+    if containers.wanted():
+        with containers.kafka() as address:
+            yield address
         return
     broker = KafkaBroker(folder / "kafka", free_port())
     broker.start()
@@ -76,6 +81,10 @@ def postgres_url(folder: Path) -> Iterator[str]:
     """A database that may be used to make others."""
     if GIVEN_POSTGRES:
         yield GIVEN_POSTGRES
+        return
+    if containers.wanted():
+        with containers.postgres() as url:
+            yield url
         return
     server = PostgresServer(folder / "postgres", free_port())
     server.start()
