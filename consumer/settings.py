@@ -57,3 +57,9 @@ class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
     batch_records_max: Annotated[
         int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")
     ] = 2000
+    health_host: Annotated[str, Field(min_length=1, description="the address of the health port, 0.0.0.0 for all")] = (
+        "127.0.0.1"
+    )
+    health_port: Annotated[
+        int | None, Field(ge=1, le=65535, description="a port for /healthz and /readyz, 1 to 65535; unset: none")
+    ] = None

@@ -68,11 +68,16 @@ def consumer() -> None:
     """Apply orders to Postgres, until SIGTERM. Start as many as you like."""
     from consumer.app import run
     from consumer.settings import ConsumerSettings
+    from consumer.vitals import Vitals
+    from deploy.health_pages import pages_of
+    from deploy.health_port import health_port
     from deploy.kafka_settings import load_kafka
 
     log_to_stderr()
     use_running_stack()
-    run(load_kafka(ConsumerSettings))
+    settings, vitals = load_kafka(ConsumerSettings), Vitals()
+    with health_port(settings.health_host, settings.health_port, pages_of(vitals)):
+        run(settings, vitals)
 
 
 @app.command()

@@ -11,6 +11,10 @@ class StackError(DeployError):
     """The local stack cannot start or continue: a port is in use, the data folder is damaged, a process died."""
 
 
+class HealthPortError(DeployError):
+    """The port that tells how a process is cannot be opened."""
+
+
 class SetupError(DeployError):
     """Topics or tables cannot be made, or differ from what they must be."""
 

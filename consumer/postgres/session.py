@@ -51,12 +51,23 @@ class SessionHolder:
     """
 
     def __init__(
-        self, url: str, ledger_days: int, make_session: Callable[[BusyConnection, int], Session] = Session
+        self,
+        url: str,
+        ledger_days: int,
+        make_session: Callable[[BusyConnection, int], Session] = Session,
+        on_use: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_use` is called whenever the session is asked for."""
         self._url = url
         self._ledger_days = ledger_days
         self._make_session = make_session
+        self._on_use = on_use
         self._session: Session | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session, and it worked when it was used last."""
+        return self._session is not None
 
     @contextmanager
     def session(self, meanwhile: Work | None = None, *, writes_rows: bool = False) -> Iterator[Session]:
@@ -65,6 +76,7 @@ class SessionHolder:
         `writes_rows`: whether a row can be to blame for an error. Raises RetryLaterError or ConsumerStoppedError, and
         RefusedByPostgresError if it is a row.
         """
+        self._on_use()
         try:
             if self._session is None:
                 self._session = self._connect()
