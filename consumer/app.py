@@ -28,7 +28,7 @@ from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import require_tables
 from consumer.restore_barrier import RestoreBarrier
 from consumer.retry import attempts
-from consumer.settings import ConsumerSettings
+from consumer.settings import ConsumerSettings, current_url
 from consumer.vitals import Vitals
 from consumer.worker import Worker
 from contracts.access import rights_of_consumer
@@ -45,7 +45,7 @@ def run(settings: ConsumerSettings, stop: Vitals) -> None:
         signal.signal(number, lambda *_: stop.set())
     gc.freeze()  # modules and classes stay, so the collector need not walk them
     gc.set_threshold(GC_EVERY_OBJECTS)
-    holder = SessionHolder(settings.postgres_url, settings.ledger_days, on_use=stop.turn)
+    holder = SessionHolder(current_url(settings.postgres_url), settings.ledger_days, on_use=stop.turn)
     stop.is_connected = lambda: holder.is_connected
     try:
         while _wait_for_source(settings, holder, stop):
