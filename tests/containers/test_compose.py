@@ -11,8 +11,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from contracts.sample import SAMPLE_BODY
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.sample import SAMPLE_BODY
 from support.http import ORDERS_PATH, Connection, is_ready
 from support.image import IMAGE
 from support.kept import ROOT

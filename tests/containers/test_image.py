@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import closing
 
 import docker
-import pytest
 from docker.models.containers import Container
 
+from contracts.sample import SAMPLE_BODY
 from deploy.local.ports import free_port
-from deploy.sample import SAMPLE_BODY
-from support.http import ORDERS_PATH, Connection, get, is_ready
+from support.http import ORDERS_PATH, Connection, is_ready
 from support.image import IMAGE, Engine
 from support.installation import Installation
 from support.kept import ROOT
@@ -91,9 +90,7 @@ def test_it_has_labels_and_is_small(client: docker.DockerClient) -> None:
 def test_built_twice_it_has_the_same_files(files: Callable[[str], set[str]], client: docker.DockerClient) -> None:
     again = f"localhost/order-upsert-again:{os.getpid()}"
     command = ["make", "image", f"IMAGE={again}", "BUILD_OPTIONS=--no-cache"]
-    built = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SEVERAL_MINUTES_S
-    )
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SEVERAL_MINUTES_S)
     assert built.returncode == 0, built.stderr
     try:
         first, second = files(IMAGE), files(again)

@@ -63,7 +63,7 @@ def test_many_differences_are_read_in_few_statements(live: Connection, monkeypat
 
     def counting(self: psycopg.Connection, *arguments: object, **more: object) -> object:
         statements["all"] += 1
-        return execute(self, *arguments, **more)  # type: ignore[arg-type]
+        return execute(self, *arguments, **more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(psycopg.Connection, "execute", counting)
     assert compare(live, live, "orders_replay", 20).differences > 100
