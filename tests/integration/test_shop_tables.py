@@ -452,6 +452,65 @@ def test_a_plan_that_fits_no_more_is_made_anew(shop: Shop) -> None:
     assert shop.post(["after"]) == {"updated": 1}
 
 
+ALTERED = {
+    "ALTER TABLE orders ADD COLUMN note text DEFAULT 'x'": False,
+    "ALTER TABLE orders ALTER note TYPE varchar(9)": False,
+    "ALTER TABLE orders DROP COLUMN note": False,
+    "ALTER TABLE orders ALTER name TYPE varchar(500), ALTER total_amount TYPE numeric": False,
+    "ALTER TABLE orders ALTER event_offset TYPE numeric, ALTER event_partition TYPE int": True,
+    'ALTER TABLE orders ALTER order_id TYPE varchar COLLATE "C", ALTER partner_id TYPE varchar COLLATE "C"': False,
+    "ALTER TABLE order_letter ALTER event_offset TYPE numeric": True,
+    'ALTER TABLE order_letter ALTER order_id TYPE varchar COLLATE "C"': False,
+    "ALTER TABLE request_part ALTER outcomes TYPE varchar, ALTER digest TYPE varchar": True,
+    "ALTER TABLE request_key ALTER digest TYPE varchar": True,
+    "ALTER TABLE consumer_partition ALTER next_offset TYPE numeric": True,
+    "ALTER TABLE request_part ADD COLUMN note text; ALTER TABLE request_key ADD COLUMN note text": False,
+}
+"""What a DBA changes under a running consumer; and whether a plan of ours gets another result by it."""
+
+
+def test_each_statement_survives_an_alter_under_a_running_consumer(shop: Shop) -> None:
+    shop.sql(f"ALTER TABLE orders ADD CONSTRAINT good CHECK (name <> '{BAD}')")
+    posted = lost = 0
+
+    def apply(batch: Batch) -> Counter[str]:
+        """As a worker does."""
+        nonlocal lost
+        for _ in range(3):
+            try:
+                return shop.apply(batch)
+            except PlanLostError:
+                lost += 1
+        raise AssertionError("the plan is lost for ever")
+
+    def of_each_kind() -> None:
+        """New and changed orders, few and many, with and without a key; repeated."""
+        nonlocal posted
+        posted += 1
+        for size in (1, 130):
+            for digest in (None, "d" * 32):
+                for name in (f"a {posted}", f"b {posted}"):
+                    batch = shop.batch([name] * size, first=1000 * posted if size > 1 else 0, digest=digest)
+                    wanted = apply(batch)
+                    assert wanted.total() == size
+                    assert apply(batch) == wanted
+
+    assert apply(shop.batch([BAD], first=7)) == {
+        "invalid": 1
+    }  # a letter, so that letters are read; a rollback forgets plans
+    assert shop.sql("SELECT count(*) AS n FROM order_letter") == [{"n": 1}]
+    for _ in range(3):  # the statements are prepared by then
+        of_each_kind()
+    for change, fits_no_more in ALTERED.items():
+        lost = 0
+        shop.sql(change)
+        of_each_kind()
+        assert (lost > 0) is fits_no_more, change
+        for _ in range(2 if lost else 0):
+            of_each_kind()
+    assert len(shop.buried) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
