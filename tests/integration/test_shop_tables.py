@@ -3,6 +3,7 @@
 Each of its changes is tried with batches of every way into the table: one statement for a few rows, COPY for many.
 """
 
+import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ from consumer.errors import (
     TablesAtFaultError,
     TooMuchAtOnceError,
 )
+from consumer.postgres.ledger_reader import CONNECTIONS_MAX, PostgresLedgerReader
 from consumer.postgres.session import SessionHolder
 from consumer.refusals import IN_A_ROW_MAX
+from contracts.event import RequestKey
 from contracts.partitioner import partition_of
 from support.events import REPLY_TO, record
 from support.orders import an_order
@@ -509,6 +512,29 @@ def test_each_statement_survives_an_alter_under_a_running_consumer(shop: Shop) -
         for _ in range(2 if lost else 0):
             of_each_kind()
     assert len(shop.buried) == 1
+
+
+def test_the_ingress_reads_on_after_an_alter(shop: Shop, database: str) -> None:
+    shop.post(["good"], digest="d" * 32)
+    request = RequestKey(UUID(int=1), "p")
+    changes = [change for change in ALTERED if not change.startswith("ALTER TABLE orders")]
+    changes += ["ALTER TABLE source_topic ALTER topic TYPE varchar, ALTER topic_id TYPE varchar(99)"]
+
+    async def read_on() -> None:
+        reader = PostgresLedgerReader(database)
+        await reader.open()
+        try:
+            for change in ["", *changes]:
+                shop.sql(change)
+                for _ in range(7 * CONNECTIONS_MAX):
+                    stored = await reader.read(request)
+                    assert stored is not None
+                    assert stored.digest == "d" * 32
+                    await reader.read_log()
+        finally:
+            await reader.close()
+
+    asyncio.run(read_on())
 
 
 @pytest.mark.parametrize(
