@@ -88,7 +88,7 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Work
             return session.fence.read()
 
     guard = LogGuard(settings, holder, producer)
-    assignment = Assignment(settings, guard.read_applied, stop, on_restored)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between)
     return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop)
 
 
