@@ -84,8 +84,9 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Work
 
     def read_fence() -> Mapping[int, int]:
         with holder.session() as session:
-            watch.look(session.connection, applier.written_lately)
-            return session.fence.read()
+            fence = session.fence.read()
+            watch.look(session.connection, applier.written_lately, fence)
+            return fence
 
     guard = LogGuard(settings, holder, producer)
     assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between)
