@@ -84,11 +84,12 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> Wo
 
     def read_fence() -> Mapping[int, int]:
         with holder.session() as session:
-            watch.look(session.connection, applier.written_lately)
-            return session.fence.read()
+            fence = session.fence.read()
+            watch.look(session.connection, applier.written_lately, fence)
+            return fence
 
     guard = LogGuard(settings, holder, producer)
-    assignment = Assignment(settings, guard.read_applied, stop, on_restored)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between)
     stop.is_assigned = lambda: assignment.is_assigned
     return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from consumer.core.log_mark import Watermark
+from consumer.core.open_transactions import OpenTransactions
 from consumer.core.record import Outgoing
 from consumer.errors import ClientStuckError, LogChangedError, RetryLaterError
 from consumer.kafka.log_check import LogCheck
@@ -45,6 +46,7 @@ class LogGuard:
         self._clock_s = clock_s
         self._check = LogCheck(settings)
         self._watch = LogWatch(settings)
+        self._open_transactions = OpenTransactions()
         self._source: tuple[str, str] | None = None
         self._to_lift: set[int] = set()
         self._looked_s = clock_s()
@@ -67,7 +69,7 @@ class LogGuard:
         return watermarks
 
     def look(self, positions: Mapping[int, int]) -> None:
-        """Called between batches. `positions`: by partition of ours, the next offset to be read.
+        """Called between batches. `positions`: by partition of ours, how far it is read, past markers of transactions.
 
         Raises LogChangedError, and ClientStuckError if records are there and the client does not give them.
         """
@@ -77,10 +79,17 @@ class LogGuard:
                 self._watch.require_same_log(self._source)
             except LogChangedError as suspected:
                 self._look_again(positions.keys(), suspected)
+            self._tell_open_transactions()
             self._require_progress(positions)
         if self._clock_s() - self._looked_s > LOOK_EVERY_S:
             self._looked_s = self._clock_s()
             self._watch.ask(positions)
+
+    def _tell_open_transactions(self) -> None:
+        log_ends = self._watch.log_ends
+        readable = {partition: self._watch.ends[partition] for partition in log_ends}
+        for text in self._open_transactions.look(readable, log_ends, self._clock_s()):
+            _log.warning("%s", text)
 
     def _look_again(self, partitions: Collection[int], suspected: LogChangedError) -> None:
         """By other means, which decides. In an outage the next look decides: an outage must not end the consumer."""

@@ -11,6 +11,7 @@ from consumer.core.log_mark import Watermark
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
+from consumer.kafka.ends_of_records import EndsOfRecords
 from consumer.kafka.group import group_config
 from consumer.kafka.message import Taken, take_messages
 from consumer.kafka.positions import Positions
@@ -29,17 +30,24 @@ class Assignment:
     """Our partitions with positions of our own: `take` returns no gap and no record of a revoked partition."""
 
     def __init__(
-        self, settings: ConsumerSettings, read_applied: ReadApplied, stop: Flag, on_restored: Callable[[], None]
+        self,
+        settings: ConsumerSettings,
+        read_applied: ReadApplied,
+        stop: Flag,
+        on_restored: Callable[[], None],
+        ends_of_records: EndsOfRecords = lambda _, ends: ends,
     ) -> None:
-        """`stop` ends every wait. `on_restored` is called if Postgres is behind the committed offsets."""
+        """`stop` ends every wait. `on_restored` is called if Postgres lacks records before the committed offsets."""
         self._stop = stop
         self._closing = False
         self._topic = settings.topics.upserts
         self._read_applied = read_applied
         self._on_restored = on_restored
+        self._ends_of_records = ends_of_records
         self._positions = Positions(settings.topics.upserts, _report)
         self._revoked: set[int] = set()
         self._answered = Answered(settings.topics.upserts)
+        self._done: dict[int, int] = {}  # up to where each partition is answered
         self._held: set[int] = set()
         self._is_paused = False
         self.is_assigned = False
@@ -53,6 +61,11 @@ class Assignment:
     def positions(self) -> Mapping[int, int]:
         """For each of our partitions, the offset after the last record that was taken."""
         return self._positions.offsets
+
+    @property
+    def read_to(self) -> Mapping[int, int]:
+        """The same with the markers of transactions behind that record: nothing before it is still to be taken."""
+        return {p: max(position, self._positions.read_to[p]) for p, position in self.positions.items()}
 
     @property
     def held(self) -> Collection[int]:
@@ -74,7 +87,10 @@ class Assignment:
         if not messages:
             self._answered.commit_noted(self._consumer)
             return [], {}
-        return self._accept(messages)
+        taken, starts = self._accept(messages)
+        if not taken:  # what is read without giving a record are markers of transactions
+            self.commit({})
+        return taken, starts
 
     def wait(self, duration_s: float) -> None:
         """Waits without reading, and stays in the group: an outage of Postgres costs no partition. Ends with `stop`."""
@@ -121,9 +137,13 @@ class Assignment:
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Sets the watermark *answered*, soon and without waiting. If a commit is lost, replies are only sent again.
 
-        A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets.
+        A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets. If all
+        that was taken is answered, the offset goes past the markers of transactions: else the group had a lag.
         """
-        self._answered.note(self._consumer, next_offsets)
+        self._done.update(next_offsets)
+        past = {p: end for p, end in self.read_to.items() if self.positions[p] <= self._done.get(p, -1) < end}
+        self._done.update(past)
+        self._answered.note(self._consumer, {**next_offsets, **past})
 
     def close(self) -> None:
         """Leaves the group. Commits what `commit` has noted."""
@@ -139,7 +159,9 @@ class Assignment:
         # No poll is possible inside a rebalance. If this takes too long, we lose the assignment, but nothing else.
         for attempt in attempts(self._stop, self._sleep):
             with attempt:
-                self._assign(self._read_start_offsets(partitions))
+                starts = self._read_start_offsets(partitions)
+                self._assign(starts)
+                self._done.update(starts)
         self._positions.new.update(partitions)
         self.is_assigned = True
         _log.info("assigned: %s", self.positions)
@@ -149,6 +171,7 @@ class Assignment:
         for item in revoked:
             self._positions.forget(item.partition)
             self._held.discard(item.partition)
+            self._done.pop(item.partition, None)
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
         self.is_assigned = bool(self.positions)  # without any, the group tells again
@@ -168,8 +191,11 @@ class Assignment:
                 self._answered.commit_now(self._consumer, unanswered)
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
-        if any(applied[partition] < offset for partition, offset in answered.items()):
-            self._on_restored()
+        behind = {p: applied[p] for p, offset in answered.items() if applied[p] < offset}
+        if behind:  # behind the last record, there may be markers of transactions
+            ends = self._ends_of_records(behind, {partition: answered[partition] for partition in behind})
+            if any(ends[partition] > start for partition, start in behind.items()):
+                self._on_restored()
         for partition in partitions:
             known = watermarks[partition].answered_to or 0
             if answered.get(partition, known) < known:

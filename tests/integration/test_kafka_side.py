@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from os import urandom
 from typing import Any
@@ -48,15 +48,16 @@ def event(order_id: str, **changes: Any) -> dict[str, Any]:
     return {"key": order_id, "value": json.dumps(an_order(order_id)), "headers": headers_of("p"), **changes}
 
 
+def applied_to(applied: Mapping[int, int], answered_to: int = 0) -> Callable[[Collection[int]], dict[int, Watermark]]:
+    return lambda partitions: {p: Watermark(applied.get(p, 0), answered_to=answered_to) for p in partitions}
+
+
 @contextmanager
 def assignment_of(
     settings: ConsumerSettings, applied: dict[int, int] | None = None, answered_to: int = 0
 ) -> Iterator[Assignment]:
-    def watermarks(partitions: Collection[int]) -> dict[int, Watermark]:
-        return {p: Watermark((applied or {}).get(p, 0), answered_to=answered_to) for p in partitions}
-
     stop = threading.Event()
-    assignment = Assignment(settings, watermarks, stop, lambda: None)
+    assignment = Assignment(settings, applied_to(applied or {}, answered_to), stop, lambda: None)
     assignment.subscribe()
     try:
         yield assignment
@@ -373,9 +374,7 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 ) -> None:
     """As in a rebalance. Otherwise the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
-    late = Assignment(
-        settings, lambda partitions: dict.fromkeys(partitions, Watermark(0)), threading.Event(), lambda: None
-    )
+    late = Assignment(settings, applied_to({}), threading.Event(), lambda: None)
     with assignment_of(settings) as member:
         eventually(lambda: taken(member) == [] and len(member.positions) == 12)
         late.commit({1: 6})  # it is not in the group yet
@@ -428,17 +427,64 @@ def test_answered_is_read_for_all_partitions_also_those_of_others(installation: 
         assert one.read_answered()[mine] == 4
 
 
+def transactional(installation: Installation) -> Producer:
+    producer = Producer({"bootstrap.servers": installation.bootstrap, "transactional.id": f"{installation.prefix}-t"})
+    producer.init_transactions(HANG_S)
+    return producer
+
+
+def begin(producer: Producer, topic: str, *partitions: int) -> None:
+    """A transaction with an event in each of these partitions."""
+    producer.begin_transaction()
+    for partition in partitions:
+        producer.produce(topic, partition=partition, **event("a"))
+    producer.flush(HANG_S)
+
+
+def test_offsets_are_committed_past_the_markers_of_transactions_when_all_before_is_answered(
+    installation: Installation,
+) -> None:
+    """Else the group shows a lag that never ends."""
+    settings, topic = installation.consumer_settings(), installation.settings.topics.upserts
+    producer = transactional(installation)
+    begin(producer, topic, 1)
+    producer.commit_transaction(HANG_S)
+    begin(producer, topic, 1, 2)
+    producer.abort_transaction(HANG_S)
+    ends = {**dict.fromkeys(range(12), 0), 1: 4, 2: 2}  # each event has a marker
+    eventually(lambda: installation.end_offsets(topic) == ends)
+    with assignment_of(settings) as assignment:
+        assert [(record.partition, record.offset) for record in take(assignment, 1)] == [(1, 0)]
+        eventually(lambda: taken(assignment) == [] and installation.committed()[2] == 2)
+        eventually(lambda: taken(assignment) == [] and assignment.read_to[1] == 4)
+        assert installation.committed()[1] == 0
+        assignment.commit({1: 1})
+        eventually(lambda: taken(assignment) == [] and installation.committed() == ends)
+        begin(producer, topic, 2)
+        producer.abort_transaction(HANG_S)
+        eventually(lambda: taken(assignment) == [] and installation.committed()[2] == 4)
+        assert assignment.positions == {**dict.fromkeys(range(12), 0), 1: 1}  # as the fence
+    restored = threading.Event()
+
+    def ends_between(starts: Mapping[int, int], to: Mapping[int, int]) -> Mapping[int, int]:
+        with closing(TopicReader(settings, topic)) as reader:
+            return ends_of_records(reader, starts, to)
+
+    for first in (1, 0):
+        later = Assignment(settings, applied_to({1: first}), threading.Event(), restored.set, ends_between)
+        later.subscribe()
+        with closing(later):
+            eventually(lambda: later.take(100, 0.2)[0] == [] and len(later.positions) == 12)  # noqa: B023
+        assert restored.is_set() == (first == 0)  # markers that are not applied are no sign of it
+
+
 def test_where_the_last_record_before_an_offset_ends(installation: Installation) -> None:
     """Markers of transactions take offsets, and the log may end before."""
     topic = installation.settings.topics.upserts
     installation.produce([event("a", partition=1) for _ in range(3)])
-    producer = Producer({"bootstrap.servers": installation.bootstrap, "transactional.id": f"{installation.prefix}-t"})
-    producer.init_transactions(HANG_S)
+    producer = transactional(installation)
     for _ in range(20):
-        producer.begin_transaction()
-        for partition in (1, 2):
-            producer.produce(topic, partition=partition, **event("a"))
-        producer.flush(HANG_S)
+        begin(producer, topic, 1, 2)
         producer.abort_transaction(HANG_S)
 
     def is_there() -> bool:

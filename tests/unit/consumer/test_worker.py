@@ -82,7 +82,7 @@ class Running:
 
     def look(self, positions: Mapping[int, int]) -> None:
         """The guard finds nothing."""
-        self.looked_at = set(positions)
+        self.looked_at = dict(positions)
 
     def is_restored(self, fence: dict[int, int]) -> None:
         """To these offsets, which ends all connections."""
@@ -100,6 +100,14 @@ class Running:
 @pytest.fixture
 def running() -> Running:
     return Running()
+
+
+def test_a_client_that_has_read_markers_of_transactions_is_not_stuck(running: Running) -> None:
+    """The guard compares with the end of the log."""
+    running.assignment.markers[A] = 2
+    running.arrives(records_of([A, B], 0))
+    running.step()
+    assert running.looked_at == {A: MANY + 2, B: MANY}
 
 
 def test_the_next_batch_is_decoded_while_one_is_applied(running: Running) -> None:
@@ -175,12 +183,12 @@ def test_new_events_wait_until_all_partitions_have_caught_up_after_a_restore(run
     assert running.applier.applied == [places([B], 4, 6)]  # B was answered up to 10
     assert running.restores == 1
     assert running.assignment.positions == {A: 10, B: 10}
-    assert running.looked_at == set()  # the guard must not think that the client is stuck
+    assert running.looked_at == {}  # the guard must not think that the client is stuck
     running.applier.fence[C] = 10  # the other consumer reads its events again
     for running.now_s in (4.0, 5.0):
         running.step()
     assert running.applier.applied[1:] == [{*places([A], 10, 2), *places([B], 10, 2)}]
-    assert running.looked_at == {A, B}
+    assert running.looked_at.keys() == {A, B}
 
 
 def test_answered_does_not_go_back_while_events_are_applied_again(running: Running) -> None:
