@@ -1,7 +1,7 @@
 """Two tables of orders are compared in a few statements, however many of their rows differ."""
 
-from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -44,7 +44,7 @@ def write(connection: psycopg.Connection, schema: str, partner: str, order: str,
     )
 
 
-def test_what_differs_is_counted_shown_and_read_by_key(live: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_differs_is_counted_shown_and_read_by_key(live: Connection) -> None:
     changed = [("p", f"O-{number}") for number in CHANGED]
     expected = sorted([*changed, ONLY_LIVE, ONLY_REPLAYED])
     for found in (compare(live, live, "orders_replay", 20), compare_older(live, "orders_replay", 20)):
@@ -58,13 +58,13 @@ def test_what_differs_is_counted_shown_and_read_by_key(live: Connection, monkeyp
 
 
 def test_many_differences_are_read_in_few_statements(live: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    statements: Counter[str] = Counter()
+    asked: list[Any] = []
     execute = psycopg.Connection.execute
 
-    def counting(self: psycopg.Connection, *arguments: object, **more: object) -> object:
-        statements["all"] += 1
-        return execute(self, *arguments, **more)  # type: ignore[call-overload]
+    def noting(self: Connection, query: Any, *more: Any, **how: Any) -> Any:
+        asked.append(query)
+        return execute(self, query, *more, **how)
 
-    monkeypatch.setattr(psycopg.Connection, "execute", counting)
+    monkeypatch.setattr(psycopg.Connection, "execute", noting)
     assert compare(live, live, "orders_replay", 20).differences > 100
-    assert statements["all"] < 10  # a statement reads a whole table, so there may not be one for each bucket
+    assert len(asked) < 10  # a statement reads a whole table, so there may not be one for each bucket
