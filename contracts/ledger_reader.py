@@ -3,11 +3,13 @@
 The ingress does not know Postgres. The command that starts it passes a LedgerReader in.
 """
 
+from datetime import datetime
 from typing import Protocol
 
 from contracts.errors import OrdersError
 from contracts.event import RequestKey
 from contracts.log_identity import AppliedLog
+from contracts.own_requests import Page, Place
 from contracts.result import StoredRequest
 
 
@@ -26,6 +28,12 @@ class LedgerReader(Protocol):
     async def read(self, request: RequestKey) -> StoredRequest | None:
         """None if nothing of the request is applied, or if it is no longer kept. Raises LedgerUnavailableError."""
 
+    async def list_requests(self, partner_id: str, since: datetime | None, before: Place | None, limit: int) -> Page:
+        """The newest requests of the partner that were published since then and stand before a place.
+
+        At most `limit` of them, 1 to REQUESTS_PER_PAGE_MAX. Raises LedgerUnavailableError.
+        """
+
     async def read_log(self) -> AppliedLog | None:
         """From which log the tables were filled, and how far. None before the first start of a consumer.
 
@@ -41,6 +49,9 @@ class NoLedger:
     async def close(self) -> None: ...
 
     async def read(self, request: RequestKey) -> StoredRequest | None:
+        raise LedgerUnavailableError("ORDERS_POSTGRES_URL is not set.")
+
+    async def list_requests(self, partner_id: str, since: datetime | None, before: Place | None, limit: int) -> Page:
         raise LedgerUnavailableError("ORDERS_POSTGRES_URL is not set.")
 
     async def read_log(self) -> AppliedLog | None:

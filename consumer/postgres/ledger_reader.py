@@ -1,16 +1,19 @@
 """Reads the ledger for an ingress: one statement for each question, on a small pool of connections."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from consumer.postgres import own_requests
 from consumer.postgres.conninfo import conninfo
 from consumer.postgres.describe import describe
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerUnavailableError
 from contracts.log_identity import AppliedLog
+from contracts.own_requests import Page, Place
 from contracts.result import StoredRequest, decode_outcomes
 
 CONNECTIONS_MAX = 4
@@ -71,6 +74,11 @@ class PostgresLedgerReader:
             if outcomes is not None:
                 stored.merge(decode_outcomes(outcomes))
         return stored
+
+    async def list_requests(self, partner_id: str, since: datetime | None, before: Place | None, limit: int) -> Page:
+        """Raises LedgerUnavailableError."""
+        asked = own_requests.parameters(partner_id, since, before, limit)
+        return own_requests.page(await self._rows(own_requests.STATEMENT, asked), limit)
 
     async def read_log(self) -> AppliedLog | None:
         """Raises LedgerUnavailableError."""

@@ -76,7 +76,8 @@ CREATE TABLE request_part (
     request_size smallint,
     request_invalid smallint,
     outcomes text NOT NULL,  -- JSON, the very text of the result record
-    digest text  -- of the request's parsed value; NULL where it has no key
+    digest text,  -- of the request's parsed value; NULL where it has no key
+    event_time timestamp with time zone  -- of the first event; NULL if an older version wrote it
 )
 PARTITION BY LIST (day);
 
@@ -140,4 +141,6 @@ ALTER TABLE ONLY source_topic
     ADD CONSTRAINT source_topic_pkey PRIMARY KEY (only_row);
 
 CREATE INDEX request_key_day_idx ON request_key USING btree (day);
+
+CREATE INDEX request_part_partner_idx ON ONLY request_part USING btree (partner_id, event_time) WHERE (event_time IS NOT NULL);
 

@@ -40,6 +40,7 @@ REQUEST_PART: Mapping[str, str] = {
     "request_invalid": "smallint",
     "outcomes": "text",
     "digest": "text",
+    "event_time": "timestamptz",
 }
 REQUEST_KEY: Mapping[str, str] = {"request_id": "uuid", "partner_id": _KEY_TEXT, "digest": "text", "day": "date"}
 ORDER_LETTER: Mapping[str, str] = {"partner_id": _KEY_TEXT, "order_id": _KEY_TEXT, "event_offset": "bigint"}
