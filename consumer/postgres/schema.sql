@@ -20,6 +20,18 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION order_hashes(partner text, order_ids text[]) RETURNS TABLE(order_id text, content_hash bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET enable_seqscan TO 'off'
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY SELECT o.order_id, o.content_hash FROM unnest(order_ids) AS k (id), LATERAL
+        (SELECT orders.order_id, orders.content_hash FROM orders
+         WHERE orders.partner_id = partner AND orders.order_id = k.id OFFSET 0) AS o;
+END
+$$;
+
 -- The fence, and the watermark *applied*: every event below next_offset is in the tables, no other one is.
 CREATE TABLE consumer_partition (
     partition smallint NOT NULL,

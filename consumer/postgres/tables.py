@@ -71,6 +71,8 @@ RIGHTS: Mapping[str, str] = {
 }
 """Of a consumer; docs/operating.md has them as SQL, for three roles."""
 FUNCTIONS = "make_ledger_day(date)", "drop_ledger_day(date)"
+FUNCTIONS_OF_INGRESS = ("order_hashes(text, text[])",)
+"""No consumer needs them."""
 
 _PROBLEMS: LiteralString = """
 WITH wanted AS (SELECT name, columns, rights, to_regclass(quote_ident(name)) AS oid
