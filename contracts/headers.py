@@ -18,11 +18,22 @@ _RFC_3339 = (
     "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
+_TIME = re.compile(_RFC_3339, re.ASCII)
 
 
 def rfc_3339(time: datetime, timespec: str = "milliseconds") -> str:
     """The time in UTC, as headers and the JSON of commands have it. `timespec`: as of `isoformat`."""
     return time.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def parse_rfc_3339(text: str) -> datetime | None:
+    """The time in UTC. None for any other text: no zone, no seconds, a day or a year that is not there."""
+    if _TIME.fullmatch(text) is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     STALE = "stale"
 
 
+SKIPPED = Outcome.UNCHANGED, Outcome.INVALID, Outcome.STALE
 _IN_ORDER = tuple(Outcome)
 _JSON = "{" + ",".join(f'"{outcome}":%s' for outcome in _IN_ORDER) + "}"
 

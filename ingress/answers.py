@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from contracts.result import Outcome, Outcomes, StoredRequest
+from contracts.result import SKIPPED, Outcome, Outcomes, StoredRequest
 from contracts.strict_json import Violation
 from ingress import problems
 from ingress.connections import CONNECTION
@@ -48,7 +48,7 @@ async def _let_guesser_wait(request: Request, wait_s: float) -> None:
 
 def counts_of(outcomes: Outcomes, invalid: int) -> Json:
     """The three counts, in the documented order. `invalid`: items that were not published."""
-    skipped = sum(len(outcomes[outcome]) for outcome in (Outcome.UNCHANGED, Outcome.INVALID, Outcome.STALE))
+    skipped = sum(len(outcomes[outcome]) for outcome in SKIPPED)
     return {
         "skipped": skipped + invalid,
         "inserted": len(outcomes[Outcome.INSERTED]),

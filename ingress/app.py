@@ -22,6 +22,7 @@ from ingress.broker import Broker
 from ingress.errors import NotConfirmedError
 from ingress.halts import Halts
 from ingress.orders import OrdersEndpoint
+from ingress.own_requests import OwnRequestsEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
 from ingress.rate_limit import RateLimit
@@ -112,6 +113,7 @@ class Ingress:
             body_timeout_s=settings.body_timeout_s,
             clock_s=time.perf_counter,
         )
+        self.own_requests = OwnRequestsEndpoint(self._partners, admission, ledger, lambda: self._partner_records.ready)
         self.status = StatusEndpoint(
             self._partners,
             admission,

@@ -58,6 +58,27 @@ MALFORMED_KEY = Problem(
     "`path` is `Idempotency-Key`: the header is empty, too long, there twice, or has other characters.",
     "Send a UUID, for example.",
 )
+NOT_A_TIME = Problem(
+    "not-a-time",
+    400,
+    "Should be sent once, as a time of RFC 3339 with its zone: 2026-11-24T10:00:00Z",
+    "`path` is `since`. In a URL, `+` stands for a space.",
+    "Write the time in UTC with `Z` at its end, or `%2B` for `+`.",
+)
+NOT_A_LIMIT = Problem(
+    "not-a-limit",
+    400,
+    "Should be sent once, as a number from 1 to {requests_max}",
+    "`path` is `limit`: how many requests a page has.",
+    "Ask for fewer, and go on with `next`.",
+)
+NOT_A_CURSOR = Problem(
+    "not-a-cursor",
+    400,
+    "Should be sent once, as it is in `next` of the page before",
+    "`path` is `cursor`, which only this server writes.",
+    "Use `next` as it is, or begin again without `cursor`.",
+)
 _NOT_HTTP = "The connection is closed. This answer is always `application/json`."
 NOT_HTTP = Problem(
     "not-http",

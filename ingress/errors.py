@@ -150,6 +150,15 @@ class TooLargeForKafkaError(UnavailableError):
         super().__init__(problems.TOO_LARGE_FOR_KAFKA)
 
 
+class NoDryRunError(IngressError):
+    """Nobody has allowed this server to know what is in the orders."""
+
+    status = 501
+
+    def __init__(self) -> None:
+        super().__init__(problems.NO_DRY_RUN)
+
+
 class PartlyRefusedError(IngressError):
     """Kafka took some orders of the request, and will never take the others: they are too large for its topic."""
 

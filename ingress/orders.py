@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
-from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, OrdersUnreadableError
+from contracts.result import outcomes_of
 from ingress import problems
 from ingress.added_headers import ADDED, add_later, with_added
 from ingress.admission import Admission, Held
@@ -18,7 +19,7 @@ from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
 from ingress.checked_request import CheckedRequest, Item, check
-from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError
+from ingress.errors import KeyConflictError, LaterError, NoDryRunError, NotConfirmedError, UnavailableError
 from ingress.idempotency import parse_key
 from ingress.json_answers import json_response
 from ingress.pending_replies import Answer, Pending, PendingReplies
@@ -31,6 +32,7 @@ from ingress.timing import Timing
 from ingress.waiting import Accepted, wait_for_done, wait_for_either
 
 ORDERS_PATH = "/api/integration/orders"
+DRY_RUN_PATH = "/api/integration/orders/dry-run"
 CROWDED_ORDERS = 32
 """With this many orders in flight, fuller requests to Kafka save more time than lingering costs."""
 _log = logging.getLogger(__name__)
@@ -75,7 +77,15 @@ class OrdersEndpoint:
         response = await respond(request, self._post)
         return with_added(response, request.scope) if ADDED in request.scope else response
 
-    async def _post(self, request: Request) -> Response:
+    async def dry_run(self, request: Request) -> Response:
+        """The answer that the request would get now, or a 501 or 503 if that cannot be told. Publishes nothing."""
+
+        async def ask(request: Request) -> Response:
+            return await self._post(request, is_dry_run=True)
+
+        return with_added(await respond(request, ask), request.scope)
+
+    async def _post(self, request: Request, *, is_dry_run: bool = False) -> Response:
         with self._admission.request() as held:
             if not self._ready():
                 raise UnavailableError(problems.NOT_READY)
@@ -93,6 +103,8 @@ class OrdersEndpoint:
                     self._rate_limit.require(partner)
                 key = parse_key(headers.idempotency_key)
                 preferences = parse_preferences(headers.prefer) if headers.prefer else NO_PREFERENCES
+                if is_dry_run:
+                    preferences = preferences.of_dry_run()
                 if preferences.timing:
                     timing = Timing(self._clock_s)
                     add_later(request.scope, timing.headers)
@@ -111,6 +123,8 @@ class OrdersEndpoint:
             if timing is not None and key:
                 timing.begin("ledger")
             answer: Answer | Accepted | None = await self._stored_answer(checked, is_empty=not items)
+            if answer is None and is_dry_run:
+                answer = await self._foretell(checked, items, held)
             if answer is None:
                 indexes = [index for index, _, _ in items]
                 with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
@@ -141,6 +155,25 @@ class OrdersEndpoint:
         if stored is not None and stored.is_complete:
             return Answer(stored.outcomes, stored=True)
         return Answer() if is_empty else None
+
+    async def _foretell(self, checked: CheckedRequest, items: list[Item], held: Held) -> Answer:
+        """What is checked before orders are published, and then their outcomes as they would be now.
+
+        Raises UnavailableError, PartnerShareError and NoDryRunError.
+        """
+        if not self._publisher.reachable:
+            raise UnavailableError(problems.KAFKA_UNREACHABLE)
+        held.add_orders(len(items))
+        orders = [(checked.order_ids[index], canonical) for index, _, canonical in items]
+        try:
+            outcomes = await self._ledger.foretell(checked.partner_id, orders)
+        except OrdersUnreadableError as error:
+            _log.warning("no dry-run: %s", error)
+            raise NoDryRunError from error
+        except LedgerUnavailableError as error:
+            raise UnavailableError(problems.ORDERS_UNREADABLE) from error
+        indexes = (index for index, _, _ in items)
+        return Answer(outcomes_of(zip(indexes, outcomes, strict=True)))
 
     def _publish(
         self, checked: CheckedRequest, items: list[Item], pending: Pending, traceparent: str, held: Held

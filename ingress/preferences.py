@@ -1,7 +1,7 @@
 """The request header Prefer (RFC 7240), with the preferences that this endpoint knows. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WAIT_CHARS_MAX = 9
 
@@ -15,6 +15,10 @@ class Preferences:
     representation: bool = False
     strict: bool = False
     timing: bool = False
+
+    def of_dry_run(self) -> "Preferences":
+        """Those that count for one: nothing is published, so there is nothing to wait for."""
+        return replace(self, respond_async=False, wait_s=None)
 
     @property
     def accepts_202(self) -> bool:

@@ -95,6 +95,13 @@ PARTLY_REFUSED = Problem(
     "The topic was made too small while this server ran.",
     f"{_LOOK} Tell the operator.",
 )
+NO_DRY_RUN = Problem(
+    "no-dry-run",
+    501,
+    "This server cannot tell outcomes beforehand: it may not read the orders.",
+    "The operator of this server has not allowed dry-runs. Orders are taken in as ever.",
+    "Ask the operator, who finds it in docs/operating.md under Roles and rights.",
+)
 SHUTTING_DOWN = Problem(
     "shutting-down", 503, "This server is shutting down.", "It is being stopped or replaced.", _AGAIN
 )
@@ -136,6 +143,13 @@ CROWDED = Problem(
     "Too many {what} are in flight.",
     "All partners together have sent more than this server holds. `what` is `requests`, `orders` or `bytes`.",
     _AGAIN,
+)
+ORDERS_UNREADABLE = Problem(
+    "orders-unreadable",
+    503,
+    "The orders cannot be read at the moment.",
+    "Postgres does not answer, so this dry-run cannot tell outcomes. Orders are still taken in.",
+    "Ask again after `Retry-After` seconds.",
 )
 LEDGER_UNREADABLE = Problem(
     "ledger-unreadable",

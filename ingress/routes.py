@@ -22,7 +22,8 @@ from ingress.app import Ingress
 from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
-from ingress.orders import ORDERS_PATH
+from ingress.orders import DRY_RUN_PATH, ORDERS_PATH
+from ingress.own_requests import REQUESTS_PATH
 from ingress.settings import IngressSettings
 
 READY_WAIT_S = 3.0
@@ -80,6 +81,14 @@ def create_app(
     @app.post(ORDERS_PATH)
     async def post_orders_elsewhere(_: Request) -> Response:
         raise HTTPException(404)  # a path with a line feed at its end; see OrdersApp for any other
+
+    @app.post(DRY_RUN_PATH)
+    async def dry_run(request: Request) -> Response:
+        return await running[0].endpoint.dry_run(request)
+
+    @app.get(REQUESTS_PATH)
+    async def get_own_requests(request: Request) -> Response:
+        return await running[0].own_requests.get(request)
 
     @app.get(STATUS_PATH)
     async def get_status(request: Request) -> Response:

@@ -22,7 +22,7 @@ from contracts.result import (
 
 @dataclass(frozen=True, slots=True)
 class RequestPart:
-    """The outcomes of one request in one batch. Partition and offset are those of its first event in the batch.
+    """The outcomes of one request in one batch. Partition, offset and time are those of its first event in the batch.
 
     `asked`: each place that one of its events names for the reply, with the outcomes of those events.
     """
@@ -31,6 +31,7 @@ class RequestPart:
     partition: int
     first_offset: int
     day: date
+    time_ms: int
     outcomes_json: str
     asked: Sequence[tuple[ReplyTo, str]]
 
@@ -73,10 +74,11 @@ def _part(columns: Columns, first: Run, indexes: list[int], outcomes: list[Outco
     context = first.context
     assert context is not None
     at = first.positions[0]
-    day = utc_day(columns.times_ms[at] // DAY_MS)
+    time_ms = columns.times_ms[at]
+    day = utc_day(time_ms // DAY_MS)
     outcomes_json = encode_outcomes(outcomes_by(indexes, outcomes))
     asked = [] if context.reply_to is None else [(context.reply_to, outcomes_json)]
-    return RequestPart(context, first.partition, columns.offsets[at], day, outcomes_json, asked)
+    return RequestPart(context, first.partition, columns.offsets[at], day, time_ms, outcomes_json, asked)
 
 
 def _asked(

@@ -11,6 +11,7 @@ import psycopg
 from consumer.core.replies import RequestPart, StoredPart
 from consumer.errors import RetryLaterError
 from consumer.postgres.connection import JSON_ROWS_MAX, Connection, Pending
+from consumer.postgres.orders import timestamp
 from consumer.postgres.tables import REQUEST_PART, column_definitions, counted, require_count
 from contracts.event import BodyKey, RequestKey
 
@@ -147,7 +148,7 @@ def _copy_line(part: RequestPart) -> str:
     invalid = _NULL if context.invalid is None else context.invalid
     return (
         f"{context.request_id.hex}\t{part.partition}\t{part.first_offset}\t{part.day}\t{context.partner_id}\t{size}\t"
-        f"{invalid}\t{part.outcomes_json}\t{context.digest or _NULL}\n"
+        f"{invalid}\t{part.outcomes_json}\t{context.digest or _NULL}\t{timestamp(part.time_ms)}\n"
     )
 
 
@@ -160,7 +161,8 @@ def _json_row(part: RequestPart) -> str:
     return (
         f'{{"request_id":"{context.request_id.hex}","partition":{part.partition},"first_offset":{part.first_offset},'
         f'"day":"{part.day}","partner_id":"{context.partner_id}","request_size":{size},"request_invalid":{invalid},'
-        f'"outcomes":{json.dumps(part.outcomes_json)},"digest":{digest}}}'
+        f'"outcomes":{json.dumps(part.outcomes_json)},"digest":{digest},'
+        f'"event_time":"{timestamp(part.time_ms)}"}}'
     )
 
 

@@ -1,18 +1,23 @@
 """Reads the ledger for an ingress: one statement for each question, on a small pool of connections."""
 
 import logging
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from consumer.core.foretell import foretell
+from consumer.postgres import own_requests
 from consumer.postgres.conninfo import conninfo
 from consumer.postgres.describe import describe
 from consumer.settings import CurrentUrl
 from contracts.event import RequestKey
-from contracts.ledger_reader import LedgerUnavailableError
+from contracts.ledger_reader import LedgerUnavailableError, OrdersUnreadableError
 from contracts.log_identity import AppliedLog
-from contracts.result import StoredRequest, decode_outcomes
+from contracts.own_requests import Page, Place
+from contracts.result import Outcome, StoredRequest, decode_outcomes
 
 CONNECTIONS_MAX = 4
 WAITING_MAX = 256
@@ -32,6 +37,7 @@ _LOG = (
     "SELECT s.topic, s.topic_id, p.partition, p.next_offset "
     "FROM source_topic AS s LEFT JOIN consumer_partition AS p ON true"
 )
+_HASHES = "SELECT order_id, content_hash FROM order_hashes(%(partner_id)s, %(order_ids)s)"
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +80,22 @@ class PostgresLedgerReader:
                 stored.merge(decode_outcomes(outcomes))
         return stored
 
+    async def list_requests(self, partner_id: str, since: datetime | None, before: Place | None, limit: int) -> Page:
+        """Raises LedgerUnavailableError."""
+        asked = own_requests.parameters(partner_id, since, before, limit)
+        return own_requests.page(await self._rows(own_requests.STATEMENT, asked), limit)
+
+    async def foretell(self, partner_id: str, orders: Sequence[tuple[str, bytes]]) -> list[Outcome]:
+        """Raises LedgerUnavailableError, and OrdersUnreadableError."""
+        order_ids = list({order_id for order_id, _ in orders})
+        try:
+            rows = await self._rows(_HASHES, {"partner_id": partner_id, "order_ids": order_ids})
+        except LedgerUnavailableError as error:
+            if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege | psycopg.errors.UndefinedFunction):
+                raise OrdersUnreadableError(str(error)) from error
+            raise
+        return foretell(orders, dict(rows))
+
     async def read_log(self) -> AppliedLog | None:
         """Raises LedgerUnavailableError."""
         rows = await self._rows(_LOG, {})
@@ -98,6 +120,6 @@ def _explained(error: Exception) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return (
             f"{describe(error)}. The role of the ingress needs SELECT on request_part, request_key, "
-            "source_topic and consumer_partition."
+            "source_topic and consumer_partition, and for dry-runs EXECUTE on order_hashes(text, text[])."
         )
     return describe(error) if isinstance(error, psycopg.Error) else str(error).strip()

@@ -97,7 +97,7 @@ def copy_lines(columns: Columns, positions: Iterable[int]) -> str:
     return "".join(
         [
             f"{texts[at]}\t{keys[at][0]}\t\\\\x{value_hashes[at].hex()}\t"  # type: ignore[index]
-            f"{partitions[at]}\t{offsets[at]}\t{_timestamp(times_ms[at])}\n"
+            f"{partitions[at]}\t{offsets[at]}\t{timestamp(times_ms[at])}\n"
             if at not in objects
             else _copy_line(columns.event(at))
             for at in positions
@@ -127,11 +127,12 @@ def _json_row(event: Event) -> str:
 
 def _time(event: Event) -> str:
     """The time of an event. Most have that of their record, and many records have the same."""
-    return _timestamp(event.record.time_ms) if event.context.origin is None else event.time.isoformat()
+    return timestamp(event.record.time_ms) if event.context.origin is None else event.time.isoformat()
 
 
 @lru_cache(maxsize=1024)
-def _timestamp(time_ms: int) -> str:
+def timestamp(time_ms: int) -> str:
+    """As Postgres reads it. Many records have the same time."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
 
 

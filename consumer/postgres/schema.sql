@@ -20,6 +20,18 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION order_hashes(partner text, order_ids text[]) RETURNS TABLE(order_id text, content_hash bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET enable_seqscan TO 'off'
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY SELECT o.order_id, o.content_hash FROM unnest(order_ids) AS k (id), LATERAL
+        (SELECT orders.order_id, orders.content_hash FROM orders
+         WHERE orders.partner_id = partner AND orders.order_id = k.id OFFSET 0) AS o;
+END
+$$;
+
 -- The fence, and the watermark *applied*: every event below next_offset is in the tables, no other one is.
 CREATE TABLE consumer_partition (
     partition smallint NOT NULL,
@@ -77,7 +89,8 @@ CREATE TABLE request_part (
     request_size smallint,
     request_invalid smallint,
     outcomes text NOT NULL,  -- JSON, the very text of the result record
-    digest text  -- of the request's parsed value; NULL where it has no key
+    digest text,  -- of the request's parsed value; NULL where it has no key
+    event_time timestamp with time zone  -- of the first event; NULL if an older version wrote it
 )
 PARTITION BY LIST (day);
 
@@ -141,4 +154,6 @@ ALTER TABLE ONLY source_topic
     ADD CONSTRAINT source_topic_pkey PRIMARY KEY (only_row);
 
 CREATE INDEX request_key_day_idx ON request_key USING btree (day);
+
+CREATE INDEX request_part_partner_idx ON ONLY request_part USING btree (partner_id, event_time) WHERE (event_time IS NOT NULL);
 

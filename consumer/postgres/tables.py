@@ -40,6 +40,7 @@ REQUEST_PART: Mapping[str, str] = {
     "request_invalid": "smallint",
     "outcomes": "text",
     "digest": "text",
+    "event_time": "timestamptz",
 }
 REQUEST_KEY: Mapping[str, str] = {"request_id": "uuid", "partner_id": _KEY_TEXT, "digest": "text", "day": "date"}
 ORDER_LETTER: Mapping[str, str] = {"partner_id": _KEY_TEXT, "order_id": _KEY_TEXT, "event_offset": "bigint"}
@@ -71,6 +72,8 @@ RIGHTS: Mapping[str, str] = {
 }
 """Of a consumer; docs/operating.md has them as SQL, for three roles."""
 FUNCTIONS = "make_ledger_day(date)", "drop_ledger_day(date)"
+FUNCTIONS_OF_INGRESS = ("order_hashes(text, text[])",)
+"""No consumer needs them."""
 
 _PROBLEMS: LiteralString = """
 WITH wanted AS (SELECT name, columns, rights, to_regclass(quote_ident(name)) AS oid

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
-from consumer.postgres.tables import FUNCTIONS, TABLES
+from consumer.postgres.tables import FUNCTIONS, FUNCTIONS_OF_INGRESS, TABLES
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, UNTIL_PREFIX, connected, exists
 
@@ -75,7 +75,8 @@ def drop(connection: Connection, schema: str, lock_timeout_ms: int = LOCK_TIMEOU
         return
     name = sql.Identifier(schema)
     tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in _OURS)
-    functions = sql.SQL(", ").join(sql.SQL("{}.{}").format(name, sql.SQL(function)) for function in FUNCTIONS)
+    ours = (*FUNCTIONS, *FUNCTIONS_OF_INGRESS)
+    functions = sql.SQL(", ").join(sql.SQL("{}.{}").format(name, sql.SQL(function)) for function in ours)
     with _naming_dependents(schema):
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(lock_timeout_ms))
         for statement in (

@@ -63,6 +63,40 @@ def test_server_timing_says_where_the_time_went(post: Callable[..., Answer]) -> 
     assert float(parts["publish"]) > 0
 
 
+def test_a_dry_run_tells_what_the_request_then_does(
+    shared_installation: Installation, ingress: Ingress, token: str, post: Callable[..., Answer]
+) -> None:
+    topic = shared_installation.settings.topics.upserts
+    assert post([an_order("a"), an_order("b")], "").counts == (2, 0, 0)
+    orders = [an_order("a"), an_order("b", name="2"), an_order("c"), an_order("c"), an_order("d", discount=-1)]
+    before = shared_installation.end_offsets(topic)
+    with closing(Connection(ingress.port)) as connection:
+        body = json.dumps({"data": orders}).encode()
+        headers = {"token": token, "Prefer": "return=representation"}
+        told = connection.request("POST", f"{ORDERS_PATH}/dry-run", body=body, headers=headers)
+    assert shared_installation.end_offsets(topic) == before
+    assert told.counts == (1, 1, 3)
+    assert post(orders, "return=representation").json == told.json
+
+
+def test_a_partner_lists_what_it_sent(ingress: Ingress, token: str, post: Callable[..., Answer]) -> None:
+    for number in range(3):
+        assert post([an_order(f"{number}"), an_order("a", discount=-1)], "").counts == (1, 0, 1)
+    first = get(ingress.port, f"{STATUS}?since=2026-01-01T00:00:00Z&limit=2".replace("/?", "?"), token=token)
+    second = get(ingress.port, first.json["next"], token=token)
+    requests = first.json["requests"] + second.json["requests"]
+    assert (first.status, len(first.json["requests"]), len(requests)) == (200, 2, 3)
+    assert first.headers["link"] == f'<{first.json["next"]}>; rel="next"'
+    assert second.json["next"] is None
+    assert [each["published_at"] for each in requests] == sorted(
+        (each["published_at"] for each in requests), reverse=True
+    )
+    for each in requests:
+        assert (each["status"], each["size"], each["inserted"], each["skipped"]) == ("done", 2, 1, 1)
+        status = get(ingress.port, STATUS + each["request_id"], token=token).json
+        assert status["inserted"] == 1
+
+
 def test_respond_async_is_202_with_a_location_that_tells_the_outcomes(
     ingress: Ingress, token: str, post: Callable[..., Answer]
 ) -> None:

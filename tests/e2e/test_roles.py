@@ -19,7 +19,8 @@ from consumer.postgres.migrate import migrate
 from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import FUNCTIONS, RIGHTS, require_tables
 from contracts.event import RequestKey
-from contracts.ledger_reader import LedgerUnavailableError
+from contracts.ledger_reader import LedgerUnavailableError, OrdersUnreadableError
+from contracts.result import Outcome
 from deploy.local.child import Child
 from e2e.test_asking_twice import (
     ingresses,
@@ -184,21 +185,32 @@ def test_a_right_that_is_taken_while_a_consumer_runs_is_named(rights: Rights) ->
 
 
 def test_an_ingress_says_what_it_may_not_read(rights: Rights) -> None:
-    async def read() -> None:
+    async def read() -> list[Outcome]:
         reader = PostgresLedgerReader(rights.url_of("orders_ingress"))
         await reader.open()
         try:
             await reader.read(RequestKey(UUID(int=1), "p"))
             await reader.read_log()
+            await reader.list_requests("p", None, None, 1)
+            return await reader.foretell("p", [("never", b"{}")])
         finally:
             await reader.close()
 
-    asyncio.run(read())
+    assert asyncio.run(read()) == [Outcome.INSERTED]
     for table in ("request_part", "request_key", "source_topic", "consumer_partition"):
         rights.run(f"REVOKE SELECT ON {table} FROM orders_ingress")
         with pytest.raises(LedgerUnavailableError, match=rf"{table}.*needs SELECT"):
             asyncio.run(read())
         rights.run(f"GRANT SELECT ON {table} TO orders_ingress")
+    rights.run("REVOKE EXECUTE ON FUNCTION order_hashes(text, text[]) FROM orders_ingress")
+    with pytest.raises(OrdersUnreadableError, match=r"order_hashes.*for dry-runs EXECUTE on order_hashes"):
+        asyncio.run(read())
+    rights.run("GRANT EXECUTE ON FUNCTION order_hashes(text, text[]) TO orders_ingress")
+    with (
+        psycopg.connect(rights.url_of("orders_ingress")) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT content_hash FROM orders")
 
 
 def test_who_may_not_create_tables_is_told_by_setup(rights: Rights, postgres_url: str) -> None:

@@ -185,7 +185,7 @@ def test_401_for_a_revoked_token_within_two_seconds(shared_installation: Install
 
 @pytest.mark.usefixtures("nothing_published")
 def test_404_and_405(ingress: Ingress, token: str) -> None:
-    for path in ("/", "/api/integration/orders/", "/api/integration/order", "/api/integration/orders/requests"):
+    for path in ("/", "/api/integration/orders/", "/api/integration/order", "/api/integration/orders/request"):
         answer = ask(ingress, request(token, GOOD, path=path))
         assert (answer.status, list(answer.json)) == (404, ["error"]), path
         assert (f"should be {ORDERS_PATH}," in answer.json["error"]) == (path == f"{ORDERS_PATH}/")

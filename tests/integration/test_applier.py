@@ -128,7 +128,7 @@ def test_the_ledger_is_the_same_by_one_statement_and_by_copy(applier: Applier, s
         assert row == {
             "request_id": UUID(int=number + 1), "partition": partition, "first_offset": number, "day": TIME.date(),
             "partner_id": "p", "request_size": size, "request_invalid": invalid, "outcomes": outcomes((0, outcome)),
-            "digest": digest,
+            "digest": digest, "event_time": TIME,
         }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.event import HeaderWriter, ReplyTo
-from contracts.ledger_reader import NoLedger
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, NoLedger
 from contracts.partner import Partner
 from contracts.result import Outcome, encode_outcomes, encode_result, outcomes_of
 from ingress.admission import Admission
@@ -58,7 +59,11 @@ class CopyingPublisher:
 
 
 def an_endpoint(
-    publisher: CopyingPublisher, pending: PendingReplies, orders_per_s: int | None = None, timeout_s: float = 60
+    publisher: CopyingPublisher,
+    pending: PendingReplies,
+    orders_per_s: int | None = None,
+    timeout_s: float = 60,
+    ledger: LedgerReader | None = None,
 ) -> OrdersEndpoint:
     partners = Partners(Guesses(lambda: 0.0, lambda: None))
     partner = Partner(partner_id="p", tokens=[], orders_per_s=orders_per_s)
@@ -69,7 +74,7 @@ def an_endpoint(
         rate_limit=RateLimit(lambda: 0.0),
         publisher=cast(Publisher, publisher),
         pending=pending,
-        ledger=NoLedger(),
+        ledger=ledger or NoLedger(),
         reply_to=ReplyTo("orders.results", 0),
         ready=lambda: True,
         halted=lambda: False,
@@ -80,13 +85,15 @@ def an_endpoint(
     )
 
 
-def post(endpoint: OrdersEndpoint, headers: dict[str, str], body: bytes = BODY) -> "asyncio.Task[Response]":
+def post(
+    endpoint: OrdersEndpoint, headers: dict[str, str], body: bytes = BODY, *, is_dry_run: bool = False
+) -> "asyncio.Task[Response]":
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": bytes(bytearray(body))}  # a copy for each request
 
     named = [(name.encode(), text.encode()) for name, text in {"token": "t", **headers}.items()]
     request = Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
-    return asyncio.ensure_future(endpoint.post(request))
+    return asyncio.ensure_future(endpoint.dry_run(request) if is_dry_run else endpoint.post(request))
 
 
 def held_orders() -> list[object]:
@@ -178,3 +185,76 @@ def test_a_partner_with_a_rate_is_told_what_is_left_of_it_also_after_an_error() 
     ]
     (unlimited,) = answers(({}, BODY))
     assert [name for name, _ in unlimited.raw_headers] == [b"content-length", b"content-type"]
+
+
+class TellingLedger(NoLedger):
+    """Foretells one outcome for all orders, or raises."""
+
+    def __init__(self, outcome: Outcome | None) -> None:
+        self.asked = list[tuple[str, Sequence[tuple[str, bytes]]]]()
+        self._outcome = outcome
+
+    async def foretell(self, partner_id: str, orders: Sequence[tuple[str, bytes]]) -> list[Outcome]:
+        self.asked.append((partner_id, orders))
+        if self._outcome is None:
+            raise LedgerUnavailableError("down")
+        return [self._outcome] * len(orders)
+
+
+def foretold(
+    ledger: LedgerReader, headers: dict[str, str], body: bytes = BODY, publisher: CopyingPublisher | None = None
+) -> Response:
+    """The answer to a dry-run. Nothing is published and nothing waits."""
+
+    async def run() -> Response:
+        publishing, pending = publisher or CopyingPublisher(), PendingReplies()
+        answer = await post(an_endpoint(publishing, pending, 5, ledger=ledger), headers, body, is_dry_run=True)
+        assert (publishing.request_id, len(pending)) == (None, 0)
+        return answer
+
+    return asyncio.run(run())
+
+
+TWO = json.dumps({"data": [an_order(ORDER_ID, discount=-1), an_order(ORDER_ID)]}).encode()
+
+
+def test_a_dry_run_is_answered_as_the_request_would_be_and_publishes_nothing() -> None:
+    ledger = TellingLedger(Outcome.UPDATED)
+    answer = foretold(ledger, {"prefer": "return=representation, respond-async, wait=5, server-timing"}, TWO)
+    content = json.loads(bytes(answer.body))
+    assert content == {
+        "message": "0 new records inserted. 1 existing records updated. Same value or invalid data skipped 1",
+        "skipped": 1,
+        "inserted": 0,
+        "updated": 1,
+        "orders": [
+            {"index": 0, "order_id": ORDER_ID, "outcome": "invalid", "reason": "discount is negative"},
+            {"index": 1, "order_id": ORDER_ID, "outcome": "updated"},
+        ],
+    }
+    assert [(partner, [order_id for order_id, _ in orders]) for partner, orders in ledger.asked] == [("p", [ORDER_ID])]
+    assert answer.headers["preference-applied"] == "return=representation, server-timing"
+    assert answer.headers["ratelimit"] == '"orders";r=3;t=1'  # it costs what the request would
+    (usual,) = answers(({}, BODY))
+    assert foretold(TellingLedger(Outcome.INSERTED), {}).body == usual.body
+
+
+def test_a_dry_run_is_refused_as_the_request_would_be() -> None:
+    unreachable = CopyingPublisher()
+    unreachable.reachable = False
+    never = TellingLedger(Outcome.INSERTED)
+    assert foretold(never, {}, b"{").status_code == 400
+    assert foretold(never, {"token": "x"}).status_code == 401
+    assert foretold(never, {"prefer": "handling=strict"}, TWO).status_code == 400
+    assert foretold(never, {}, publisher=unreachable).status_code == 503
+    assert foretold(never, {}, json.dumps({"data": [an_order()] * 11}).encode()).status_code == 503
+    assert never.asked == []
+
+
+def test_a_dry_run_that_cannot_be_told_says_whether_it_ever_can() -> None:
+    never = foretold(NoLedger(), {})
+    told = never.status_code, json.loads(bytes(never.body))["error"]
+    assert told == (501, "This server cannot tell outcomes beforehand: it may not read the orders.")
+    later = foretold(TellingLedger(None), {})
+    assert (later.status_code, later.headers["retry-after"]) == (503, "1")
+    assert b"orders cannot be read" in later.body
