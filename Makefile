@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay lock clean package image test-containers compose-secrets
+.PHONY: show-replay lock clean package image test-containers compose-secrets manifests helm
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,16 @@ compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
 # Kafka and Postgres are containers of the official images here, and the image is what is tested.
 test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
 	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/integration tests/containers
+
+KUSTOMIZE ?= kubectl kustomize
+manifests: ## write deploy/kubernetes/rendered/ from the overlays
+	for overlay in production small; do \
+	  $(KUSTOMIZE) deploy/kubernetes/overlays/$$overlay >deploy/kubernetes/rendered/$$overlay.yaml || exit 1; done
+
+HELM_VERSION := v3.22.0
+helm: $(VENV)/bin/helm ## build helm from the Go proxy, for the test of the chart (10 minutes, once)
+$(VENV)/bin/helm: | $(VENV)/bin/python
+	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published

@@ -47,7 +47,7 @@ class Engine:
 
     def _start(self, *command: str, environment: Mapping[str, str] | None = None, **options: Any) -> Container:
         container = self.client.containers.create(
-            IMAGE,
+            options.pop("image", IMAGE),
             list(command),
             environment=dict(environment or {}),
             name=f"order-upsert-{secrets.token_hex(4)}",
