@@ -15,6 +15,10 @@ class NotAliveError(DeployError):
     """No ingress and no consumer on this machine says that it is alive."""
 
 
+class HealthPortError(DeployError):
+    """The port that tells how a process is cannot be opened."""
+
+
 class SetupError(DeployError):
     """Topics or tables cannot be made, or differ from what they must be."""
 

@@ -41,6 +41,8 @@ class Assignment:
         self._answered = Answered(settings.topics.upserts)
         self._held: set[int] = set()
         self._is_paused = False
+        self.is_assigned = False
+        """Whether the group has told which partitions are ours; they may be none."""
         self._consumer = Consumer({**group_config(settings), "on_commit": self._answered.on_commit}, logger=_log)
 
     def subscribe(self) -> None:
@@ -138,6 +140,7 @@ class Assignment:
             with attempt:
                 self._assign(self._read_start_offsets(partitions))
         self._positions.new.update(partitions)
+        self.is_assigned = True
         _log.info("assigned: %s", self.positions)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
@@ -147,6 +150,7 @@ class Assignment:
             self._held.discard(item.partition)
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
+        self.is_assigned = bool(self.positions)  # without any, the group tells again
         _log.info("revoked: %s", sorted(self._revoked))
         self._consumer.incremental_unassign(revoked)
 

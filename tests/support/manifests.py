@@ -104,16 +104,6 @@ def _of_pods(found: dict[str, Any]) -> Iterator[str]:
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(name):
             yield f"{name} is set"
-    allowed = {
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
     for volume in spec.get("volumes", ()):
         if volume.keys() - {"name"} - _VOLUMES:
             yield f"the volume {volume['name']} is of a kind that is not allowed"

@@ -5,7 +5,6 @@ of the real ones (test_stand_ins.py).
 """
 
 from collections.abc import Callable, Collection, Mapping
-from threading import Event as Flag
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +13,9 @@ import pytest
 from consumer.core.record import Record
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.restore_barrier import RestoreBarrier
+from consumer.retry import BACKOFF_MAX_S
 from consumer.settings import ConsumerSettings
+from consumer.vitals import STALLED_AFTER_S, Vitals
 from consumer.worker import AHEAD_RECORDS_MIN, Worker
 from support.events import record
 from support.orders import an_order
@@ -46,6 +47,7 @@ class Running:
         self.barrier = RestoreBarrier(lambda: self.answered, lambda _, ends: ends)
         self.session = cast(Any, SimpleNamespace(fence=SimpleNamespace(read=self._fence)))
         self.assignment, self.restores, self.now_s = StandInAssignment(), 0, 0.0
+        self.stop = Vitals(lambda: self.now_s)
         self.applier = StandInApplier(lambda batch: self.barrier.require_passed(self.session, batch))
         self.assignment.assign({A: 0, B: 0})
         self._worker = Worker(
@@ -57,7 +59,7 @@ class Running:
             cast(Any, self),
             self.barrier,
             self._note_restore,
-            Flag(),
+            self.stop,
             lambda: self.now_s,
         )
         self.step = self._worker.step
@@ -220,3 +222,24 @@ def test_a_connection_that_outlived_the_restore_notices_it_within_a_check(runnin
     running.arrives(records_of([A], 11, 1))
     running.step()
     assert running.applier.applied == [places([A], 10, 1)]
+
+
+def test_a_call_that_hangs_is_told_and_an_outage_is_not_taken_for_it(running: Running) -> None:
+    seen: list[bool] = []
+
+    def hang() -> None:
+        running.now_s += STALLED_AFTER_S + 1
+        seen.append(running.stop.is_alive)
+
+    def wait() -> None:
+        running.now_s += BACKOFF_MAX_S
+        seen.append(running.stop.is_alive)
+
+    running.assignment.in_take.append(hang)
+    running.step()
+    assert seen == [False]
+    running.arrives(records_of([A], 0, 1))
+    running.applier.outages, running.assignment.in_wait = 100, wait
+    running.step()
+    assert seen[1:] == [True] * 100
+    assert running.applier.applied == [{(A, 0)}]
