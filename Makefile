@@ -61,9 +61,11 @@ image: ## build the container image: IMAGE=registry/name:tag, ENGINE=docker
 compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
 	$(PYTHON) deploy/compose/make-secrets
 
-# Kafka and Postgres are containers of the official images here, and the image is what is tested.
+# Kafka and Postgres are containers of the official images here, and the image is what is tested. Not those tests that
+# use no server, or whose budgets are those of local servers.
 test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
-	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/integration tests/containers
+	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/containers tests/integration \
+	  $(patsubst %,--ignore=tests/integration/test_%.py,local_servers wheel work_consumer work_ingress)
 
 KUSTOMIZE ?= kubectl kustomize
 manifests: ## write deploy/kubernetes/rendered/ from the overlays

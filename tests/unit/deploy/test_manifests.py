@@ -16,6 +16,7 @@ from contracts.topics import RESULT_PARTITIONS, UPSERT_PARTITIONS, Topics
 from ingress.server import CLOSE_S, DRAIN_S
 from ingress.settings import IngressSettings
 from support.kept import ROOT
+from support.manifests import KUBERNETES as KUBERNETES_VERSIONS
 from support.manifests import faults, objects_of, pods, rendered
 
 KUBERNETES = ROOT / "deploy/kubernetes"
@@ -157,6 +158,7 @@ def test_the_chart_gives_what_the_production_overlay_gives() -> None:
     if not helm.exists():
         pytest.skip("helm is not here, which renders the chart: make helm")
     command = [str(helm), "template", "order-upsert", str(CHART), "--namespace", "order-upsert"]
+    command += ["--kube-version", KUBERNETES_VERSIONS[-1]]  # else that of helm's build
     objects = objects_of(output([*command, "--set", "createNamespace=true"]))
     by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
     assert by_name == {(item["kind"], item["metadata"]["name"]): item for item in overlay("production")}
