@@ -6,12 +6,12 @@ from contextlib import ExitStack
 import docker
 import pytest
 
-from support import containers
+from support import containers, server_choice
 from support.image import Engine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if containers.CHOICE != "containers":
+    if server_choice.CHOICE != "containers":
         why = "tests of the image need a container engine and the image: make test-containers"
         for item in items:
             if "containers" in item.path.parts:
