@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
+import psycopg
 from docker.errors import DockerException, ImageNotFound, NotFound
+from psycopg import sql
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -110,8 +112,19 @@ def postgres() -> Iterator[str]:
         .with_command(["postgres", *(part for option in options for part in ("-c", option))])
         .with_kwargs(labels=label())
     )
+    url = f"postgresql://orders:{PASSWORD}@{LOOPBACK}:{port}/orders"
     with container:
-        yield f"postgresql://orders:{PASSWORD}@{LOOPBACK}:{port}/orders"
+        with psycopg.connect(url, autocommit=True) as connection:
+            _trust_all(connection)
+        yield url
+
+
+def _trust_all(connection: psycopg.Connection[tuple[str, ...]]) -> None:
+    """As the local servers do: roles that a test makes need no password."""
+    row = connection.execute("SELECT current_setting('hba_file')").fetchone()
+    assert row is not None
+    connection.execute(sql.SQL("COPY (SELECT 'host all all all trust') TO {}").format(sql.Literal(row[0])))
+    connection.execute("SELECT pg_reload_conf()")
 
 
 def _kafka_variables(port: int) -> dict[str, str]:
