@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
-.PHONY: test-containers compose-secrets
+.PHONY: test-containers compose-secrets manifests helm
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,9 +65,21 @@ image: ## build the container image: IMAGE=registry/name:tag, ENGINE=docker
 compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
 	$(PYTHON) deploy/compose/make-secrets
 
-# Kafka and Postgres are containers of the official images here, and the image is what is tested.
+# Kafka and Postgres are containers of the official images here, and the image is what is tested. Not those tests that
+# use no server, or whose budgets are those of local servers.
 test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
-	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/integration tests/containers
+	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/containers tests/integration \
+	  $(patsubst %,--ignore=tests/integration/test_%.py,local_servers wheel work_consumer work_ingress)
+
+KUSTOMIZE ?= kubectl kustomize
+manifests: ## write deploy/kubernetes/rendered/ from the overlays
+	for overlay in production small; do \
+	  $(KUSTOMIZE) deploy/kubernetes/overlays/$$overlay >deploy/kubernetes/rendered/$$overlay.yaml || exit 1; done
+
+HELM_VERSION := v3.22.0
+helm: $(VENV)/bin/helm ## build helm from the Go proxy, for the test of the chart (10 minutes, once)
+$(VENV)/bin/helm: | $(VENV)/bin/python
+	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published

@@ -19,7 +19,7 @@ from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
-from support import containers
+from support import server_choice
 from support.installation import Installation
 from support.private_logs import watched
 
@@ -58,7 +58,7 @@ def _logs_are_private(folder: Path) -> Iterator[None]:
         yield
 
 
-# Given servers come first, then containers if they are wanted (support.containers), then local processes.
+# Given servers come first, then containers if they are wanted (support.server_choice), then local processes.
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,9 @@ def bootstrap(folder: Path) -> Iterator[str]:
     if GIVEN_KAFKA:
         yield GIVEN_KAFKA
         return
-    if containers.wanted():
+    if server_choice.are_containers():
+        from support import containers
+
         with containers.kafka() as address:
             yield address
         return
@@ -82,7 +84,9 @@ def postgres_url(folder: Path) -> Iterator[str]:
     if GIVEN_POSTGRES:
         yield GIVEN_POSTGRES
         return
-    if containers.wanted():
+    if server_choice.are_containers():
+        from support import containers
+
         with containers.postgres() as url:
             yield url
         return

@@ -1,6 +1,7 @@
 """deploy/compose.yaml, from passwords to an answered order, and that nothing is left of it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def test_the_sample_is_answered_whichever_part_starts_first(project: Project, cl
     for service in reversed(OURS):
         project.run("up", "--detach", service)
     eventually(lambda: is_ready(project.port), 2 * HANG_S)
-    token = keep_secret(project.run("run", "--rm", "setup", "partners", "add", "shop").split()[-1])
+    [token] = re.findall(r"ord_live_\w+", project.run("run", "--rm", "-T", "setup", "partners", "add", "shop"))
+    keep_secret(token)
     headers = {"token": token, "Content-Type": "application/json"}
     with closing(Connection(project.port)) as connection:
         eventually(lambda: connection.request("POST", ORDERS_PATH, b'{"data": []}', headers).status == 200)

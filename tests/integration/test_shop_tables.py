@@ -35,6 +35,7 @@ from contracts.event import RequestKey
 from contracts.partitioner import partition_of
 from support.events import REPLY_TO, record
 from support.orders import an_order
+from support.private_logs import PASSWORD
 from support.waiting import eventually
 
 SIZES = 1, 100, 500
@@ -562,11 +563,11 @@ def test_row_level_security_under_a_running_consumer_is_named(shop: Shop, databa
     """It hides rows, so that they were inserted once more, and each of them was a dead letter."""
     role = f"limited_{token_hex(4)}"
     shop.sql(
-        f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
         f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}"
     )
     try:
-        shop.holder = SessionHolder(make_conninfo(database, user=role), 7)
+        shop.holder = SessionHolder(make_conninfo(database, user=role, password=PASSWORD), 7)
         shop.restart()
         shop.post(["before"])
         shop.sql(f"ALTER TABLE orders ENABLE ROW LEVEL SECURITY{policy}")

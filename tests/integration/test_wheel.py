@@ -72,6 +72,9 @@ def test_all_four_packages_are_there_with_their_data(installed: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     paths, migrations, has_published = done.stdout.splitlines()
     assert all(Path(path).is_relative_to(installed.parent) for path in paths.split())
+    package = Path(paths.split()[-1]).parent
+    assert package.name == "deploy"
+    assert [*package.rglob("*.yaml"), *package.rglob("Dockerfile")] == []  # who has a wheel needs no manifests
     expected = sorted(file.stem for file in (ROOT / "consumer/postgres/migrations").glob("*.sql"))
     assert migrations.split() == expected
     assert has_published == "True"

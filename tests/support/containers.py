@@ -1,18 +1,15 @@
-"""Kafka and Postgres for the tests, in containers of the official images.
-
-ORDERS_TEST_SERVERS chooses: `local` are processes of this machine, `containers` are containers, and `auto` are
-containers only if DOCKER_HOST names an engine that answers and has both images. Processes start faster, so an engine
-that nobody named is not asked.
-"""
+"""Kafka and Postgres for the tests, in containers of the official images."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
-import pytest
+import psycopg
 from docker.errors import DockerException, ImageNotFound, NotFound
+from psycopg import sql
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -24,8 +21,6 @@ from support.waiting import eventually
 
 KAFKA_IMAGE = "docker.io/apache/kafka:4.3.1"
 POSTGRES_IMAGE = "docker.io/library/postgres:18"
-CHOICES = "auto", "containers", "local"
-CHOICE = os.environ.get("ORDERS_TEST_SERVERS", "auto")
 LABEL = "order-upsert.test-run"
 """Of every container of the tests: the machine's boot, and the pid of the test run with the time of its start."""
 ENGINE_TIMEOUT_S = 120
@@ -34,26 +29,25 @@ ENGINE_TIMEOUT_S = 120
 testcontainers_config.ryuk_disabled = True
 
 
-def wanted() -> bool:
-    """Whether the servers of the tests are containers. Raises UsageError for a choice that is none."""
-    if CHOICE not in CHOICES:
-        raise pytest.UsageError(f"ORDERS_TEST_SERVERS is {CHOICE!r}. It should be one of: {', '.join(CHOICES)}.")
-    if CHOICE == "auto":
-        return "DOCKER_HOST" in os.environ and missing(KAFKA_IMAGE, POSTGRES_IMAGE) is None
-    return CHOICE == "containers"
-
-
 def missing(*images: str) -> str | None:
     """What is missing for containers of these images, or None."""
     try:
+        _require_socket(os.environ.get("DOCKER_HOST", ""))
         with engine() as client:
             for image in images:
                 client.images.get(image)
     except ImageNotFound:
         return f"the image {image} is not here"
-    except DockerException as error:
+    except (OSError, DockerException) as error:
         return f"no container engine answers: {error}"
     return None
+
+
+def _require_socket(host: str) -> None:
+    """Raises OSError if nobody listens. The client library would leave a socket open then."""
+    if (path := host.removeprefix("unix://")) != host:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 @contextmanager
@@ -62,7 +56,7 @@ def engine() -> Iterator[docker.DockerClient]:
     client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
     try:
         for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-            if _is_left(container.labels.get(LABEL, "")):
+            if is_left(container.labels.get(LABEL, "")):
                 with suppress(NotFound):  # another run was faster
                     container.remove(force=True, v=True)
         yield client
@@ -74,7 +68,7 @@ def label() -> dict[str, str]:
     return {LABEL: f"{_boot()}/{os.getpid()}/{_start_of(os.getpid())}"}
 
 
-def _is_left(value: str) -> bool:
+def is_left(value: str) -> bool:
     """Whether the test run of a label is dead. Of another machine, or of an older boot, nobody can say."""
     boot, _, run = value.partition("/")
     pid, _, start = run.partition("/")
@@ -118,8 +112,19 @@ def postgres() -> Iterator[str]:
         .with_command(["postgres", *(part for option in options for part in ("-c", option))])
         .with_kwargs(labels=label())
     )
+    url = f"postgresql://orders:{PASSWORD}@{LOOPBACK}:{port}/orders"
     with container:
-        yield f"postgresql://orders:{PASSWORD}@{LOOPBACK}:{port}/orders"
+        with psycopg.connect(url, autocommit=True) as connection:
+            _trust_all(connection)
+        yield url
+
+
+def _trust_all(connection: psycopg.Connection[tuple[str, ...]]) -> None:
+    """As the local servers do: roles that a test makes need no password."""
+    row = connection.execute("SELECT current_setting('hba_file')").fetchone()
+    assert row is not None
+    connection.execute(sql.SQL("COPY (SELECT 'host all all all trust') TO {}").format(sql.Literal(row[0])))
+    connection.execute("SELECT pg_reload_conf()")
 
 
 def _kafka_variables(port: int) -> dict[str, str]:

@@ -41,24 +41,30 @@ class Engine:
 
     def start(self, *command: str, environment: Mapping[str, str] | None = None, **options: Any) -> Container:
         """A process, whose log is private."""
-        container = self._start(*command, environment=environment, **options)
+        container = self._create(command, environment, options)
+        self._running.callback(container.remove, force=True, v=True)
         self._running.callback(lambda: require_private(container.logs(), container.name))
+        container.start()
         return container
 
-    def _start(self, *command: str, environment: Mapping[str, str] | None = None, **options: Any) -> Container:
-        container = self.client.containers.create(
-            IMAGE,
+    def run(self, *command: str, environment: Mapping[str, str] | None = None, **options: Any) -> Ran:
+        """A command, to its end."""
+        container = self._create(command, environment, options)
+        try:
+            container.start()
+            code = container.wait()["StatusCode"]
+            return Ran(code, container.logs(stderr=False).decode(), container.logs().decode())
+        finally:
+            container.remove(force=True, v=True)
+
+    def _create(
+        self, command: tuple[str, ...], environment: Mapping[str, str] | None, options: dict[str, Any]
+    ) -> Container:
+        return self.client.containers.create(
+            options.pop("image", IMAGE),
             list(command),
             environment=dict(environment or {}),
             name=f"order-upsert-{secrets.token_hex(4)}",
             labels=containers.label(),
             **{**HARDENED, **options},
         )
-        self._running.callback(container.remove, force=True, v=True)
-        container.start()
-        return container
-
-    def run(self, *command: str, environment: Mapping[str, str] | None = None, **options: Any) -> Ran:
-        """A command, to its end."""
-        container = self._start(*command, environment=environment, **options)
-        return Ran(container.wait()["StatusCode"], container.logs(stderr=False).decode(), container.logs().decode())
