@@ -53,3 +53,7 @@ class PublishedSchemaError(DeployError):
 
 class CodeSampleError(DeployError):
     """A client in docs/clients that the API's pages show is missing."""
+
+
+class UnhealthyError(DeployError):
+    """`orders doctor` found something that is wrong, and has shown it."""
