@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
-.PHONY: help up setup check fix test unit integration e2e asyncapi schema chaos chaos-breakages bench bench-quick
+.PHONY: help up setup check fix test unit integration e2e asyncapi openapi schema chaos chaos-breakages bench bench-quick
 .PHONY: show-replay lock clean package
 
 help: ## show this list
@@ -50,8 +50,12 @@ integration: kafka-classes ## only the tests of single parts, on a real Kafka an
 e2e: kafka-classes pgbouncer ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
-asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
+asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
+	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
+
+openapi: $(VENV)/.dev ## the same for the contract of the HTTP API
+	$(VENV)/bin/python -m deploy.openapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
 schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations

@@ -49,6 +49,11 @@ async def _let_guesser_wait(request: Request, wait_s: float) -> None:
     await asyncio.sleep(wait_s)
 
 
+def invalid_http(what: str) -> bytes:
+    """The body of the 400 for data that is not HTTP, or not within its limits."""
+    return json.dumps({"path": "", "error": f"Invalid HTTP request: {what}"}).encode()
+
+
 def internal_error(error_id: UUID) -> Response:
     """500, without a word of what is inside."""
     text = f"Internal error. The server's log has it under the id {error_id}."

@@ -1,13 +1,13 @@
 """uvicorn's HTTP protocol, with limits on everything but the body, and its own answers as JSON."""
 
 import asyncio
-import json
 from typing import Any
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from ingress.answers import invalid_http
 from ingress.connections import CONNECTION, Connections
 from ingress.reading import Reading
 
@@ -185,7 +185,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._ends_after_answers():
             return
         self._ignoring = True
-        body = json.dumps({"path": "", "error": f"Invalid HTTP request: {msg}"}).encode()
+        body = invalid_http(msg)
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
         self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         self.transport.close()
