@@ -1,12 +1,13 @@
 """The document equals the code, is an OpenAPI document, and says what is refused."""
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contracts.limits import ORDER_BYTES_MAX
@@ -15,6 +16,7 @@ from deploy.openapi.__main__ import document, files
 from ingress.errors import IngressError
 from ingress.idempotency import parse_key
 from ingress.openapi.schemas import READINESS
+from support.documented import require_documented
 from support.kept import PUBLISHED
 from support.openapi import operations, resolved
 from support.orders import an_order
@@ -84,6 +86,30 @@ def test_an_operator_needs_no_token_and_everybody_else_does() -> None:
     assert WHOLE["security"] == [{"token": []}]
     assert WHOLE["components"]["securitySchemes"]["token"]["name"] == "token"
     assert len(READINESS) == len(set(READINESS))
+
+
+OK = b'{"status": "ok"}'
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "headers", "body", "why"),
+    [
+        ("GET /healthz", 200, {}, OK, None),
+        ("GET /healthz", 201, {}, OK, "answered with 201"),
+        ("GET /healthz?x=1", 200, {}, b'{"status": "OK"}', "'ok' was expected"),
+        ("GET /x", 200, {}, OK, "/x"),
+        ("PUT /healthz", 405, {}, b"{}", None),
+        ("GET /api/integration/orders/requests/x", 503, {}, b'{"error": ""}', "503 has no"),
+        ("GET /api/integration/orders/requests/x", 503, {"retry-after": "1"}, b'{"error": ""}', None),
+        ("GET /api/integration/orders/requests/x", 404, {}, b"{}", "'error' is a required property"),
+    ],
+)
+def test_an_answer_that_the_document_does_not_tell_of_fails_the_test_that_gets_it(
+    asked: str, status: int, headers: dict[str, str], body: bytes, why: str | None
+) -> None:
+    method, target = asked.split(" ")
+    with nullcontext() if why is None else pytest.raises((AssertionError, ValidationError), match=why):
+        require_documented(method, target, status, headers, body)
 
 
 TEXTS = st.sampled_from(["", " ", "Ada", "a\0", "ä", "x" * 512, "x" * 513])
