@@ -13,7 +13,7 @@ from support.http import get
 from support.installation import Ingress, Installation
 from support.kept import PUBLISHED, ROOT
 
-TIME_S = 300
+TIME_S = 900
 """It ends what hangs. The run takes some 10 s of two idle cores."""
 
 

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from support.kept import PUBLISHED
 from support.openapi import Document, operations
 
-NOT_AN_ENDPOINT = 404, 405
+NOT_AN_ENDPOINT = 400, 404, 405
+"""What is answered if a request is for none; 400 if it is not HTTP either."""
 
 
 @cache
