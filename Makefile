@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
-.PHONY: test-containers compose-secrets manifests helm
+.PHONY: test-containers compose-secrets manifests helm openapi
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,12 +81,16 @@ helm: $(VENV)/bin/helm ## build helm from the Go proxy, for the test of the char
 $(VENV)/bin/helm: | $(VENV)/bin/python
 	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
-asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
+errors: $(VENV)/.dev ## write docs/errors.md from the catalogue of errors
+	$(VENV)/bin/python -m ingress.catalogue docs/errors.md
+
+asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published
 	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
-errors: $(VENV)/.dev ## write docs/errors.md from the catalogue of errors
-	$(VENV)/bin/python -m ingress.catalogue docs/errors.md
+openapi: $(VENV)/.dev ## the same for the contract of the HTTP API
+	$(VENV)/bin/python -m deploy.openapi contracts/published
+	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
 schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations
 	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql

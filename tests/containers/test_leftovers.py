@@ -20,6 +20,8 @@ def test_containers_of_a_dead_run_are_removed_and_those_of_a_living_one_stay(
     [ours] = containers.label().values()
     boot, _, start = ours.split("/")
     left = client.containers.create(IMAGE, labels={containers.LABEL: f"{boot}/{dead.pid}/{start}"})
+    assert living.id is not None
+    assert left.id is not None
     with containers.engine() as again:
         assert again.containers.get(living.id).id == living.id
         with pytest.raises(NotFound):
