@@ -57,3 +57,7 @@ class CodeSampleError(DeployError):
 
 class UnhealthyError(DeployError):
     """`orders doctor` found something that is wrong, and has shown it."""
+
+
+class DocsAssetError(DeployError):
+    """A file that the API's pages need cannot be fetched, or is not the one whose hash is known."""

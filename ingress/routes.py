@@ -22,6 +22,7 @@ from contracts.strict_json import Violation
 from ingress import problems
 from ingress.admission import Admission
 from ingress.app import Ingress
+from ingress.docs_pages import docs_routes
 from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
@@ -123,6 +124,8 @@ def create_app(
     async def openapi(_: Request) -> Response:
         return Response(document(), media_type="application/json")
 
+    if settings.docs == "on":
+        app.router.routes.extend(docs_routes())
     return app
 
 
