@@ -72,9 +72,8 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     await running
 
 
-async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
-    """The body of the answer."""
-    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
+async def ask(app: ASGIApp, scope: dict[str, Any], body: bytes = b"") -> tuple[int, bytes]:
+    """The status and the body of the answer."""
     answer: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -83,9 +82,24 @@ async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
     async def send(message: MutableMapping[str, Any]) -> None:
         answer.append(message)
 
-    await app(scope, receive, send)
-    assert answer[0]["status"] == 200, answer
-    return b"".join(message.get("body", b"") for message in answer)
+    await app({"type": "http", **scope}, receive, send)
+    return answer[0]["status"], b"".join(message.get("body", b"") for message in answer)
+
+
+async def ready(app: ASGIApp) -> None:
+    """A server listens after 3 s, ready or not, and on a busy machine it is not."""
+    scope = {"method": "GET", "path": "/readyz", "headers": [], "query_string": b""}
+    async with asyncio.timeout(HANG_S):
+        while (await ask(app, scope))[0] != 200:
+            await asyncio.sleep(0.01)
+
+
+async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
+    """The body of the answer."""
+    scope = {"method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
+    status, answer = await ask(app, scope, body)
+    assert status == 200, answer
+    return answer
 
 
 def request_body(orders: int, number: int) -> bytes:
@@ -145,6 +159,7 @@ def test_the_work_for_a_request_does_not_grow(installation: Installation) -> Non
 
     async def measure() -> Figures:
         async with started(app):
+            await ready(app)
             return {f"of {orders}": await measured_request(app, token, orders, stand_in) for orders in ORDERS}
 
     with installation.consumer() as consumer, asyncio.Runner(loop_factory=CountingLoop) as runner:
