@@ -99,11 +99,11 @@ def create_app(
     async def post_orders_elsewhere(_: Request) -> Response:
         raise HTTPException(404)  # a path with a line feed at its end; see OrdersApp for any other
 
-    @app.post(DRY_RUN_PATH, include_in_schema=False)
+    @app.post(DRY_RUN_PATH, operation_id="dryRun", tags=["orders"], summary="What a batch of orders would do")
     async def dry_run(request: Request) -> Response:
         return await running[0].endpoint.dry_run(request)
 
-    @app.get(REQUESTS_PATH, include_in_schema=False)
+    @app.get(REQUESTS_PATH, operation_id="listRequests", tags=["orders"], summary="Your own requests")
     async def get_own_requests(request: Request) -> Response:
         return await running[0].own_requests.get(request)
 

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from contracts import limits
 from contracts.json_schema import any_amount, any_integer
 from contracts.order import Order, Product, canonical_amount
+from contracts.own_requests import REQUESTS_PER_PAGE_MAX
 from contracts.result import Outcome
 from ingress.batch import PART_VALUES_MAX, VALUES_MAX
 from ingress.body import BODY_BYTES_MAX
@@ -108,6 +109,27 @@ def schemas() -> dict[str, Schema]:
             },
             "The status of a request, with the outcomes that are known.",
         ),
+        "Requests": object_of(
+            {
+                "requests": {"type": "array", "items": ref("OwnRequest"), "maxItems": REQUESTS_PER_PAGE_MAX},
+                "next": {
+                    "anyOf": [text, {"type": "null"}],
+                    "description": "The path of the next page; null if there is none. A page may be empty and not the "
+                    "last one.",
+                },
+            },
+            "A page of your own requests, the newest first.",
+        ),
+        "OwnRequest": object_of(
+            {
+                "request_id": request_id,
+                "published_at": {"type": "string", "format": "date-time", "description": "Its first event, in Kafka."},
+                "status": {"type": "string", "enum": ["partial", "done"]},
+                "size": {"anyOf": [_count(), {"type": "null"}], "description": "Orders of the request."},
+                **counts,
+            },
+            "One request. Its status has the outcome of each order.",
+        ),
         "Violation": object_of({"path": _PATH, "error": text}, "What is wrong, and with which value."),
         "BadRequest": object_of(
             {
@@ -124,6 +146,17 @@ def schemas() -> dict[str, Schema]:
             optional=["violations"],
         ),
         "Error": object_of({"error": {**text, "description": "What is wrong, and what to do."}}, "Why it was refused."),
+        "Problem": object_of(
+            {
+                "type": {**text, "format": "uri", "description": "A page about this kind of error."},
+                "title": {**text, "description": "The kind of error."},
+                "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "That of the answer."},
+                "detail": {**text, "description": "What is wrong this time, and what to do."},
+                "violations": {"type": "array", "items": ref("Violation"), "maxItems": limits.VIOLATIONS_MAX},
+            },
+            "The same as RFC 9457 has it, for clients that accept `application/problem+json`.",
+            optional=["violations"],
+        ),
         "Health": object_of({"status": {"const": "ok"}}, "The process runs."),
         "Readiness": object_of(
             {name: {"type": "boolean"} for name in READINESS}, "The process serves requests if all are true."

@@ -48,5 +48,5 @@ def test_schemathesis_finds_nothing(shared_installation: Installation, ingress: 
         timeout=TIME_S,
     )
     assert done.returncode == 0, f"{done.stdout[-20_000:]}\n{done.stderr}"
-    assert "4 selected / 4 total" in done.stdout
+    assert "6 selected / 6 total" in done.stdout
     assert re.search(r"API Links: +1 covered / 1 selected", done.stdout), done.stdout

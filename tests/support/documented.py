@@ -27,9 +27,9 @@ def _documented() -> dict[str, tuple[re.Pattern[str], dict[str, Document]]]:
 
 
 @cache
-def _validator(path: str, method: str, status: int) -> Draft202012Validator:
+def _validator(path: str, method: str, status: int, media_type: str) -> Draft202012Validator:
     answer = _documented()[path][1][method]["responses"][str(status)]
-    return Draft202012Validator(answer["content"]["application/json"]["schema"])
+    return Draft202012Validator(answer["content"][media_type]["schema"])
 
 
 def require_documented(method: str, target: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -46,4 +46,5 @@ def require_documented(method: str, target: str, status: int, headers: Mapping[s
         name for name, said in answer.get("headers", {}).items() if said["required"] and name.lower() not in headers
     ]
     assert not missing, f"{method} {target}: {status} has no {missing}"
-    _validator(path, method, status).validate(json.loads(body))
+    media_type = headers.get("content-type", "application/json")
+    _validator(path, method, status, media_type).validate(json.loads(body))
