@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg
 from psycopg import sql
 
 from consumer.errors import ConsumerError, ConsumerStoppedError, DiskFullError, RetryLaterError
@@ -106,8 +107,10 @@ def swap(
 
 
 def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s: float, waits: Waits) -> None:
-    with connection.transaction():
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    with connection.transaction():  # the same questions as with the locks, so that they are planned by then
         found = dependents(connection)
+        is_complete(connection, found.live_schema, schema)
     table_lock_ms = _await_free(connection, schema, deadline_s)
     with connection.transaction():
         drop(connection, REPLACED_SCHEMA, TABLE_LOCK_MS)
@@ -124,6 +127,7 @@ def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s:
         if read_fence(connection, schema) != fence:
             raise RetryLaterError("The replay is not at the same offsets as the live tables.")
         _exchange(connection, schema)
+    _analyze(connection, found)
 
 
 def _exchange(connection: Connection, schema: str) -> None:
@@ -161,6 +165,14 @@ def _carry_over(connection: Connection, found: Dependents, table: str) -> None:
             return
         adopt(connection, wanted, present)
     raise ConsumerStoppedError(_not_carried(names_of_difference(wanted, carried(connection, name, found.live_schema))))
+
+
+def _analyze(connection: Connection, found: Dependents) -> None:
+    """Statistics over several columns have no values yet. The swap is done, so an error does not matter."""
+    for table in SWAPPED:
+        if any(kind == "statistics" for kind, _ in found.carried[table]):
+            with suppress(psycopg.Error):
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(found.live_schema, table)))
 
 
 def _not_carried(names: list[str]) -> str:
