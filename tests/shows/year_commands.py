@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka.admin import AdminClient
+
 from shows.timed import Figure, Posts
 from shows.year_events import HOT, partner
-from shows.year_shop import MAKE_ROOM
+from shows.year_shop import BY_HAND, MAKE_ROOM
 from support.installation import Installation
+from support.waiting import HANG_S, eventually
 
 Call = Callable[[tuple[str, ...], dict[str, str], Path], tuple[int, float]]
 """Runs a command with stdout and stderr into files. Returns its exit code, and its memory in MB."""
@@ -100,6 +103,8 @@ class Commands:
         self.run("replay")
         self.run("replay")
         self.run("replay", "--verify")
+        self.installation.sql(BY_HAND)
+        self.run("replay", "--verify", exit_code=1)
         self.run("replay", "--until", moment)
         schemas = [line["schema"] for line in _objects(self.run("replay", "list", "--json"))]
         self.run("replay", "list")
@@ -121,8 +126,15 @@ class Commands:
         self.run("replay", "list")
 
     def reseed(self) -> None:
-        """Without posts, because it wants the consumers stopped."""
+        """Without posts, because it wants the consumers stopped. Then Kafka loses its topic."""
         self.run("reseed", "--dry-run")
+        topic = self.installation.settings.topics.upserts
+        admin = AdminClient({"bootstrap.servers": self.installation.bootstrap})
+        admin.delete_topics([topic])[topic].result()
+        eventually(lambda: topic not in admin.list_topics(timeout=HANG_S).topics)
+        self.run("setup")
+        self.run("reseed", "--dry-run")
+        self.run("reseed", "--yes")
 
 
 def _objects(lines: str) -> Iterable[Any]:
