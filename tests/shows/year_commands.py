@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from shows.timed import Figure, Posts
+from shows.timed import Figure, Posts, cpu_of_children_s
 from shows.year_events import HOT, partner
 from shows.year_shop import BY_HAND, MAKE_ROOM
 from support.installation import Installation
@@ -33,9 +33,9 @@ class Commands:
     def run(self, *arguments: str, exit_code: int | None = 0) -> str:
         """What it writes to stdout. AssertionError if it ends with another exit code, unless that may be any."""
         output = self.outputs / f"{len(self.figures):02}"
-        started_s = time.monotonic()
+        before, started_s = cpu_of_children_s(), time.monotonic()
         code, peak_mb = self.call(arguments, self.installation.environment, output)
-        ended_s = time.monotonic()
+        ended_s, cpu_s = time.monotonic(), cpu_of_children_s() - before
         told = output.with_suffix(".out").read_text()
         errors = output.with_suffix(".err").read_text()
         waits = self.posts.between(started_s, ended_s)
@@ -43,6 +43,7 @@ class Commands:
             " ".join(("orders", *arguments)),
             code,
             ended_s - started_s,
+            cpu_s,
             peak_mb,
             told.count("\n") + errors.count("\n"),
             max((wait_s for wait_s, _ in waits), default=0.0),
