@@ -19,7 +19,9 @@ from contracts.strict_json import Violation
 from ingress import problems
 from ingress.admission import Admission
 from ingress.app import Ingress
+from ingress.catalogue import PAGE
 from ingress.error_answers import bad_request_response, error_response
+from ingress.error_page import POLICY, html
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
 from ingress.orders import DRY_RUN_PATH, ORDERS_PATH
@@ -93,6 +95,12 @@ def create_app(
     @app.get(STATUS_PATH)
     async def get_status(request: Request) -> Response:
         return await running[0].status.get(request)
+
+    errors = html()
+
+    @app.get(PAGE)
+    async def get_errors(_: Request) -> Response:
+        return Response(errors, headers={"Content-Security-Policy": POLICY}, media_type="text/html")
 
     @app.get("/healthz")
     async def healthz(_: Request) -> Response:
