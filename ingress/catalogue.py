@@ -38,8 +38,8 @@ when a request may be sent again.
 An error is JSON: `{"error": <text>}`, and for 400 `{"path": <place>, "error": <text>}`. Braces in a text below stand
 for what differs. Go by the status, and by `type`; a text may become better.
 
-With `Accept: application/problem+json` the same error comes as RFC 9457 has it. `type` is the name of an entry of this
-page:
+With `Accept: application/problem+json` the same error comes as RFC 9457 has it. `type` leads to the entry on
+this page, which every ingress also shows at `/docs/errors`:
 
 ```json
 {"type": "/docs/errors#field-required", "title": "Field required", "status": 400,

@@ -7,8 +7,8 @@ These are the rules for one record. `decoder.py` does the same for many records 
 """
 
 import re
-from hashlib import blake2b
 
+from consumer.core.hashing import hash_of
 from consumer.core.record import Event, Record, Rejected, Stage, Unread, place_of
 from consumer.core.row_text import canonical_text, text_of
 from contracts import limits
@@ -17,7 +17,6 @@ from contracts.order import Order, Product, invalid_reason
 from contracts.order_parser import parse_order
 from contracts.strict_json import Violation
 
-CONTENT_HASH_BYTES = 16
 _WRONG_KEY = "the key should be the order_id: it selects the partition, and so the order of events"
 
 _OUR_PATH = re.compile(rf"(?:{'|'.join(Order.model_fields)})(?:\[\d+\](?:\.(?:{'|'.join(Product.model_fields)}))?)?")
@@ -85,10 +84,6 @@ def _event(unread: Unread, canonical: bytes, hash_of_it: bytes, text: str) -> Ev
 def content_hash(order: Order) -> bytes:
     """16 bytes over the canonical JSON: two orders with the same value have the same hash."""
     return hash_of(order.canonical())
-
-
-def hash_of(value: bytes) -> bytes:
-    return blake2b(value, digest_size=CONTENT_HASH_BYTES).digest()
 
 
 def require_value(value: bytes | None) -> bytes:

@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import cast
 
 from consumer.core.batch import NO_HEAD, Columns, Head
-from consumer.core.decode import CONTENT_HASH_BYTES, identify, identify_in, order_id_of, read_order, require_value
+from consumer.core.decode import identify, identify_in, order_id_of, read_order, require_value
+from consumer.core.hashing import CONTENT_HASH_BYTES
 from consumer.core.record import Unread
 from consumer.core.records import Records
 from consumer.core.row_text import canonical_texts

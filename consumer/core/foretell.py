@@ -6,7 +6,7 @@ right partitions. A property test holds both equal.
 
 from collections.abc import Iterable, Mapping
 
-from consumer.core.decode import hash_of
+from consumer.core.hashing import hash_of
 from contracts.result import Outcome
 
 

@@ -46,6 +46,7 @@ PURE = [
     "ingress/auth.py",
     "ingress/catalogue.py",
     "ingress/checked_request.py",
+    "ingress/error_page.py",
     "ingress/errors.py",
     "ingress/idempotency.py",
     "ingress/preferences.py",

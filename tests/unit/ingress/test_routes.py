@@ -101,3 +101,12 @@ def test_a_wrong_parameter_is_answered_with_400_and_not_with_fastapis_422(app: O
     assert answer.json["path"] == "number"
     assert len(json.dumps(answer.json)) < 200
     assert ask(app, "GET", "/number?number=1").status == 200
+
+
+def test_the_type_of_an_error_leads_to_what_it_means(app: OrdersApp) -> None:
+    problem = ask(app, "GET", "/x", [(b"accept", b"application/problem+json")]).json
+    path, _, anchor = problem["type"].partition("#")
+    page = ask(app, "GET", path)
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f'id="{anchor}"' in page.body.decode()
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
