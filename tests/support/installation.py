@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from consumer.settings import ConsumerSettings
 from contracts.event import HeaderWriter, ReplyTo, RequestContext
 from contracts.settings import KafkaSettings
+from contracts.topics import LETTER_BYTES_MAX
 from deploy.local.child import Child
 from deploy.local.ports import free_port
 from deploy.partners import PartnerRegistry
@@ -183,7 +184,13 @@ class Installation:
 
     def produce(self, records: list[dict[str, Any]]) -> None:
         """Writes records as another client does. Each is a dict of arguments of `Producer.produce`."""
-        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": LETTER_BYTES_MAX,
+            }
+        )
         failed: list[object] = []
         for record in records:
             producer.produce(
