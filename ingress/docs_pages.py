@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ingress.json_answers import json_response
+from ingress import problems
+from ingress.error_answers import error_response
 
 PART_BYTES_MAX = 64 << 10
 """What is written at a time. So a client that does not read keeps no more than this."""
@@ -97,8 +98,7 @@ def _endpoint(asset: Asset) -> Callable[[Request], Awaitable[Response]]:
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if asset.packed and "gzip" not in request.headers.get("accept-encoding", ""):
-            # It is kept packed only: to unpack it for each request would cost more than a batch of orders.
-            return json_response(406, {"error": "This file is served as gzip. Send: Accept-Encoding: gzip"})
+            return error_response(request, problems.GZIP_ONLY, problems.GZIP_ONLY.said(), {})
         return PartsResponse(asset.content, headers=headers, media_type=asset.media_type)
 
     return get
