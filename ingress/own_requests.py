@@ -52,7 +52,7 @@ class OwnRequestsEndpoint:
         with self._admission.request() as held, self._lists.request() as listing:
             if not self._ready():
                 raise UnavailableError(problems.NOT_READY)
-            partner = self._partners.authenticate(request.headers.getlist("token"))
+            partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
             held.belongs_to(partner.partner_id)
             listing.belongs_to(partner.partner_id)
             since = _read(request, "since", parse_rfc_3339, bad_requests.NOT_A_TIME)

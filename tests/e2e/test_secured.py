@@ -2,9 +2,12 @@
 
 import json
 import shlex
+import ssl
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from contracts.role import Role
 from contracts.settings import KafkaProperty
 from deploy.local.child import Child
+from deploy.local.ports import LOOPBACK, free_port
 from e2e.test_asking_twice import (
     ingresses,
     post,
@@ -35,11 +39,12 @@ from e2e.test_counts import (
 )
 from support.certificates import Authority
 from support.commands import orders_here
+from support.http import ORDERS_PATH
 from support.installation import Ingress, Installation, headers_of
 from support.orders import an_order
 from support.secured_broker import ADMIN
 from support.tls_broker import TlsBroker
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 __all__ = [
     "ingress",
@@ -194,3 +199,34 @@ def test_an_operator_with_a_token_may_look_and_repair(shared_installation: Secur
 def test_partners_are_added_with_a_certificate(shared_installation: Secured, ingress: Ingress) -> None:
     token = shared_installation.run(Role.PARTNERS, "partners", "add", "certified").strip()
     eventually(lambda: shared_installation.post(ingress, token, []).status == 200)
+
+
+def test_an_ingress_serves_https_and_knows_partners_by_their_certificates(
+    broker: TlsBroker, shared_installation: Secured, ingress: Ingress
+) -> None:
+    token = shared_installation.add_partner("by-certificate")
+    port, authority = free_port(), broker.authority
+    variables = {
+        "ORDERS_PORT": str(port),
+        "ORDERS_TLS_CERT": str(authority.certificate("ingress")),
+        "ORDERS_TLS_CLIENT_CA": str(authority.ca),
+        "ORDERS_WORKERS": "2",
+    }
+    shared_installation.start("ingress", variables)
+    body = json.dumps({"data": [an_order("O-1")]}).encode()
+
+    def post(certificate: Path | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        context = ssl.create_default_context(cafile=authority.ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+        with closing(HTTPSConnection(LOOPBACK, port, context=context, timeout=HANG_S)) as connection:
+            connection.request("POST", ORDERS_PATH, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    partner, stranger = (authority.certificate(name) for name in ("by-certificate", "stranger"))
+    eventually(lambda: post(None, {"token": token})[0] == 200, not_yet=(OSError,))
+    eventually(lambda: post(partner, {})[0] == 200)
+    assert post(stranger, {"token": token})[0] == 401
+    assert post(None, {})[0] == 401
+    assert shared_installation.rows("by-certificate").keys() == {"O-1"}
