@@ -42,7 +42,7 @@ of 500                18.2           1       500                      554       
 """
 ORDERS = 1, 100, 500
 REQUESTS = 3
-"""Of each size; the last one is measured."""
+"""Of each size. The one with the fewest calls counts: what else the process does meanwhile only adds some."""
 FIRST_NUMBER = 1_000_000  # so that every number has the same digits
 Arguments = TypeVarTuple("Arguments")
 
@@ -67,13 +67,36 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     running = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, told.get, said.put))
     await told.put({"type": "lifespan.startup"})
     assert (await said.get())["type"] == "lifespan.startup.complete"
+    async with asyncio.timeout(HANG_S):  # a start waits for that too, but for 3 s only
+        while await status_of(app, "/readyz") != 200:
+            await asyncio.sleep(0.01)
     yield
     await told.put({"type": "lifespan.shutdown"})
     await running
 
 
+<<<<<<< HEAD
 async def ask(app: ASGIApp, scope: dict[str, Any], body: bytes = b"") -> tuple[int, bytes]:
     """The status and the body of the answer."""
+=======
+async def status_of(app: ASGIApp, path: str) -> int:
+    said: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    return int(said[0]["status"])
+
+
+async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
+    """The body of the answer."""
+    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
+>>>>>>> api
     answer: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -132,6 +155,7 @@ class StandInConsumer:
 async def measured_request(app: ASGIApp, token: str, orders: int, consumer: StandInConsumer) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, CountingLoop)
+    measured: list[dict[str, float]] = []
     with ThreadPoolExecutor(1) as apart:
         for number in range(REQUESTS):
             answered = apart.submit(consumer.answer, orders)
@@ -141,14 +165,18 @@ async def measured_request(app: ASGIApp, token: str, orders: int, consumer: Stan
                 answer = await post(app, token, body)
             hand_overs = loop.hand_overs - before
             messages = answered.result()
-    assert json.loads(answer)["inserted"] == len(messages) == orders
-    return {
-        "calls_per_order": counted.count / orders,
-        "hand_overs": hand_overs,
-        "messages": len(messages),
-        "message_bytes_per_order": sum(record_bytes(m.key(), m.value(), m.headers()) for m in messages) / orders,
-        "answer_bytes": len(answer),
-    }
+            assert json.loads(answer)["inserted"] == len(messages) == orders
+            message_bytes = sum(record_bytes(m.key(), m.value(), m.headers()) for m in messages)
+            measured.append(
+                {
+                    "calls_per_order": counted.count / orders,
+                    "hand_overs": hand_overs,
+                    "messages": len(messages),
+                    "message_bytes_per_order": message_bytes / orders,
+                    "answer_bytes": len(answer),
+                }
+            )
+    return min(measured, key=lambda figures: figures["calls_per_order"])
 
 
 def test_the_work_for_a_request_does_not_grow(installation: Installation) -> None:
