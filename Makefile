@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi openapi schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay lock clean package
+.PHONY: show-replay clients lock clean package
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,15 +26,20 @@ fix: $(VENV)/.dev ## mend what ruff can mend, format, and show what is left
 # Neighbours run in one process, because they share what starts slowly. A process that is done takes over from others.
 PYTEST := $(VENV)/bin/pytest -n 4 --dist worksteal
 T ?=
-test: $(if $(T),$(VENV)/.dev,check pgbouncer kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
+test: $(if $(T),$(VENV)/.dev,check pgbouncer libcurl kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
 	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
 
-# A Debian package that some tests need. If it cannot be installed, they are skipped, and say so.
-.PHONY: pgbouncer
+# Debian packages that some tests need. If one cannot be installed, they are skipped, and say so.
+APT := [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { apt-get update -qq \
+  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+.PHONY: pgbouncer libcurl
 pgbouncer:
-	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer; } \
-	  >/dev/null 2>&1 || echo "PgBouncer cannot be installed: its tests are skipped"
+	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || $(APT) $@; } >/dev/null 2>&1 \
+	  || echo "PgBouncer cannot be installed: its tests are skipped"
+
+libcurl:
+	@ls /usr/include/{,*/}curl/curl.h 2>/dev/null | grep -q . || $(APT) libcurl4-openssl-dev; } >/dev/null 2>&1 \
+	  || echo "The header files of libcurl cannot be installed: the client in C is not tested"
 
 # Tests start many Kafka nodes: with an archive of the classes that they load, each costs less than half.
 .PHONY: kafka-classes
@@ -44,10 +49,10 @@ kafka-classes: $(VENV)/.dev
 unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 	$(VENV)/bin/pytest -n 2 tests/unit
 
-integration: kafka-classes ## only the tests of single parts, on a real Kafka and Postgres
+integration: kafka-classes libcurl ## only the tests of single parts, on a real Kafka and Postgres
 	$(PYTEST) tests/integration
 
-e2e: kafka-classes pgbouncer ## only the tests of whole processes
+e2e: kafka-classes pgbouncer libcurl ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
 asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
@@ -79,6 +84,9 @@ bench-quick: $(VENV)/.bench ## the pairs, catching up and the starts, in 8 minut
 
 show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
+
+clients: $(VENV)/.dev ## the ten clients of docs/clients, as far as their languages are here, against a local stack
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.clients $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

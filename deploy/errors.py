@@ -41,3 +41,7 @@ class LettersLeftError(DeployError):
 
 class PublishedSchemaError(DeployError):
     """The models no longer give a schema that is published. Nothing was written; a change needs a new version."""
+
+
+class CodeSampleError(DeployError):
+    """A client in docs/clients that the API's pages show is missing."""
