@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi openapi schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay clients lock clean package
+.PHONY: show-replay clients docs-assets docs-pictures lock clean package
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,13 +26,13 @@ fix: $(VENV)/.dev ## mend what ruff can mend, format, and show what is left
 # Neighbours run in one process, because they share what starts slowly. A process that is done takes over from others.
 PYTEST := $(VENV)/bin/pytest -n 4 --dist worksteal
 T ?=
-test: $(if $(T),$(VENV)/.dev,check pgbouncer libcurl kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
+test: $(if $(T),$(VENV)/.dev,check pgbouncer libcurl chromium kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
 	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
 
 # Debian packages that some tests need. If one cannot be installed, they are skipped, and say so.
 APT := [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { apt-get update -qq \
   && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
-.PHONY: pgbouncer libcurl
+.PHONY: pgbouncer libcurl chromium
 pgbouncer:
 	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || $(APT) $@; } >/dev/null 2>&1 \
 	  || echo "PgBouncer cannot be installed: its tests are skipped"
@@ -40,6 +40,10 @@ pgbouncer:
 libcurl:
 	@ls /usr/include/{,*/}curl/curl.h 2>/dev/null | grep -q . || $(APT) libcurl4-openssl-dev; } >/dev/null 2>&1 \
 	  || echo "The header files of libcurl cannot be installed: the client in C is not tested"
+
+chromium:
+	@command -v chromium >/dev/null || $(APT) $@; } >/dev/null 2>&1 \
+	  || echo "Chromium cannot be installed: the pages are not looked at in a browser"
 
 # Tests start many Kafka nodes: with an archive of the classes that they load, each costs less than half.
 .PHONY: kafka-classes
@@ -52,7 +56,7 @@ unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 integration: kafka-classes libcurl ## only the tests of single parts, on a real Kafka and Postgres
 	$(PYTEST) tests/integration
 
-e2e: kafka-classes pgbouncer libcurl ## only the tests of whole processes
+e2e: kafka-classes pgbouncer libcurl chromium ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
 asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
@@ -84,6 +88,12 @@ bench-quick: $(VENV)/.bench ## the pairs, catching up and the starts, in 8 minut
 
 show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
+
+docs-assets: $(VENV)/.dev ## fetch what /docs shows documents with, and write the clients that it shows
+	$(VENV)/bin/python -m deploy.docs_assets ingress/pages docs/clients
+
+docs-pictures: $(VENV)/.dev chromium ## walk through /docs to a first order, and write a picture of each step to docs/pictures/
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.docs_pages docs/pictures
 
 clients: $(VENV)/.dev ## the ten clients of docs/clients, as far as their languages are here, against a local stack
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.clients $(ARGS)

@@ -45,3 +45,7 @@ class PublishedSchemaError(DeployError):
 
 class CodeSampleError(DeployError):
     """A client in docs/clients that the API's pages show is missing."""
+
+
+class DocsAssetError(DeployError):
+    """A file that the API's pages need cannot be fetched, or is not the one whose hash is known."""

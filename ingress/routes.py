@@ -21,6 +21,7 @@ from contracts.ledger_reader import LedgerReader
 from ingress.admission import Admission
 from ingress.answers import close_after_expect, json_response
 from ingress.app import Ingress
+from ingress.docs_pages import docs_routes
 from ingress.errors import STATUS_PATH
 from ingress.openapi.document import INFO, TAGS, completed
 from ingress.orders import ORDERS_PATH
@@ -111,6 +112,8 @@ def create_app(
     async def openapi(_: Request) -> Response:
         return Response(document(), media_type="application/json")
 
+    if settings.docs == "on":
+        app.router.routes.extend(docs_routes())
     return app
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from contracts.sample import SAMPLE_BODY
+from ingress.code_samples import code_samples
 from ingress.idempotency import KEY_CHARS_MAX
 from ingress.openapi import examples
 from ingress.openapi.schemas import Schema, ref
@@ -92,6 +93,7 @@ def operations() -> dict[str, Schema]:
                 },
             },
             "responses": post,
+            "x-codeSamples": code_samples(),
         },
         "readRequest": {
             "description": "What became of a request, from any server, also after a restart. It is kept for some days.",
@@ -113,7 +115,7 @@ def parameters() -> dict[str, Schema]:
             "description": "Makes the request safe to repeat: the same key with the same values counts once, and has "
             "the counts of the first time. At most once in a request; it may stand in quotation marks.",
             "schema": key,
-            "example": "2026-11-24-batch-17",
+            "examples": {"a batch": {"value": "2026-11-24-batch-17"}},
         },
         "Prefer": {
             "name": "Prefer",
@@ -130,7 +132,7 @@ def parameters() -> dict[str, Schema]:
             "in": "header",
             "description": "As in W3C Trace Context. It is passed on with each order's event; a malformed one is not.",
             "schema": _TEXT,
-            "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "examples": {"a trace": {"value": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}},
         },
         "RequestId": {
             "name": "request_id",
