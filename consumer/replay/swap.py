@@ -115,10 +115,11 @@ def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s:
     with connection.transaction():
         drop(connection, REPLACED_SCHEMA, TABLE_LOCK_MS)
     live = sql.SQL(", ").join(sql.Identifier(live_schema, table) for table in SWAPPED)
+    replayed = sql.SQL(", ").join(sql.Identifier(schema, table) for table in TABLES)
     with ExitStack() as measuring, connection.transaction():
         _set_local(connection, lock_timeout=CHANGES_LOCK_MS, idle_in_transaction_session_timeout=HELD_IDLE_MS)
         # Keeps out changes of the tables, and autovacuum, but neither consumers nor readers.
-        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(live))
+        connection.execute(sql.SQL("LOCK TABLE {}, {} IN SHARE UPDATE EXCLUSIVE MODE").format(live, replayed))
         dependents(connection)  # so that the questions are planned before anybody waits
         if not is_complete(connection, live_schema, schema):
             raise NotCaughtUpError("Columns, constraints, indexes or settings of the live tables were changed.")
