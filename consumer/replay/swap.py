@@ -88,9 +88,9 @@ def swap(
     Attempts begin only while no session keeps a lock on the tables, and are short, so that partners do not wait.
     Raises ConsumerStoppedError if none succeeded for `lock_wait_s`; then nothing was changed.
     """
+    prepare()
     deadline_s, pause_s = time.monotonic() + lock_wait_s, PAUSE_S
     while True:
-        prepare()
         try:
             with connected(live_url) as connection:
                 _attempt(connection, schema, catch_up, deadline_s, waits)
@@ -105,6 +105,7 @@ def swap(
                 ) from error
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        prepare()
 
 
 def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s: float, waits: Waits) -> None:
