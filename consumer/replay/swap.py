@@ -88,9 +88,9 @@ def swap(
     Attempts begin only while no session keeps a lock on the tables, and are short, so that partners do not wait.
     Raises ConsumerStoppedError if none succeeded for `lock_wait_s`; then nothing was changed.
     """
+    prepare()
     deadline_s, pause_s = time.monotonic() + lock_wait_s, PAUSE_S
     while True:
-        prepare()
         try:
             with connected(live_url) as connection:
                 _attempt(connection, schema, catch_up, deadline_s, waits)
@@ -105,6 +105,7 @@ def swap(
                 ) from error
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        prepare()
 
 
 def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s: float, waits: Waits) -> None:
@@ -115,10 +116,11 @@ def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s:
     with connection.transaction():
         drop(connection, REPLACED_SCHEMA, TABLE_LOCK_MS)
     live = sql.SQL(", ").join(sql.Identifier(live_schema, table) for table in SWAPPED)
+    replayed = sql.SQL(", ").join(sql.Identifier(schema, table) for table in TABLES)
     with ExitStack() as measuring, connection.transaction():
         _set_local(connection, lock_timeout=CHANGES_LOCK_MS, idle_in_transaction_session_timeout=HELD_IDLE_MS)
         # Keeps out changes of the tables, and autovacuum, but neither consumers nor readers.
-        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(live))
+        connection.execute(sql.SQL("LOCK TABLE {}, {} IN SHARE UPDATE EXCLUSIVE MODE").format(live, replayed))
         dependents(connection)  # so that the questions are planned before anybody waits
         if not is_complete(connection, live_schema, schema):
             raise NotCaughtUpError("Columns, constraints, indexes or settings of the live tables were changed.")

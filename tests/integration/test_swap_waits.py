@@ -90,6 +90,19 @@ def test_each_attempt_is_short_and_all_of_them_are_told(
         assert f"pid {holder.info.backend_pid} (a report)" in str(caught.value)
 
 
+@pytest.mark.parametrize("table", ["order_letter", f"{REPLAY_SCHEMA}.orders", f"{REPLAY_SCHEMA}.request_part_all"])
+def test_a_vacuum_is_waited_for_before_consumers_wait(
+    replayed: str, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same lock as that of autovacuum, which is probable on a table that was just filled."""
+    monkeypatch.setattr(swapping, "_await_free", lambda *_: None)
+    monkeypatch.setattr(swapping, "CHANGES_LOCK_MS", 20)
+    with psycopg.connect(replayed) as vacuum:
+        vacuum.execute(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE".encode())
+        with pytest.raises(ConsumerStoppedError, match=r"55P03(.|\n)*Consumers waited 0\.00 s in 0 attempts"):
+            swap_made(replayed, lock_wait_s=0.1)
+
+
 def test_what_was_changed_since_the_comparison_is_carried_over_too(
     replayed: str, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
