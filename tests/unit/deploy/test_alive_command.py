@@ -1,11 +1,13 @@
 """`orders alive`: what an image asks its process, on a port that says what a test wants."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import trustme
 
 from deploy.commands.alive import alive
 from deploy.errors import NotAliveError
@@ -13,7 +15,7 @@ from deploy.local.ports import free_port
 
 
 @contextmanager
-def answering(status: int) -> Iterator[str]:
+def answering(status: int, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The port of a server that answers /healthz with `status`, and all else with 404."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -25,6 +27,8 @@ def answering(status: int) -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield str(server.server_port)
@@ -38,6 +42,13 @@ def test_a_process_is_alive_if_one_of_its_two_ports_says_so() -> None:
         alive({"ORDERS_HEALTH_PORT": nobody, "ORDERS_PORT": port, "ORDERS_HOST": "0.0.0.0"})
         alive({"ORDERS_HEALTH_PORT": port, "ORDERS_HEALTH_HOST": "127.0.0.1", "ORDERS_PORT": nobody})
         alive({"ORDERS_PORT": port})
+
+
+def test_an_ingress_with_a_certificate_is_asked_over_tls() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("orders.example").configure_cert(context)
+    with answering(200, context) as port:
+        alive({"ORDERS_PORT": port, "ORDERS_TLS_CERT": "/run/secrets/cert.pem"})
 
 
 def test_it_says_what_each_port_said() -> None:

@@ -165,6 +165,12 @@ def test_the_chart_gives_what_the_production_overlay_gives() -> None:
     unscaled = objects_of(output([*command, "--set", "ingress.autoscaling.enabled=false,consumer.keda.enabled=false"]))
     assert [item["spec"]["replicas"] for item in unscaled if item["kind"] == "Deployment"] == [2, 2]
     assert [told for item in unscaled if (told := faults(item))] == []
+    https = tuple(objects_of(output([*command, "--set", "ingress.https=true"])))
+    assert [told for item in https if (told := faults(item))] == []
+    spec = pods(one("Deployment", "-ingress", https))
+    assert spec is not None
+    probes = [value["httpGet"]["scheme"] for name, value in spec["containers"][0].items() if name.endswith("Probe")]
+    assert probes == ["HTTPS"] * 3
 
 
 def output(command: list[str]) -> str:
