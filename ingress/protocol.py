@@ -29,8 +29,7 @@ _UPGRADE_HEADERS = {b"upgrade", b"http2-settings"}
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """httptools limits neither the size of heads, trailers and chunk extensions nor the time that they take.
-    uvicorn limits neither the requests that wait on a connection nor the answers that nobody reads.
-    """
+    uvicorn limits neither the requests that wait on a connection nor the answers that nobody reads."""
 
     def __init__(self, connections: Connections, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)

@@ -67,36 +67,13 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     running = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, told.get, said.put))
     await told.put({"type": "lifespan.startup"})
     assert (await said.get())["type"] == "lifespan.startup.complete"
-    async with asyncio.timeout(HANG_S):  # a start waits for that too, but for 3 s only
-        while await status_of(app, "/readyz") != 200:
-            await asyncio.sleep(0.01)
     yield
     await told.put({"type": "lifespan.shutdown"})
     await running
 
 
-<<<<<<< HEAD
 async def ask(app: ASGIApp, scope: dict[str, Any], body: bytes = b"") -> tuple[int, bytes]:
     """The status and the body of the answer."""
-=======
-async def status_of(app: ASGIApp, path: str) -> int:
-    said: list[MutableMapping[str, Any]] = []
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        said.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
-    await app(scope, receive, send)
-    return int(said[0]["status"])
-
-
-async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
-    """The body of the answer."""
-    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
->>>>>>> api
     answer: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
