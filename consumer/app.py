@@ -24,6 +24,7 @@ from consumer.postgres.fence import note_source
 from consumer.postgres.lost_rows import RowsWatch, require_rows
 from consumer.postgres.migrate import require_migrated, require_utf8
 from consumer.postgres.publications import about_the_ledger
+from consumer.postgres.server import require_supported
 from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import require_tables
 from consumer.restore_barrier import RestoreBarrier
@@ -106,6 +107,7 @@ def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Vi
             broker.require_reachable()
             broker.require(rights_of_consumer(topics))
             with holder.session() as session:
+                require_supported(session.connection)
                 require_migrated(session.connection)
                 require_utf8(session.connection)
                 require_tables(session.connection)

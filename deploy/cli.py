@@ -16,6 +16,7 @@ from deploy.signatures import dlq, partners
 from deploy.signatures.history import HistoryCommand, history
 from deploy.signatures.replay import replay
 from deploy.signatures.reseed import reseed
+from deploy.signatures.security import acls, doctor
 from deploy.stack_file import use_running_stack
 from deploy.traces import place_of, text_of, trace_of
 
@@ -111,6 +112,8 @@ app.command(cls=HistoryCommand)(history)
 app.add_typer(dlq.app, name="dlq")
 app.command()(replay)
 app.command()(reseed)
+app.command()(doctor)
+app.command()(acls)
 
 
 def main() -> None:

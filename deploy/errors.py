@@ -49,3 +49,7 @@ class LettersLeftError(DeployError):
 
 class PublishedSchemaError(DeployError):
     """The models no longer give a schema that is published. Nothing was written; a change needs a new version."""
+
+
+class UnhealthyError(DeployError):
+    """`orders doctor` found something that is wrong, and has shown it."""

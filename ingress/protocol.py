@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from ingress.connections import CONNECTION, Connections
 from ingress.reading import Reading
+from ingress.tls import note_certificate
 
 HEADER_BYTES_MAX = 32 * 1024
 """The limit of a head, and of the trailers and chunk extensions of one body."""
@@ -27,7 +28,6 @@ _UPGRADE_HEADERS = {b"upgrade", b"http2-settings"}
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """httptools limits neither the size of heads, trailers and chunk extensions nor the time that they take.
-
     uvicorn limits neither the requests that wait on a connection nor the answers that nobody reads.
     """
 
@@ -39,6 +39,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # `pause_writing` tells of every byte that the client does not take
+        note_certificate(transport, self.app_state)
         self._running: RequestResponseCycle | None = None
         self._ignoring = False  # whatever comes is not served any more
         self._head_complete = False

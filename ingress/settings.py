@@ -1,5 +1,6 @@
 """Settings of the ingress."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -28,6 +29,16 @@ class IngressSettings(KafkaSettings, LedgerSettings):
     in_flight_bytes_max: Annotated[
         int, Field(ge=4 << 20, le=1 << 30, description="bytes of bodies not answered yet, 4194304 to 1073741824")
     ] = 32 << 20
+
+    tls_cert: Annotated[
+        Path | None, Field(description="a PEM file with the certificate, and those up to its authority; unset: no TLS")
+    ] = None
+    tls_key: Annotated[
+        Path | None, Field(description="a PEM file with its key; unset: it is in the file of the certificate")
+    ] = None
+    tls_client_ca: Annotated[
+        Path | None, Field(description="a PEM file with who signs the certificates of partners; unset: none are asked")
+    ] = None
 
     @property
     def delivery_timeout_s(self) -> float:

@@ -117,12 +117,15 @@ def installation(bootstrap: str, database: str, folder: Path) -> Iterator[Instal
 
 
 @pytest.fixture(scope="module")
-def shared_installation(
-    bootstrap: str, postgres_url: str, template_database: str, folder: Path
-) -> Iterator[Installation]:
+def shared_database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The same for all tests of a file."""
+    yield from _database(postgres_url, template_database)
+
+
+@pytest.fixture(scope="module")
+def shared_installation(bootstrap: str, shared_database: str, folder: Path) -> Iterator[Installation]:
     """One installation for all tests of a file. They use different partners, so they do not disturb each other."""
-    for database in _database(postgres_url, template_database):
-        yield from _installation(bootstrap, database, folder)
+    yield from _installation(bootstrap, shared_database, folder)
 
 
 @pytest.fixture
