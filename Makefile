@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
-.PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench bench-quick
-.PHONY: show-replay lock clean package
+.PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
+.PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
+.PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,36 +27,74 @@ fix: $(VENV)/.dev ## mend what ruff can mend, format, and show what is left
 # Neighbours run in one process, because they share what starts slowly. A process that is done takes over from others.
 PYTEST := $(VENV)/bin/pytest -n 4 --dist worksteal
 T ?=
-test: $(if $(T),$(VENV)/.dev,check pgbouncer kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
+test: $(if $(T),$(VENV)/.dev,check pgbouncer libcurl chromium kafka-classes) ## all checks and tests, on real servers; T=tests/...::name runs just that
 	$(if $(T),$(VENV)/bin/pytest $(T),$(PYTEST))
 
-# A Debian package that some tests need. If it cannot be installed, they are skipped, and say so.
-.PHONY: pgbouncer
+# Debian packages that some tests need. If one cannot be installed, they are skipped, and say so.
+APT := [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { apt-get update -qq \
+  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 pgbouncer:
-	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer; } \
-	  >/dev/null 2>&1 || echo "PgBouncer cannot be installed: its tests are skipped"
+	@command -v pgbouncer /usr/sbin/pgbouncer >/dev/null || $(APT) $@; } >/dev/null 2>&1 \
+	  || echo "PgBouncer cannot be installed: its tests are skipped"
+
+libcurl:
+	@ls /usr/include/{,*/}curl/curl.h 2>/dev/null | grep -q . || $(APT) libcurl4-openssl-dev; } >/dev/null 2>&1 \
+	  || echo "The header files of libcurl cannot be installed: the client in C is not tested"
+
+chromium:
+	@command -v chromium >/dev/null || $(APT) $@; } >/dev/null 2>&1 \
+	  || echo "Chromium cannot be installed: the pages are not looked at in a browser"
 
 # Tests start many Kafka nodes: with an archive of the classes that they load, each costs less than half.
-.PHONY: kafka-classes
 kafka-classes: $(VENV)/.dev
 	@[ -e $(VENV)/kafka-classes.aot ] || PYTHONPATH=tests $(VENV)/bin/python -m support.kafka_classes
 
 unit: $(VENV)/.dev ## only the tests that need no server (seconds)
 	$(VENV)/bin/pytest -n 2 tests/unit
 
-integration: kafka-classes ## only the tests of single parts, on a real Kafka and Postgres
+integration: kafka-classes libcurl ## only the tests of single parts, on a real Kafka and Postgres
 	$(PYTEST) tests/integration
 
-e2e: kafka-classes pgbouncer ## only the tests of whole processes
+e2e: kafka-classes pgbouncer libcurl chromium ## only the tests of whole processes
 	$(PYTEST) tests/e2e
 
-asyncapi: $(VENV)/.dev ## write contracts/published/ from the models, and list new files that must be kept forever
-	$(VENV)/bin/python -m deploy.asyncapi contracts/published
-	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
+ENGINE ?= $(firstword $(foreach engine,podman docker,$(shell command -v $(engine))))
+IMAGE ?= localhost/order-upsert:dev
+BUILD_OPTIONS ?=
+image: ## build the container image: IMAGE=registry/name:tag, ENGINE=docker
+	@[ -n "$(ENGINE)" ] || { echo "Neither podman nor docker is here. Install one of them, or name it with ENGINE=..."; exit 1; }
+	BUILDAH_FORMAT=docker $(ENGINE) build --quiet $(BUILD_OPTIONS) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	  -t $(IMAGE) -f deploy/Dockerfile .
+
+compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
+	$(PYTHON) deploy/compose/make-secrets
+
+# Kafka and Postgres are containers of the official images here, and the image is what is tested. Not those tests that
+# use no server, or whose budgets are those of local servers.
+test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
+	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/containers tests/integration \
+	  $(patsubst %,--ignore=tests/integration/test_%.py,local_servers wheel work_consumer work_ingress)
+
+KUSTOMIZE ?= kubectl kustomize
+manifests: ## write deploy/kubernetes/rendered/ from the overlays
+	for overlay in production small; do \
+	  $(KUSTOMIZE) deploy/kubernetes/overlays/$$overlay >deploy/kubernetes/rendered/$$overlay.yaml || exit 1; done
+
+HELM_VERSION := v3.22.0
+helm: $(VENV)/bin/helm ## build helm from the Go proxy, for the test of the chart (10 minutes, once)
+$(VENV)/bin/helm: | $(VENV)/bin/python
+	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 errors: $(VENV)/.dev ## write docs/errors.md from the catalogue of errors
 	$(VENV)/bin/python -m ingress.catalogue docs/errors.md
+
+asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
+	$(VENV)/bin/python -m deploy.asyncapi contracts/published
+	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
+
+openapi: $(VENV)/.dev ## the same for the contract of the HTTP API
+	$(VENV)/bin/python -m deploy.openapi contracts/published
+	PYTHONPATH=tests $(VENV)/bin/python -m support.kept
 
 schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations
 	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql
@@ -78,6 +117,18 @@ bench-quick: $(VENV)/.bench ## the pairs, catching up and the starts, in 8 minut
 
 show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swapped under load (10 to 20 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.replay
+
+show-year: $(VENV)/.dev ## every command of an operator on an installation of a year; ARGS="--orders 10000" for a smaller one
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.year $(ARGS)
+
+docs-assets: $(VENV)/.dev ## fetch what /docs shows documents with, and write the clients that it shows
+	$(VENV)/bin/python -m deploy.docs_assets ingress/pages docs/clients
+
+docs-pictures: $(VENV)/.dev chromium ## walk through /docs to a first order, and write a picture of each step to docs/pictures/
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.docs_pages docs/pictures
+
+clients: $(VENV)/.dev ## the ten clients of docs/clients, as far as their languages are here, against a local stack
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.clients $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

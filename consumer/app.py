@@ -5,7 +5,6 @@ import logging
 import signal
 from collections.abc import Mapping
 from contextlib import closing
-from threading import Event as Flag
 
 from confluent_kafka import KafkaException
 
@@ -25,11 +24,13 @@ from consumer.postgres.fence import note_source
 from consumer.postgres.lost_rows import RowsWatch, require_rows
 from consumer.postgres.migrate import require_migrated, require_utf8
 from consumer.postgres.publications import about_the_ledger
+from consumer.postgres.server import require_supported
 from consumer.postgres.session import SessionHolder
 from consumer.postgres.tables import require_tables
 from consumer.restore_barrier import RestoreBarrier
 from consumer.retry import attempts
-from consumer.settings import ConsumerSettings
+from consumer.settings import ConsumerSettings, current_url
+from consumer.vitals import Vitals
 from consumer.worker import Worker
 from contracts.access import rights_of_consumer
 
@@ -39,14 +40,14 @@ again and again."""
 _log = logging.getLogger(__name__)
 
 
-def run(settings: ConsumerSettings) -> None:
-    """Consumes until SIGTERM or SIGINT. Raises ConsumerStoppedError."""
-    stop = Flag()
+def run(settings: ConsumerSettings, stop: Vitals) -> None:
+    """Consumes until SIGTERM or SIGINT. `stop` also tells others how it goes. Raises ConsumerStoppedError."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     gc.freeze()  # modules and classes stay, so the collector need not walk them
     gc.set_threshold(GC_EVERY_OBJECTS)
-    holder = SessionHolder(settings.postgres_url, settings.ledger_days)
+    holder = SessionHolder(current_url(settings.postgres_url), settings.ledger_days, on_use=stop.turn)
+    stop.is_connected = lambda: holder.is_connected
     try:
         while _wait_for_source(settings, holder, stop):
             try:
@@ -61,7 +62,7 @@ def run(settings: ConsumerSettings) -> None:
         holder.close()
 
 
-def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Worker:
+def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> Worker:
     """Connects the parts of a consumer."""
     producer = AcknowledgedProducer(settings)
 
@@ -78,21 +79,23 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> Work
     def on_restored() -> None:
         """A restore loses key decisions; only the dead letters still hold those about a loser."""
         barrier.suspect()
-        applier.heed(read_conflicts(settings))
+        applier.heed(read_conflicts(settings, stop.turn))
 
     watch = RowsWatch()
 
     def read_fence() -> Mapping[int, int]:
         with holder.session() as session:
-            watch.look(session.connection, applier.written_lately)
-            return session.fence.read()
+            fence = session.fence.read()
+            watch.look(session.connection, applier.written_lately, fence)
+            return fence
 
     guard = LogGuard(settings, holder, producer)
-    assignment = Assignment(settings, guard.read_applied, stop, on_restored)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between)
+    stop.is_assigned = lambda: assignment.is_assigned
     return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop)
 
 
-def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Flag) -> bool:
+def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> bool:
     """Waits until Kafka and Postgres answer. False if `stop` is set first."""
     broker = Broker(settings)
     topics = settings.topics
@@ -105,6 +108,7 @@ def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Fl
             broker.require_reachable()
             broker.require(rights_of_consumer(topics))
             with holder.session() as session:
+                require_supported(session.connection)
                 require_migrated(session.connection)
                 require_utf8(session.connection)
                 require_tables(session.connection)

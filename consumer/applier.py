@@ -1,7 +1,7 @@
 """Applies a batch to Postgres in one transaction, whatever the batch contains (design 6)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
@@ -56,6 +56,7 @@ class Applier:
         self._portion = Portion()
         self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
         self._plans_lost = self._too_slow = 0  # since a whole batch was applied
+        self._answered_to: Mapping[int, int] = {}  # all below it was answered before the whole batch is applied
 
     @property
     def written_lately(self) -> Sequence[OrderKey]:
@@ -69,11 +70,12 @@ class Applier:
         self._known.forget({})
 
     def apply(self, batch: Batch, meanwhile: Work | None = None) -> Applied:
-        """Commits the whole batch. Calls `meanwhile` while Postgres works.
+        """Commits the whole batch. Calls `meanwhile` while Postgres works. All before the batch was answered.
 
         Raises FenceBehindError, AheadOfRestoreError, RetryLaterError or ConsumerStoppedError. Then a part of the batch,
         or nothing, is committed, and the whole batch can be applied again.
         """
+        self._answered_to = batch.starts
         part, rest = self._portion.cut(batch)
         applied = [self._halving(part, meanwhile)]
         while rest is not None:
@@ -157,7 +159,7 @@ class Applier:
             session.open_letters.write(folded.letters)
         session.ledger.write(parts)
         moved = {
-            partition: Watermark(record.offset + 1, mark_of(record))
+            partition: Watermark(record.offset + 1, mark_of(record), answered_to=self._answered_to.get(partition))
             for partition, record in batch.lasts.items()
             if record.offset >= fence[partition]
         }

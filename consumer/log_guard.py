@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from consumer.core.log_mark import Watermark
+from consumer.core.open_transactions import OpenTransactions
 from consumer.core.record import Outgoing
 from consumer.errors import ClientStuckError, LogChangedError, RetryLaterError
 from consumer.kafka.log_check import LogCheck
@@ -44,14 +46,15 @@ class LogGuard:
         self._clock_s = clock_s
         self._check = LogCheck(settings)
         self._watch = LogWatch(settings)
+        self._open_transactions = OpenTransactions()
         self._source: tuple[str, str] | None = None
         self._to_lift: set[int] = set()
         self._looked_s = clock_s()
         self._seen: dict[int, int] = {}
         self._stuck_looks: dict[int, int] = {}
 
-    def read_applied(self, partitions: Collection[int]) -> Mapping[int, int]:
-        """The watermark *applied* of partitions that are about to be read, after their log was checked.
+    def read_applied(self, partitions: Collection[int]) -> Mapping[int, Watermark]:
+        """The watermarks of partitions that are about to be read, after their log was checked.
 
         Raises LogChangedError, and RetryLaterError while Kafka or Postgres does not answer.
         """
@@ -63,10 +66,10 @@ class LogGuard:
             self._check.require(source, watermarks)
         self._source = source
         self._to_lift.update(partitions)
-        return {partition: watermark.next_offset for partition, watermark in watermarks.items()}
+        return watermarks
 
     def look(self, positions: Mapping[int, int]) -> None:
-        """Called between batches. `positions`: by partition of ours, the next offset to be read.
+        """Called between batches. `positions`: by partition of ours, how far it is read, past markers of transactions.
 
         Raises LogChangedError, and ClientStuckError if records are there and the client does not give them.
         """
@@ -76,10 +79,17 @@ class LogGuard:
                 self._watch.require_same_log(self._source)
             except LogChangedError as suspected:
                 self._look_again(positions.keys(), suspected)
+            self._tell_open_transactions()
             self._require_progress(positions)
         if self._clock_s() - self._looked_s > LOOK_EVERY_S:
             self._looked_s = self._clock_s()
             self._watch.ask(positions)
+
+    def _tell_open_transactions(self) -> None:
+        log_ends = self._watch.log_ends
+        readable = {partition: self._watch.ends[partition] for partition in log_ends}
+        for text in self._open_transactions.look(readable, log_ends, self._clock_s()):
+            _log.warning("%s", text)
 
     def _look_again(self, partitions: Collection[int], suspected: LogChangedError) -> None:
         """By other means, which decides. In an outage the next look decides: an outage must not end the consumer."""

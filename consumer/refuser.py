@@ -63,7 +63,8 @@ class Refuser:
             return False
         with self._holder.session() as session:
             is_new = not session.orders.read({decoded.key}).result()
-            keys = self._refusals.known
+            # A restore, a swap or a person may have removed some of these rows: such a key says nothing.
+            keys = list(session.orders.read(set(self._refusals.known)).result())
             if not keys and self._refusals.are_some:  # the rows may be older than the rule that refuses
                 keys = some_rows(session.connection)
             return refuses_rows(session.connection, keys, reason, is_new=is_new)

@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping
 
 from consumer.core.batch import Batch
 from consumer.errors import ConsumerError
+from consumer.kafka.ends_of_records import EndsOfRecords
 from consumer.postgres.session import Session
 
 ReadAnswered = Callable[[], Mapping[int, int]]
 """The watermark *answered* of each partition of the topic that has one. Raises RetryLaterError if Kafka does not
 answer."""
-
-EndsOfRecords = Callable[[Mapping[int, int], Mapping[int, int]], Mapping[int, int]]
-"""(starts, ends): for each partition, the offset after its last record between the two; the start if there is none."""
 
 _log = logging.getLogger(__name__)
 

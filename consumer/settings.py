@@ -1,13 +1,16 @@
 """Settings of the consumer and of everything else that talks to Postgres."""
 
+import logging
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field
 
-from contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings
+from contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings, SettingsError, is_in_file, load
 
+_log = logging.getLogger(__name__)
 _URL_PATTERN = r"^postgres(ql)?://"
 _URL_IS = "postgresql://user:password@host:port/database"
 
@@ -47,6 +50,36 @@ class OptionalPostgresSettings(OrdersSettings):
     ] = None
 
 
+class CurrentUrl:
+    """Called for each new connection: where the tables are, and with which password."""
+
+    def __init__(self, known: str, read_again: Callable[[], str] | None = None) -> None:
+        """`read_again`: None if it cannot change. If that raises SettingsError, the last known URL is given."""
+        self._known = known
+        self._read_again = read_again
+
+    @property
+    def may_change(self) -> bool:
+        return self._read_again is not None
+
+    def __call__(self) -> str:
+        if self._read_again is not None:
+            try:
+                self._known = self._read_again()
+            except SettingsError as error:
+                _log.warning("the URL that was read last is used: %s", error)
+        return self._known
+
+
+def current_url(known: str) -> CurrentUrl:
+    """Of this process. A URL in a file of ORDERS_SECRETS_DIR is read again, so that a password can be changed."""
+    return CurrentUrl(known, _read_url if is_in_file("postgres_url") else None)
+
+
+def _read_url() -> str:
+    return load(PostgresSettings).postgres_url
+
+
 class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
     """One consumer process."""
 
@@ -57,3 +90,9 @@ class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
     batch_records_max: Annotated[
         int, Field(ge=1, le=100_000, description="records in one transaction, 1 to 100000")
     ] = 2000
+    health_host: Annotated[str, Field(min_length=1, description="the address of the health port, 0.0.0.0 for all")] = (
+        "127.0.0.1"
+    )
+    health_port: Annotated[
+        int | None, Field(ge=1, le=65535, description="a port for /healthz and /readyz, 1 to 65535; unset: none")
+    ] = None

@@ -89,7 +89,7 @@ class Worker:
             self._ahead = self._take(0)
             batch = batch.without(self._assignment.drain_revoked())
         self._apply(batch)
-        positions = self._assignment.positions
+        positions = self._assignment.read_to
         if self._barrier.answered:
             held = self._assignment.held
             positions = {partition: offset for partition, offset in positions.items() if partition not in held}

@@ -42,9 +42,14 @@ def user_of(properties: Mapping[str, object]) -> str:
     return "(that of the certificate)" if has_certificate else "ANONYMOUS"
 
 
+def operation_name(right: str) -> str:
+    """As `kafka-acls` spells it. `right`: of AclOperation."""
+    return right.title().replace("_", "")
+
+
 def lacks(user: str, right: str, resource: str, name: str) -> str:
     """`right`: of AclOperation; `resource`: topic, group or cluster; `name`: of the topic or group."""
-    operation = right.title().replace("_", "")
+    operation = operation_name(right)
     what = resource if resource == "cluster" else f"{resource} {name}"
     where = "--cluster" if resource == "cluster" else f"--{resource} {name}"
     return (

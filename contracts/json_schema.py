@@ -63,6 +63,23 @@ def integer_from(minimum: int) -> SchemaIs:
     return SchemaIs({"anyOf": [number, digits], "description": about}, number)
 
 
+def any_integer() -> JsonSchema:
+    """A 64-bit integer as HTTP takes it: one that is too small for its field is counted as invalid, not refused."""
+    number = {"type": "integer", "minimum": limits.INT64_MIN, "maximum": limits.INT64_MAX}
+    digits = {"type": "string", "pattern": "^-?0{0,20}[0-9]{1,18}$"}
+    about = "A number without fraction and exponent, or a string of digits; either has 64 bits at most."
+    return {"anyOf": [number, digits], "description": about}
+
+
+def any_amount() -> JsonSchema:
+    """A decimal as HTTP takes it."""
+    most = limits.AMOUNT_DIGITS_MAX
+    number = {"type": "number", "exclusiveMinimum": -(10**most), "exclusiveMaximum": 10**most}
+    digits = {"type": "string", "pattern": rf"^-?(?:[0-9]{{1,{most}}}|(?=.{{3,{most + 1}}}$)[0-9]+\.[0-9]+)$"}
+    about = f"A decimal of at most {most} digits, as a number or as a string. It is read from its text, never rounded."
+    return {"anyOf": [number, digits], "description": about}
+
+
 def amount() -> SchemaIs:
     """A decimal that is not negative."""
     most = limits.AMOUNT_DIGITS_MAX

@@ -1,7 +1,12 @@
-"""The settings that every process needs. ORDERS_… variables give all settings, and are read once, at the start."""
+"""The settings that every process needs. ORDERS_… variables, or files of ORDERS_SECRETS_DIR, give all settings.
+
+They are read once, at the start, but for what `is_in_file` lets a process read again.
+"""
 
 import os
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
@@ -14,6 +19,7 @@ from contracts.kafka_properties import REFUSED
 from contracts.topics import Topics
 
 PREFIX = "ORDERS_"
+SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 KafkaProperty = str | int | float | bool
@@ -92,18 +98,53 @@ class LedgerSettings(OrdersSettings):
 
 
 def load(settings: type[Settings], **overrides: object) -> Settings:
-    """The settings from the environment. Raises SettingsError that lists every variable that is missing or wrong.
+    """The settings from the environment, then from ORDERS_SECRETS_DIR.
 
-    `overrides`: fields that win over the environment, such as the options of a command; None overrides nothing.
+    Raises SettingsError that lists everything that is missing or wrong. `overrides`: fields that win over both, such as
+    the options of a command; None overrides nothing.
     """
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return settings(**given)
-    except PydanticSettingsError:  # pydantic-settings parses dict fields as JSON first; there is one
-        field = settings.model_fields["kafka_properties"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydantic-settings only warns of a secret that it cannot use
+            return settings(_secrets_dir=_secrets_dir(), **given)
+    except PydanticSettingsError as error:
+        if isinstance(error.__cause__, Warning | OSError | UnicodeError):
+            raise SettingsError(_about_file(error.__cause__)) from None
+        field = settings.model_fields["kafka_properties"]  # dict fields are parsed as JSON first; there is one
         raise SettingsError(f"{PREFIX}KAFKA_PROPERTIES is not JSON. It should be: {field.description}.") from None
+    except (Warning, OSError, UnicodeError) as error:
+        raise SettingsError(_about_file(error)) from None
     except ValidationError as error:
         raise SettingsError("\n".join(_explanations(settings, error, given))) from None
+
+
+def is_in_file(name: str) -> bool:
+    """Whether this setting stands in a file of ORDERS_SECRETS_DIR, so that it may change while a process runs."""
+    folder = _secrets_dir()
+    variable = PREFIX + name.upper()
+    if folder is None or variable in os.environ:
+        return False
+    return any(file.name.upper() == variable for file in folder.iterdir())
+
+
+def _secrets_dir() -> Path | None:
+    """Raises SettingsError."""
+    if not (named := os.environ.get(SECRETS_DIR)):
+        return None
+    folder = Path(named)
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{SECRETS_DIR} is {named!r}, which is no folder. It should be: a folder with a file for each setting that "
+            f"is secret, such as {PREFIX.lower()}postgres_url."
+        )
+    return folder
+
+
+def _about_file(error: BaseException) -> str:
+    """The text of a UnicodeError would quote the secret."""
+    said = "it is not UTF-8" if isinstance(error, UnicodeError) else str(error)
+    return f"A file of {SECRETS_DIR} cannot be read: {said}. Mend its rights, its link or its content."
 
 
 def _explanations(settings: type[BaseSettings], error: ValidationError, given: Mapping[str, object]) -> list[str]:
@@ -116,9 +157,12 @@ def _explanations(settings: type[BaseSettings], error: ValidationError, given: M
 def _explanation(settings: type[BaseSettings], name: str, kind: str, message: str, given: Mapping[str, object]) -> str:
     field = settings.model_fields[name]
     variable = PREFIX + name.upper()
+    value = given.get(name, os.environ.get(variable))
     if kind == "missing":
         problem = "is not set"
-    elif field.repr and "@" not in str(value := given.get(name, os.environ.get(variable))):
+    elif value is None:
+        problem = f"in {SECRETS_DIR} is wrong: {message}"
+    elif field.repr and "@" not in str(value):
         problem = f"is {value!r}: {message}"
     else:  # the value may hold a password
         problem = f"is wrong: {message}"

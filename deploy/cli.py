@@ -16,6 +16,7 @@ from deploy.signatures import dlq, partners
 from deploy.signatures.history import HistoryCommand, history
 from deploy.signatures.replay import replay
 from deploy.signatures.reseed import reseed
+from deploy.signatures.security import acls, doctor
 from deploy.stack_file import use_running_stack
 from deploy.traces import place_of, text_of, trace_of
 
@@ -47,7 +48,7 @@ def ingress(
     """Take orders over HTTP, until SIGTERM."""
     # The supervisor of several workers sets the hidden options: see ingress.server.Inherited.
     from consumer.postgres.ledger_reader import PostgresLedgerReader
-    from consumer.settings import OptionalPostgresSettings
+    from consumer.settings import OptionalPostgresSettings, current_url
     from contracts.ledger_reader import NoLedger
     from contracts.settings import load
     from deploy.kafka_settings import load_kafka
@@ -58,7 +59,7 @@ def ingress(
     use_running_stack()
     settings = load_kafka(IngressSettings, workers=workers)
     postgres_url = load(OptionalPostgresSettings).postgres_url
-    ledger = NoLedger() if postgres_url is None else PostgresLedgerReader(postgres_url)
+    ledger = NoLedger() if postgres_url is None else PostgresLedgerReader(current_url(postgres_url))
     inherited = None if listen_fd is None or supervisor_pid is None else Inherited(listen_fd, supervisor_pid)
     serve(settings, ledger, inherited)
 
@@ -68,11 +69,24 @@ def consumer() -> None:
     """Apply orders to Postgres, until SIGTERM. Start as many as you like."""
     from consumer.app import run
     from consumer.settings import ConsumerSettings
+    from consumer.vitals import Vitals
+    from deploy.health_pages import pages_of
+    from deploy.health_port import health_port
     from deploy.kafka_settings import load_kafka
 
     log_to_stderr()
     use_running_stack()
-    run(load_kafka(ConsumerSettings))
+    settings, vitals = load_kafka(ConsumerSettings), Vitals()
+    with health_port(settings.health_host, settings.health_port, pages_of(vitals)):
+        run(settings, vitals)
+
+
+@app.command()
+def alive() -> None:
+    """Ask the ingress or consumer of this container whether it is alive. Exit code 1 if not."""
+    from deploy.commands.alive import alive as ask
+
+    ask(os.environ)
 
 
 @app.command()
@@ -98,6 +112,8 @@ app.command(cls=HistoryCommand)(history)
 app.add_typer(dlq.app, name="dlq")
 app.command()(replay)
 app.command()(reseed)
+app.command()(doctor)
+app.command()(acls)
 
 
 def main() -> None:

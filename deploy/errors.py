@@ -11,6 +11,14 @@ class StackError(DeployError):
     """The local stack cannot start or continue: a port is in use, the data folder is damaged, a process died."""
 
 
+class NotAliveError(DeployError):
+    """No ingress and no consumer on this machine says that it is alive."""
+
+
+class HealthPortError(DeployError):
+    """The port that tells how a process is cannot be opened."""
+
+
 class SetupError(DeployError):
     """Topics or tables cannot be made, or differ from what they must be."""
 
@@ -41,3 +49,15 @@ class LettersLeftError(DeployError):
 
 class PublishedSchemaError(DeployError):
     """The models no longer give a schema that is published. Nothing was written; a change needs a new version."""
+
+
+class CodeSampleError(DeployError):
+    """A client in docs/clients that the API's pages show is missing."""
+
+
+class UnhealthyError(DeployError):
+    """`orders doctor` found something that is wrong, and has shown it."""
+
+
+class DocsAssetError(DeployError):
+    """A file that the API's pages need cannot be fetched, or is not the one whose hash is known."""

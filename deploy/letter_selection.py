@@ -10,6 +10,7 @@ from confluent_kafka import Message
 from consumer.kafka.topic_reader import TopicReader
 from consumer.letters.letter import Letter, read_letter
 from consumer.letters.states import LetterStates, State
+from contracts.partitioner import partition_of
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 from deploy.console import progress_bar
@@ -44,11 +45,27 @@ class Filters:
             and (self.until is None or time < self.until)
         )
 
+    def bounds(self, reader: TopicReader) -> tuple[dict[int, int], dict[int, int]]:
+        """From where to where such letters, and the notes about them, may stand in each partition. The key of an event
+        selects its letter's partition; notes stand behind letters. Raises ConsumerError."""
+        places = sorted(map(_place, self.ids), reverse=True)
+        partitions = {partition for partition, _ in places} & _ALL or _ALL
+        if self.order and _UNREADABLE not in self.order:
+            partitions = frozenset([partition_of(self.order.encode(), UPSERT_PARTITIONS)])
+        starts, ends = reader.bounds(partitions)
+        lowest = dict(places)  # of a partition, the last one counts
+        return {p: min(max(start, lowest.get(p, start)), ends[p]) for p, start in starts.items()}, ends
+
+
+_ALL = frozenset(range(UPSERT_PARTITIONS))
+_UNREADABLE = "\ufffd"
+"""Stands for bytes of a key that are not UTF-8, so the key is not known."""
+
 
 class Selected:
     """The letters that match, in the states that are wanted, up to the end of the topic at the time of the call.
 
-    Reads the whole topic once, and what is asked for again. Keeps one byte for each record of the topic.
+    Reads what of the topic can have such letters once, and what is asked for again. Keeps one byte for each record.
     """
 
     def __init__(
@@ -63,7 +80,7 @@ class Selected:
         self._settings = settings
         self._wanted = wanted
         with closing(TopicReader(settings, settings.topics.dlq)) as reader, progress_bar() as progress:
-            starts, ends = reader.bounds(range(UPSERT_PARTITIONS))
+            starts, ends = filters.bounds(reader)
             task = progress.add_task("dead letters", total=sum(ends.values()) - sum(starts.values()))
             self._states = LetterStates(starts, ends, lambda letter: not never(letter) and filters.let_through(letter))
             others = LetterStates(starts, ends, lambda letter: never(letter) and filters.let_through(letter))

@@ -51,7 +51,12 @@ def publish(folder: Path, variables: dict[str, str]) -> None:
 
 
 def use_running_stack() -> None:
-    """Sets the variables of the stack that runs in the data folder, except those that the environment sets already."""
+    """Sets the variables of the stack that runs in the data folder, except those that the environment sets already.
+
+    With ORDERS_SECRETS_DIR it sets none: they would win over the files.
+    """
+    if "ORDERS_SECRETS_DIR" in os.environ:
+        return
     for variable, value in find_running_stack(Path(os.environ.get("ORDERS_DATA_DIR", ".data"))).items():
         os.environ.setdefault(variable, value)
 

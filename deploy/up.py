@@ -186,6 +186,7 @@ def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console
     console.print("[bold green]Up.[/] Orders posted to the ingress go through Kafka into Postgres.\n")
     for name, where in (
         ("ingress", f"{base_url}/api/integration/orders"),
+        *([("pages", f"{base_url}/docs")] if os.environ.get(f"{PREFIX}DOCS") != "off" else []),
         ("ready?", f"{base_url}/readyz"),
         ("Kafka", variables[f"{PREFIX}KAFKA_BOOTSTRAP"]),
         ("Postgres", place_of(variables[f"{PREFIX}POSTGRES_URL"])),

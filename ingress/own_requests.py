@@ -62,7 +62,7 @@ class OwnRequestsEndpoint:
                 page = await self._ledger.list_requests(partner.partner_id, since, before, limit)
             except LedgerUnavailableError as error:
                 raise UnavailableError(problems.LEDGER_UNREADABLE) from error
-            return page_response(page, since, limit)
+            return list_response(page, since, limit)
 
 
 def _read(request: Request, name: str, parse: Callable[[str], Value | None], wrong: Problem) -> Value | None:
@@ -93,7 +93,8 @@ def parse_cursor(text: str) -> Place | None:
     return None if match is None else Place(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]))
 
 
-def page_response(page: Page, since: datetime | None, limit: int) -> Response:
+def list_response(page: Page, since: datetime | None, limit: int) -> Response:
+    """One page of the list. `since` and `limit`: as they were asked for."""
     link: dict[str, str] = {}
     rest: str | None = None
     if page.rest_before is not None:

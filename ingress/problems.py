@@ -36,6 +36,13 @@ NO_SUCH_METHOD = Problem(
     "The path has no such method. `Allow` names those that it has.",
     "Use one of them.",
 )
+NOT_PACKED = Problem(
+    "not-packed",
+    406,
+    "This file is served as gzip. Send: Accept-Encoding: gzip",
+    "Only for the files of the pages under `/docs`, which are kept packed.",
+    "Use a browser, or `curl --compressed`.",
+)
 BODY_TOO_SLOW = Problem(
     "body-too-slow",
     408,

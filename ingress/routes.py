@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -19,11 +22,11 @@ from contracts.strict_json import Violation
 from ingress import problems
 from ingress.admission import Admission
 from ingress.app import Ingress
-from ingress.catalogue import PAGE
+from ingress.docs_pages import docs_routes
 from ingress.error_answers import bad_request_response, error_response
-from ingress.error_page import POLICY, html
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
+from ingress.openapi.document import INFO, TAGS, completed
 from ingress.orders import DRY_RUN_PATH, ORDERS_PATH
 from ingress.own_requests import REQUESTS_PATH
 from ingress.settings import IngressSettings
@@ -40,6 +43,11 @@ class OrdersApp(FastAPI):
 
     def __init__(self, post_orders: Callable[[Request], Awaitable[Response]], lifespan: Lifespan["OrdersApp"]) -> None:
         super().__init__(
+            title=INFO["title"],
+            version=INFO["version"],
+            description=INFO["description"],
+            license_info=INFO["license"],
+            openapi_tags=TAGS,
             lifespan=lifespan,
             exception_handlers={HTTPException: _router_error, RequestValidationError: _parameter_error},
             redirect_slashes=False,
@@ -47,6 +55,9 @@ class OrdersApp(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         self._post_orders = post_orders
+
+    def openapi(self) -> dict[str, Any]:
+        return completed(super().openapi())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -80,37 +91,41 @@ def create_app(
 
     app = OrdersApp(post_orders, lifespan)
 
-    @app.post(ORDERS_PATH)
+    @cache
+    def document() -> bytes:
+        return json.dumps(app.openapi(), ensure_ascii=False).encode()
+
+    @app.post(ORDERS_PATH, operation_id="postOrders", tags=["orders"], summary="Post a batch of orders")
     async def post_orders_elsewhere(_: Request) -> Response:
         raise HTTPException(404)  # a path with a line feed at its end; see OrdersApp for any other
 
-    @app.post(DRY_RUN_PATH)
+    @app.post(DRY_RUN_PATH, operation_id="dryRun", tags=["orders"], summary="What a batch of orders would do")
     async def dry_run(request: Request) -> Response:
         return await running[0].endpoint.dry_run(request)
 
-    @app.get(REQUESTS_PATH)
+    @app.get(REQUESTS_PATH, operation_id="listRequests", tags=["orders"], summary="Your own requests")
     async def get_own_requests(request: Request) -> Response:
         return await running[0].own_requests.get(request)
 
-    @app.get(STATUS_PATH)
+    @app.get(STATUS_PATH, operation_id="readRequest", tags=["orders"], summary="The status of a request")
     async def get_status(request: Request) -> Response:
         return await running[0].status.get(request)
 
-    errors = html()
-
-    @app.get(PAGE)
-    async def get_errors(_: Request) -> Response:
-        return Response(errors, headers={"Content-Security-Policy": POLICY}, media_type="text/html")
-
-    @app.get("/healthz")
+    @app.get("/healthz", operation_id="readHealth", tags=["operation"], summary="Whether the process runs")
     async def healthz(_: Request) -> Response:
         return json_response(200, {"status": "ok"})
 
-    @app.get("/readyz")
+    @app.get("/readyz", operation_id="readReadiness", tags=["operation"], summary="Whether it serves requests")
     async def readyz(_: Request) -> Response:
         readiness: dict[str, object] = {**running[0].readiness()}
         return json_response(200 if all(readiness.values()) else 503, readiness)
 
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(_: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
+    if settings.docs == "on":
+        app.router.routes.extend(docs_routes())
     return app
 
 

@@ -1,6 +1,6 @@
 """Settings of the ingress."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class IngressSettings(KafkaSettings, LedgerSettings):
     in_flight_bytes_max: Annotated[
         int, Field(ge=4 << 20, le=1 << 30, description="bytes of bodies not answered yet, 4194304 to 1073741824")
     ] = 32 << 20
+
+    docs: Annotated[Literal["on", "off"], Field(description="on to serve the pages under /docs, or off")] = "on"
 
     @property
     def delivery_timeout_s(self) -> float:

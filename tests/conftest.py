@@ -19,6 +19,7 @@ from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
+from support import server_choice
 from support.installation import Installation
 from support.private_logs import watched
 
@@ -57,13 +58,19 @@ def _logs_are_private(folder: Path) -> Iterator[None]:
         yield
 
 
-# Given servers come first, then local processes. A third choice, containers where a Docker engine answers, goes here.
+# Given servers come first, then containers if they are wanted (support.server_choice), then local processes.
 
 
 @pytest.fixture(scope="session")
 def bootstrap(folder: Path) -> Iterator[str]:
     if GIVEN_KAFKA:
         yield GIVEN_KAFKA
+        return
+    if server_choice.are_containers():
+        from support import containers
+
+        with containers.kafka() as address:
+            yield address
         return
     broker = KafkaBroker(folder / "kafka", free_port())
     broker.start()
@@ -76,6 +83,12 @@ def postgres_url(folder: Path) -> Iterator[str]:
     """A database that may be used to make others."""
     if GIVEN_POSTGRES:
         yield GIVEN_POSTGRES
+        return
+    if server_choice.are_containers():
+        from support import containers
+
+        with containers.postgres() as url:
+            yield url
         return
     server = PostgresServer(folder / "postgres", free_port())
     server.start()

@@ -23,11 +23,13 @@ class Watermark(NamedTuple):
     """How far a partition was applied. `mark` is None if the record before `next_offset` is not known.
 
     `log_start`: from this offset on, the topic explains the tables; 0 unless the tables were reseeded.
+    `answered_to`: all below it was answered; None if that is not known now.
     """
 
     next_offset: int
     mark: LogMark | None = None
     log_start: int = 0
+    answered_to: int | None = None
 
 
 def mark_of(record: Record) -> LogMark:

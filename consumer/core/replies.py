@@ -9,7 +9,15 @@ from consumer.core.batch import Batch, Columns, Run
 from consumer.core.portions import portions
 from consumer.core.record import DAY_MS, Outgoing, Rejected, utc_day
 from contracts.event import CORRELATION_HEADER, BodyKey, EventContext, ReplyTo, RequestKey
-from contracts.result import Outcome, encode_outcomes, encode_result, encode_results, outcomes_by, outcomes_of
+from contracts.result import (
+    Outcome,
+    decode_outcomes,
+    encode_outcomes,
+    encode_result,
+    encode_results,
+    outcomes_by,
+    outcomes_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,10 @@ def first_replies(parts: Iterable[RequestPart]) -> list[Reply]:
 
 
 def stored_replies(batch: Batch, parts: Iterable[StoredPart], *, repeated: bool) -> list[Reply]:
-    """The replies for events that were applied before: all that the ledger has about their requests, to every asker.
+    """The replies for events that were applied before, from what the ledger has about their requests.
+
+    If the events of a request name one place, it gets all that is known of the request. If they name several, each gets
+    the outcomes of the events that name it: all for each would be the square of what a writer sends.
 
     `repeated`: the events were published again. Only replies to requests with a key say so, because only those were
     repeated by a client. Otherwise the same events are read again, because the consumer that applied them may have died
@@ -127,17 +138,38 @@ def stored_replies(batch: Batch, parts: Iterable[StoredPart], *, repeated: bool)
         context = run.context
         if context is not None and context.reply_to is not None:
             askers.setdefault(context.body_key, set()).add(context.reply_to)
-    return [
-        Reply(
-            part.body_key.request_key.request_id,
-            reply_to,
-            part.outcomes_json,
-            part.body_key.digest,
-            stored=repeated and part.body_key.digest is not None,
-        )
-        for part in parts
-        for reply_to in sorted(askers.get(part.body_key, ()), key=str)
-    ]
+    several = {body_key: dict[int, Outcome]() for body_key, places in askers.items() if len(places) > 1}
+    replies = list[Reply]()
+    for part in parts:
+        if (known := several.get(part.body_key)) is not None:
+            for outcome, indexes in decode_outcomes(part.outcomes_json).items():
+                known.update(dict.fromkeys(indexes, outcome))
+        else:
+            replies += (
+                _stored(part.body_key, place, part.outcomes_json, repeated=repeated)
+                for place in askers.get(part.body_key, ())
+            )
+    if several:
+        for (body_key, place), asked in _indexes_asked(batch, several).items():
+            known = several[body_key]
+            if of_place := [(index, known[index]) for index in sorted(asked) if index in known]:
+                replies.append(_stored(body_key, place, encode_outcomes(outcomes_of(of_place)), repeated=repeated))
+    return replies
+
+
+def _indexes_asked(batch: Batch, body_keys: Collection[BodyKey]) -> dict[tuple[BodyKey, ReplyTo], set[int]]:
+    """For each place that the events of these requests name, the indexes of those events."""
+    asked: dict[tuple[BodyKey, ReplyTo], set[int]] = {}
+    for run in batch.runs:
+        context = run.context
+        if context is not None and context.reply_to is not None and context.body_key in body_keys:
+            asked.setdefault((context.body_key, context.reply_to), set()).update(run.of(batch.columns.indexes))
+    return asked
+
+
+def _stored(body_key: BodyKey, place: ReplyTo, outcomes_json: str, *, repeated: bool) -> Reply:
+    stored = repeated and body_key.digest is not None
+    return Reply(body_key.request_key.request_id, place, outcomes_json, body_key.digest, stored=stored)
 
 
 def conflict_replies(conflicts: Iterable[Rejected]) -> list[Reply]:

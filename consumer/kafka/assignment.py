@@ -7,9 +7,11 @@ from threading import Event as Flag
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from consumer.core.log_mark import Watermark
 from consumer.errors import LogChangedError, RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
+from consumer.kafka.ends_of_records import EndsOfRecords
 from consumer.kafka.group import group_config
 from consumer.kafka.message import Taken, take_messages
 from consumer.kafka.positions import Positions
@@ -17,8 +19,8 @@ from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
 from contracts.kafka_errors import ENDING
 
-ReadApplied = Callable[[Collection[int]], Mapping[int, int]]
-"""The watermark *applied* of these partitions. Raises RetryLaterError if Postgres does not answer."""
+ReadApplied = Callable[[Collection[int]], Mapping[int, Watermark]]
+"""How far these partitions were applied. Raises RetryLaterError if Postgres does not answer."""
 
 _POLL_SLICE_S = 0.1
 _log = logging.getLogger(__name__)
@@ -28,19 +30,28 @@ class Assignment:
     """Our partitions with positions of our own: `take` returns no gap and no record of a revoked partition."""
 
     def __init__(
-        self, settings: ConsumerSettings, read_applied: ReadApplied, stop: Flag, on_restored: Callable[[], None]
+        self,
+        settings: ConsumerSettings,
+        read_applied: ReadApplied,
+        stop: Flag,
+        on_restored: Callable[[], None],
+        ends_of_records: EndsOfRecords = lambda _, ends: ends,
     ) -> None:
-        """`stop` ends every wait. `on_restored` is called if Postgres is behind the committed offsets."""
+        """`stop` ends every wait. `on_restored` is called if Postgres lacks records before the committed offsets."""
         self._stop = stop
         self._closing = False
         self._topic = settings.topics.upserts
         self._read_applied = read_applied
         self._on_restored = on_restored
+        self._ends_of_records = ends_of_records
         self._positions = Positions(settings.topics.upserts, _report)
         self._revoked: set[int] = set()
         self._answered = Answered(settings.topics.upserts)
+        self._done: dict[int, int] = {}  # up to where each partition is answered
         self._held: set[int] = set()
         self._is_paused = False
+        self.is_assigned = False
+        """Whether the group has told which partitions are ours; they may be none."""
         self._consumer = Consumer({**group_config(settings), "on_commit": self._answered.on_commit}, logger=_log)
 
     def subscribe(self) -> None:
@@ -50,6 +61,11 @@ class Assignment:
     def positions(self) -> Mapping[int, int]:
         """For each of our partitions, the offset after the last record that was taken."""
         return self._positions.offsets
+
+    @property
+    def read_to(self) -> Mapping[int, int]:
+        """The same with the markers of transactions behind that record: nothing before it is still to be taken."""
+        return {p: max(position, self._positions.read_to[p]) for p, position in self.positions.items()}
 
     @property
     def held(self) -> Collection[int]:
@@ -71,7 +87,10 @@ class Assignment:
         if not messages:
             self._answered.commit_noted(self._consumer)
             return [], {}
-        return self._accept(messages)
+        taken, starts = self._accept(messages)
+        if not taken:  # what is read without giving a record are markers of transactions
+            self.commit({})
+        return taken, starts
 
     def wait(self, duration_s: float) -> None:
         """Waits without reading, and stays in the group: an outage of Postgres costs no partition. Ends with `stop`."""
@@ -118,9 +137,13 @@ class Assignment:
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Sets the watermark *answered*, soon and without waiting. If a commit is lost, replies are only sent again.
 
-        A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets.
+        A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets. If all
+        that was taken is answered, the offset goes past the markers of transactions: else the group had a lag.
         """
-        self._answered.note(self._consumer, next_offsets)
+        self._done.update(next_offsets)
+        past = {p: end for p, end in self.read_to.items() if self.positions[p] <= self._done.get(p, -1) < end}
+        self._done.update(past)
+        self._answered.note(self._consumer, {**next_offsets, **past})
 
     def close(self) -> None:
         """Leaves the group. Commits what `commit` has noted."""
@@ -136,8 +159,11 @@ class Assignment:
         # No poll is possible inside a rebalance. If this takes too long, we lose the assignment, but nothing else.
         for attempt in attempts(self._stop, self._sleep):
             with attempt:
-                self._assign(self._read_start_offsets(partitions))
+                starts = self._read_start_offsets(partitions)
+                self._assign(starts)
+                self._done.update(starts)
         self._positions.new.update(partitions)
+        self.is_assigned = True
         _log.info("assigned: %s", self.positions)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
@@ -145,14 +171,18 @@ class Assignment:
         for item in revoked:
             self._positions.forget(item.partition)
             self._held.discard(item.partition)
+            self._done.pop(item.partition, None)
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
+        self.is_assigned = bool(self.positions)  # without any, the group tells again
         _log.info("revoked: %s", sorted(self._revoked))
         self._consumer.incremental_unassign(revoked)
 
     def _read_start_offsets(self, partitions: Collection[int]) -> dict[int, int]:
-        """For each partition, the lower of the two watermarks *applied* and *answered*."""
-        applied = self._read_applied(partitions)
+        """For each partition, the lower of the two watermarks *applied* and *answered*. But not below what Postgres
+        knows to be answered: somebody may have put the committed offsets back."""
+        watermarks = self._read_applied(partitions)
+        applied = {partition: watermarks[partition].next_offset for partition in partitions}
         try:
             answered = self._answered.read(self._consumer, partitions)
             # Without this, a crash between the first commit in Postgres and its replies would lose those replies.
@@ -161,11 +191,17 @@ class Assignment:
                 self._answered.commit_now(self._consumer, unanswered)
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
-        if any(applied[partition] < offset for partition, offset in answered.items()):
-            self._on_restored()
-        return {
-            partition: min(applied[partition], answered.get(partition, applied[partition])) for partition in partitions
-        }
+        behind = {p: applied[p] for p, offset in answered.items() if applied[p] < offset}
+        if behind:  # behind the last record, there may be markers of transactions
+            ends = self._ends_of_records(behind, {partition: answered[partition] for partition in behind})
+            if any(ends[partition] > start for partition, start in behind.items()):
+                self._on_restored()
+        for partition in partitions:
+            known = watermarks[partition].answered_to or 0
+            if answered.get(partition, known) < known:
+                _log.info("partition %d: all below offset %d was answered, so it is not read again", partition, known)
+            answered[partition] = max(known, answered.get(partition, applied[partition]))
+        return {partition: min(applied[partition], answered[partition]) for partition in partitions}
 
     def _sleep(self, duration_s: float) -> None:
         self._stop.wait(duration_s)

@@ -1,8 +1,11 @@
 """Where the last record before an offset ends: not every offset has a record."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from consumer.kafka.topic_reader import TopicReader
+
+EndsOfRecords = Callable[[Mapping[int, int], Mapping[int, int]], Mapping[int, int]]
+"""(starts, ends): for each partition, the offset after its last record between the two; the start if there is none."""
 
 _FIRST_STEP = 16
 

@@ -23,6 +23,7 @@ def group_config(settings: ConsumerSettings) -> dict[str, object]:
             enable_auto_commit=False,
             enable_auto_offset_store=False,
             auto_offset_reset="error",
+            enable_partition_eof=True,  # says up to where there are no records, only markers of transactions
             isolation_level="read_committed",
             fetch_queue_backoff_ms=5,
             # These limit what is fetched ahead, and so the memory of this process. A fetch is compressed: its records

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import groupby
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
 from consumer.errors import LogChangedError
 from consumer.kafka.message import Taken, place_of
@@ -19,7 +19,9 @@ class Positions:
         self._unreadable = UnreadableBatches(report)
         self._epochs: dict[int, int] = {}
         self.offsets: dict[int, int] = {}
-        """The next offset of each partition of ours."""
+        """The next offset of each partition of ours: the one after the last record."""
+        self.read_to: dict[int, int] = {}
+        """How far each partition of ours is read at least: behind the last record may be markers of transactions."""
         self.new: set[int] = set()
         """The partitions that were assigned since the call that takes messages began."""
 
@@ -27,11 +29,12 @@ class Positions:
         """These partitions are read from these offsets on."""
         for partition, offset in offsets.items():
             self.forget(partition)  # older records may have been written under an older leader
-            self.offsets[partition] = offset
+            self.offsets[partition] = self.read_to[partition] = offset
 
     def forget(self, partition: int) -> None:
         """The partition is not ours any more."""
         self.offsets.pop(partition, None)
+        self.read_to.pop(partition, None)
         self._epochs.pop(partition, None)
 
     def accept(self, messages: list[Message]) -> tuple[list[Taken], dict[int, int], dict[int, int]]:
@@ -42,6 +45,7 @@ class Positions:
         again: dict[int, int] = {}
         for partition, alike in groupby(messages, Message.partition):
             found = list(alike)
+            end = found.pop() if _is_end(found[-1]) else None
             position = None if partition is None or partition in again else self.offsets.get(partition)
             if partition is not None and position is not None and self._go_on(found, partition, position):
                 starts.setdefault(partition, position)
@@ -51,6 +55,8 @@ class Positions:
             else:
                 accepted = [self._accept_one(message, starts, again) for message in found]
                 taken += [item for item in accepted if item is not None]
+            if end is not None:
+                self._reach(end, again)
         return taken, starts, again
 
     def _go_on(self, messages: list[Message], partition: int, position: int) -> bool:
@@ -65,6 +71,9 @@ class Positions:
     def _accept_one(self, message: Message, starts: dict[int, int], again: dict[int, int]) -> Taken | None:
         """The same for one message, whatever it is. None if it is no record, or none that comes next."""
         unreadable = None
+        if _is_end(message):
+            self._reach(message, again)
+            return None
         if message.error() is not None:
             unreadable = self._unreadable.record_of(message, self.offsets, again)
             if unreadable is None:
@@ -90,9 +99,25 @@ class Positions:
         self.new.discard(partition)
         return taken
 
+    def _reach(self, end: Message, again: dict[int, int]) -> None:
+        """The client has read all before the place of `end`."""
+        partition, offset = end.partition(), end.offset()
+        position = None if partition is None or partition in again else self.offsets.get(partition)
+        if partition is None or position is None or offset is None or offset <= position:
+            return
+        if partition in self.new:  # it may be from before a revocation, as a record may
+            again[partition] = position
+        else:
+            self.read_to[partition] = offset
+
     def _log_changed(self, partition: int, offset: int, before: int, now: int) -> LogChangedError:
         return LogChangedError(
             partition,
             f"Partition {partition} of {self._topic}: the leader epoch goes back from {before} to {now} at offset "
             f"{offset}, so this is not the log that was read before.",
         )
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF

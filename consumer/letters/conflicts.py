@@ -1,6 +1,7 @@
 """Which requests lost their Idempotency-Key to another body, read from the dead letters."""
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 
@@ -15,11 +16,15 @@ from contracts.topics import UPSERT_PARTITIONS
 _log = logging.getLogger(__name__)
 
 
-def read_conflicts(settings: ConsumerSettings) -> LostClaims:
-    """Reads the whole dead-letter topic, up to its end at the time of the call. Raises ConsumerError."""
+def read_conflicts(settings: ConsumerSettings, on_turn: Callable[[], None] = lambda: None) -> LostClaims:
+    """Reads the whole dead-letter topic, up to its end at the time of the call. Calls `on_turn` again and again.
+
+    Raises ConsumerError.
+    """
     lost_claims = LostClaims(timedelta(days=settings.ledger_days))
     with closing(TopicReader(settings, settings.topics.dlq)) as reader:
         for chunk in reader.read(*reader.bounds(range(UPSERT_PARTITIONS))):
+            on_turn()
             for letter in chunk.records:
                 _add(lost_claims, letter)
     return lost_claims

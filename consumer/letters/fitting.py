@@ -74,6 +74,13 @@ def is_original(event: Parts, left_out: Mapping[str, LeftOut]) -> bool:
     return all(about.sha256 == digest_of(contents[part] or b"") for part, about in left_out.items())
 
 
+def digests(parts: Parts, left_out: Mapping[str, LeftOut]) -> dict[str, str]:
+    """By part, the SHA-256 of the event, from what a letter has of it and what it says of the rest. Without a part that
+    is neither there nor described."""
+    own = {part: digest_of(content) for part, content in _contents(parts).items() if content is not None}
+    return own | {part: about.sha256 for part, about in left_out.items()}
+
+
 def _contents(whole: Parts) -> dict[str, bytes | None]:
     headers = b"\n".join(name.encode() + b": " + (content or b"") for name, content in whole.headers)
     return {"value": whole.value, "headers": headers, "key": whole.key}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from consumer.core.record import Outgoing, Record, Rejected
-from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, digest_of, fit, is_original, left_out_of
+from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, Parts, digest_of, digests, fit, is_original, left_out_of
 from contracts.headers import ID, SOURCE
 from contracts.partitioner import partition_of
 from contracts.partner import PARTNER_ID
@@ -23,6 +23,8 @@ WHOLE_LETTER_BYTES_MAX = LETTER_BYTES_MAX - 4096
 SMALL_LETTER_BYTES_MAX = 32 * 1024
 """Every letter can be made as small: by the reason, and the headers that the consumer reads."""
 TIME_HEADER = "orders_letter_time"
+OF_THE_LETTER = (PREFIX, LEFT_OUT_PREFIX, TIME_HEADER)
+"""How the names of headers begin that are a letter's own."""
 _REASON_CHARS_MAX = 2000
 _DIGITS_MAX = 18
 
@@ -58,7 +60,7 @@ def dead_letter(
 
 
 def _of_the_event(record: Record) -> Parts:
-    headers = [(name, value) for name, value in record.headers if not name.startswith((PREFIX, LEFT_OUT_PREFIX))]
+    headers = [(name, value) for name, value in record.headers if not name.startswith(OF_THE_LETTER)]
     return Parts(record.key, record.value, headers)
 
 
@@ -89,8 +91,7 @@ class Letter:
 
     def is_about(self, record: Record) -> bool:
         """False if another event stands at the letter's place: Kafka lost its own, and the log has grown since."""
-        event = event_hash(self.record)
-        return event is None or event == event_hash(record)
+        return is_event_of(event_mark(self), record)
 
     def is_of(self, record: Record) -> bool:
         """Whether the record is the event of this letter, also in what was left out."""
@@ -133,13 +134,27 @@ class Letter:
         return None if self.record.key is None else self.record.key.decode(errors="replace")
 
 
-def event_hash(record: Record) -> int | None:
-    """By which an event and its letter are known to belong together; None if they do not tell. Of this process only.
+EventMark = int | tuple[tuple[str, int], ...]
+"""By which an event and its letter are known to belong together, in this process only: a hash of the id, or of each
+part that is known of an event without one."""
 
-    Of the id alone: a letter that does not fit is without its value, and may be without its key.
-    """
-    event_id = dict(record.headers).get(ID.name)
-    return None if event_id is None else hash(event_id)
+
+def event_mark(letter: Letter) -> EventMark:
+    """A letter that does not fit may be without its id, if that is longer than any id that counts."""
+    event_id = dict(letter.record.headers).get(ID.name)
+    if event_id is not None:
+        return hash(event_id)
+    found = digests(_of_the_event(letter.record), letter.left_out)
+    return tuple((part, hash(digest)) for part, digest in sorted(found.items()))
+
+
+def is_event_of(mark: EventMark, record: Record) -> bool:
+    """Whether the record is the event of the letter with this mark, and not another one that took its place."""
+    if isinstance(mark, int):
+        event_id = dict(record.headers).get(ID.name)
+        return event_id is not None and hash(event_id) == mark
+    found = digests(_of_the_event(record), {})
+    return all(part in found and hash(found[part]) == known for part, known in mark)
 
 
 def read_letter(record: Record) -> Letter | None:

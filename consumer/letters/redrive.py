@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from consumer.core.record import Outgoing, Record
-from consumer.letters.fitting import LEFT_OUT_PREFIX
-from consumer.letters.letter import PREFIX, TIME_HEADER, Letter
+from consumer.letters.letter import OF_THE_LETTER, Letter
 from contracts.event import ORIGIN_HEADERS, Headers, Origin, RecordError, read_headers
 from contracts.headers import (
     CORRELATION_ID,
@@ -19,7 +18,6 @@ from contracts.headers import (
 )
 from contracts.topics import Topics
 
-_OF_THE_LETTER = (PREFIX, LEFT_OUT_PREFIX, TIME_HEADER)
 _OF_THE_REQUEST = {
     header.name
     for header in (ID, REQUEST_SIZE, REQUEST_INVALID, REQUEST_DIGEST, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
@@ -45,7 +43,7 @@ def as_request_of_its_own(
     kept = [
         (name, value)
         for name, value in record.headers
-        if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(_OF_THE_LETTER)
+        if name not in _OF_THE_REQUEST and name not in ORIGIN_HEADERS and not name.startswith(OF_THE_LETTER)
     ]
     own = {
         ID.name: f"{request_id}/0",

@@ -8,7 +8,7 @@ from consumer.core.portions import portions
 from consumer.core.record import Outgoing
 from consumer.kafka.producer import AcknowledgedProducer, Sent
 from consumer.letters.fitting import size_of
-from consumer.letters.letter import Letter, Settled, event_hash, settled_note
+from consumer.letters.letter import EventMark, Letter, Settled, event_mark, settled_note
 from consumer.letters.originals import with_originals
 from consumer.letters.redrive import redriven
 from contracts.kafka_errors import Verdict
@@ -26,8 +26,8 @@ REDRIVEN_BYTES_MAX = 64 << 20
 EVENTS_REMEMBERED_MAX = 10_000
 """Events that were published last. A further letter of one of them is only noted."""
 
-Event = tuple[int, int, int | None]
-"""What letters of one event have in common: its partition and offset, and `event_hash`."""
+Event = tuple[int, int, EventMark]
+"""What letters of one event have in common: its partition and offset, and `event_mark`."""
 
 
 class Failure(NamedTuple):
@@ -130,4 +130,4 @@ def _event_bytes(letter: Letter) -> int:
 
 
 def _event(letter: Letter) -> Event:
-    return letter.partition, letter.offset, event_hash(letter.record)
+    return letter.partition, letter.offset, event_mark(letter)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from consumer.core.record import Record
 from consumer.errors import ConsumerStoppedError
 from consumer.kafka.topic_reader import TopicReader
-from consumer.letters.letter import event_hash, read_letter
+from consumer.letters.letter import EventMark, event_mark, is_event_of, read_letter
 from contracts.settings import KafkaSettings
 from contracts.topics import UPSERT_PARTITIONS
 
@@ -24,7 +24,7 @@ class Verdicts:
         self._reader = TopicReader(settings, settings.topics.dlq)
         self._partitions = frozenset(partitions)
         self._positions: dict[int, int] = {}
-        self._errors: dict[tuple[int, int], tuple[str, int | None]] = {}
+        self._errors: dict[tuple[int, int], tuple[str, EventMark]] = {}
 
     def close(self) -> None:
         self._reader.close()
@@ -40,7 +40,7 @@ class Verdicts:
         for chunk in self._reader.read({**starts, **self._positions}, ends):
             for letter in map(read_letter, chunk.records):
                 if letter is not None and letter.partition in self._partitions:
-                    self._errors[letter.partition, letter.offset] = letter.error, event_hash(letter.record)
+                    self._errors[letter.partition, letter.offset] = letter.error, event_mark(letter)
             if len(self._errors) > LETTERS_MAX:
                 raise ConsumerStoppedError(f"A replay cannot keep more than {LETTERS_MAX} dead letters in memory.")
         self._positions = ends
@@ -55,5 +55,5 @@ class Verdicts:
 
         A letter of another event at this place says nothing: Kafka lost that event, and the log has grown since.
         """
-        error, event = self._errors.get((record.partition, record.offset), (None, None))
-        return error if event is None or event == event_hash(record) else None
+        found = self._errors.get((record.partition, record.offset))
+        return found[0] if found is not None and is_event_of(found[1], record) else None

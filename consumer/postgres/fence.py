@@ -14,8 +14,9 @@ from contracts.topics import UPSERT_PARTITIONS
 
 _SET = counted(
     "consumer_partition",
-    "UPDATE consumer_partition AS p SET next_offset = n.o, last_epoch = n.e, last_hash = decode(n.h, 'hex') "
-    "FROM json_to_recordset(%b::json) AS n (p int, o bigint, e int, h text) WHERE p.partition = n.p",
+    "UPDATE consumer_partition AS p SET next_offset = n.o, last_epoch = n.e, last_hash = decode(n.h, 'hex'), "
+    "answered_to = coalesce(n.a, p.answered_to) "
+    "FROM json_to_recordset(%b::json) AS n (p int, o bigint, e int, h text, a bigint) WHERE p.partition = n.p",
 )
 
 _PUT_BACK = """
@@ -86,26 +87,30 @@ class Fence:
         return watermarks
 
     def set(self, watermarks: Mapping[int, Watermark]) -> None:
+        """`answered_to` stays if it is None. `log_start` stays."""
         if watermarks:
             rows = [_row(partition, *watermark) for partition, watermark in watermarks.items()]
             self._connection.execute(_SET, [f"[{','.join(rows)}]", len(rows)])
 
 
-def _row(partition: int, next_offset: int, mark: LogMark | None, _: int) -> str:
+def _row(partition: int, next_offset: int, mark: LogMark | None, _: int, answered_to: int | None) -> str:
     """As JSON, for `_SET`."""
-    if mark is None:
-        return f'{{"p":{partition},"o":{next_offset}}}'
-    epoch = "null" if mark.leader_epoch is None else mark.leader_epoch
-    return f'{{"p":{partition},"o":{next_offset},"e":{epoch},"h":"{mark.record_hash.hex()}"}}'
+    about = "" if answered_to is None else f',"a":{answered_to}'
+    if mark is not None:
+        epoch = "null" if mark.leader_epoch is None else mark.leader_epoch
+        about += f',"e":{epoch},"h":"{mark.record_hash.hex()}"'
+    return f'{{"p":{partition},"o":{next_offset}{about}}}'
 
 
 def read_watermarks(connection: Connection) -> dict[int, Watermark]:
     """Raises ConsumerStoppedError if a partition has no row."""
-    rows = connection.execute("SELECT partition, next_offset, last_epoch, last_hash, log_start FROM consumer_partition")
+    rows = connection.execute(
+        "SELECT partition, next_offset, last_epoch, last_hash, log_start, answered_to FROM consumer_partition"
+    )
     return _complete(
         {
-            partition: Watermark(next_offset, None if found is None else LogMark(epoch, bytes(found)), log_start)
-            for partition, next_offset, epoch, found, log_start in rows
+            partition: Watermark(next_offset, None if found is None else LogMark(epoch, bytes(found)), *of_log)
+            for partition, next_offset, epoch, found, *of_log in rows
         }
     )
 

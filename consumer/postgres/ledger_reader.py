@@ -12,6 +12,7 @@ from consumer.core.foretell import foretell
 from consumer.postgres import own_requests
 from consumer.postgres.conninfo import conninfo
 from consumer.postgres.describe import describe
+from consumer.settings import CurrentUrl
 from contracts.event import RequestKey
 from contracts.ledger_reader import LedgerUnavailableError, OrdersUnreadableError
 from contracts.log_identity import AppliedLog
@@ -43,9 +44,10 @@ _log = logging.getLogger(__name__)
 class PostgresLedgerReader:
     """Implements `contracts.ledger_reader` on the tables of the consumer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | CurrentUrl) -> None:
+        current = CurrentUrl(url) if isinstance(url, str) else url
         self._pool = AsyncConnectionPool(
-            conninfo(url, "order-upsert ingress", tcp_user_timeout=5000),
+            lambda: conninfo(current(), "order-upsert ingress", tcp_user_timeout=5000),
             # Nothing is kept in a session, neither settings nor prepared statements: a pooler gives each transaction
             # another one, and its other clients get ours.
             kwargs={"autocommit": True, "prepare_threshold": None},

@@ -4,7 +4,7 @@ What wrote a row also wrote its outcome and moved the fence, in one transaction.
 that were restored as a whole, no outcome is without its row or behind the fence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -38,10 +38,17 @@ class RowsWatch:
 
     def __init__(self) -> None:
         self._seen: tuple[OrderKey, datetime] | None = None
+        self._fence: Mapping[int, int] = {}
 
-    def look(self, connection: Connection, written: Sequence[OrderKey]) -> None:
-        """`written`: some orders whose rows were written lately. Raises ConsumerStoppedError if ours is gone, with all
-        rows that are as old, and the ledger is not."""
+    def look(self, connection: Connection, written: Sequence[OrderKey], fence: Mapping[int, int]) -> None:
+        """`written`: some orders whose rows were written lately. `fence`: of all partitions, from before this look.
+
+        Raises ConsumerStoppedError if our row is gone, with all rows that are as old, and the ledger is not. After a
+        restore that is no sign: newer rows of other partitions may be back before it. Then a fence has gone back.
+        """
+        if any(fence[partition] < offset for partition, offset in self._fence.items()):
+            self._seen = None
+        self._fence = fence
         key = self._seen[0] if self._seen else next(iter(written), None)
         if key is None:
             return

@@ -9,6 +9,7 @@ from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connecting import connect
 from consumer.postgres.connection import Connection
 from consumer.postgres.describe import describe
+from consumer.postgres.server import require_supported
 from consumer.postgres.sqlstate import translate
 from consumer.postgres.tables import require_tables
 
@@ -19,6 +20,7 @@ def migrate(url: str) -> list[str]:
     """Applies the missing migrations, each in one transaction, and returns their names. Raises ConsumerError."""
     try:
         with connect(url, "order-upsert setup", psycopg.Connection[TupleRow]) as connection:
+            require_supported(connection)
             require_utf8(connection)
             return migrate_schema(connection)
     except psycopg.errors.InsufficientPrivilege as error:

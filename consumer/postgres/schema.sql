@@ -38,7 +38,8 @@ CREATE TABLE consumer_partition (
     next_offset bigint NOT NULL,
     last_epoch integer,  -- leader epoch of the record before next_offset
     last_hash bytea,  -- 16 bytes over key, value and headers of that record
-    log_start bigint DEFAULT 0 NOT NULL  -- from here on the topic explains the tables
+    log_start bigint DEFAULT 0 NOT NULL,  -- from here on the topic explains the tables
+    answered_to bigint DEFAULT 0 NOT NULL
 );
 
 -- Orders with a dead letter that is newer than their row, or than no row: where the newest such event stands. While it is

@@ -6,15 +6,16 @@ from contextlib import contextmanager
 import psycopg
 
 from consumer.core.record import Work
-from consumer.errors import ConsumerError, ConsumerStoppedError, PlanLostError
+from consumer.errors import ConsumerError, ConsumerStoppedError, PlanLostError, RetryLaterError
 from consumer.postgres.connecting import connect
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.describe import functions_of, is_raised
 from consumer.postgres.fence import Fence
 from consumer.postgres.ledger import IdempotencyKeys, Ledger
 from consumer.postgres.orders import OpenLetters, Orders
-from consumer.postgres.sqlstate import needs_new_session, translate
+from consumer.postgres.sqlstate import is_login_refused, needs_new_session, translate
 from consumer.postgres.tables import explain, problems, require_tables
+from consumer.settings import CurrentUrl
 
 # A frozen consumer keeps its locks no longer than this, and the next owner of its partitions waits no longer for them.
 STATEMENT_TIMEOUT_MS = 10_000
@@ -51,12 +52,24 @@ class SessionHolder:
     """
 
     def __init__(
-        self, url: str, ledger_days: int, make_session: Callable[[BusyConnection, int], Session] = Session
+        self,
+        url: str | CurrentUrl,
+        ledger_days: int,
+        make_session: Callable[[BusyConnection, int], Session] = Session,
+        on_use: Callable[[], None] = lambda: None,
     ) -> None:
-        self._url = url
+        """`on_use` is called whenever the session is asked for."""
+        self._url = CurrentUrl(url) if isinstance(url, str) else url
+        self._was_connected = False
         self._ledger_days = ledger_days
         self._make_session = make_session
+        self._on_use = on_use
         self._session: Session | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session, and it worked when it was used last."""
+        return self._session is not None
 
     @contextmanager
     def session(self, meanwhile: Work | None = None, *, writes_rows: bool = False) -> Iterator[Session]:
@@ -65,9 +78,11 @@ class SessionHolder:
         `writes_rows`: whether a row can be to blame for an error. Raises RetryLaterError or ConsumerStoppedError, and
         RefusedByPostgresError if it is a row.
         """
+        self._on_use()
         try:
             if self._session is None:
                 self._session = self._connect()
+                self._was_connected = True
             with self._session.connection.working(meanwhile):
                 yield self._session
         except psycopg.Error as error:
@@ -84,6 +99,8 @@ class SessionHolder:
     def _translate(self, error: psycopg.Error, writes_rows: bool) -> ConsumerError:
         """What a statement finds missing is not always what is missing, so the tables are asked."""
         translated = translate(error, writes_rows=writes_rows, is_constant=self._is_constant(error))
+        if self._was_connected and self._url.may_change and is_login_refused(error):
+            return RetryLaterError(f"{translated} Or the new password is not in its file yet.")
         # With row level security, rows that are there are not seen, and then they are inserted once more.
         is_hidden = error.sqlstate == "42501" or error.diag.constraint_name == "orders_pkey"
         may_lack = isinstance(translated, ConsumerStoppedError | PlanLostError)
@@ -111,7 +128,7 @@ class SessionHolder:
             return False
 
     def _connect(self) -> Session:
-        connection = connect(self._url, "order-upsert consumer", BusyConnection)
+        connection = connect(self._url(), "order-upsert consumer", BusyConnection)
         try:
             try:
                 return self._make_session(connection, self._ledger_days)

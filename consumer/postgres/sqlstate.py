@@ -75,6 +75,11 @@ def needs_new_session(error: psycopg.Error) -> bool:
     return verdict in (Verdict.NEW_SESSION, Verdict.NEW_PLAN, Verdict.SMALLER)
 
 
+def is_login_refused(error: psycopg.Error) -> bool:
+    """Whether the server does not let this role in, or not with this password."""
+    return (error.sqlstate or _code_of(error) or "").startswith("28")
+
+
 def advice(code: str) -> str:
     """What a person can do about a code that stops."""
     return _ADVICE.get(code) or _ADVICE.get(code[:2], "Look at the log of the Postgres server.")

@@ -50,6 +50,7 @@ CONSUMER_PARTITION: Mapping[str, str] = {
     "last_epoch": "int",
     "last_hash": "bytea",
     "log_start": "bigint",
+    "answered_to": "bigint",
 }
 TABLES: Mapping[str, Mapping[str, str]] = {
     "orders": ORDERS,

@@ -1,32 +1,43 @@
 """Compares two tables of orders byte for byte: first checksums, then rows, but only those whose checksums differ."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby, repeat
 from typing import Any
 
 from psycopg import sql
 
+from consumer.core.portions import portions
 from consumer.core.record import OrderKey
 from consumer.postgres.connection import Connection
 from consumer.postgres.tables import ORDERS
 
 BUCKETS = 1024
-"""The number of parts in which orders are compared. Rows are read only of parts that differ, one part at a time."""
+"""The number of parts in which orders are compared. Keys are read only of parts that differ."""
+KEYS_FETCHED = 5_000
+"""Keys with their hashes that are in memory at once, of each table."""
+ROWS_FETCHED = 1_000
+"""Whole rows that are in memory at once, of each table."""
 
+Hashes = list[int]
 Bucket = tuple[int, Any, Any]
 """The number of rows, and two sums of 64-bit hashes of their texts. Both sums agree by chance once in 2^128."""
 
-Row = tuple[str | None, dict[str, Any] | None]
-"""A row as text, which is compared, and as JSON, which is shown."""
-
-_NONE: Row = (None, None)
 _BUCKET = sql.SQL("hashtextextended(partner_id || ' ' || order_id, 0) & {}").format(BUCKETS - 1)
+_HASHES = sql.SQL("hashtextextended(o::text, 1), hashtextextended(o::text, 2)")
 _SUMS = sql.SQL(
     "SELECT {bucket}, count(*), sum(hashtextextended(o::text, 1)), sum(hashtextextended(o::text, 2)) "
     "FROM {rows} AS o WHERE {only} GROUP BY 1"
 )
+# By code points, as Python orders them, whatever a DBA has made of the columns.
+_KEYS = sql.SQL(
+    "SELECT partner_id, order_id, {hashes} FROM {rows} AS o WHERE {bucket} = ANY ({numbers}) AND {only} "
+    'ORDER BY partner_id COLLATE "C", order_id COLLATE "C"'
+)
 _ROWS = sql.SQL(
-    "SELECT partner_id, order_id, o::text, to_jsonb(o) FROM {rows} AS o WHERE {bucket} = {number} AND {only}"
+    "SELECT partner_id, order_id, to_jsonb(o) FROM {rows} AS o "
+    "WHERE (partner_id, order_id) IN (SELECT * FROM unnest({partners}::text[], {orders}::text[]))"
 )
 _ALL = sql.SQL("true")
 
@@ -89,28 +100,30 @@ def _compare(
     left_out: int,
     shown_max: int,
 ) -> Comparison:
-    tables = sql.Identifier("orders"), sql.Identifier(schema, "orders")
-    ours, theirs = _sums(live, tables[0], live_only), _sums(replayed, tables[1], replayed_only)
+    sides = (
+        _Side(live, sql.Identifier("orders"), live_only),
+        _Side(replayed, sql.Identifier(schema, "orders"), replayed_only),
+    )
+    ours, theirs = (side.sums() for side in sides)
     differences = only_live = 0
-    shown: list[Difference] = []
-    for number in _unequal(ours, theirs):
-        for difference in _differences(
-            _rows(live, tables[0], number, live_only), _rows(replayed, tables[1], number, replayed_only)
-        ):
-            differences += 1
-            only_live += difference.replayed is None
-            if len(shown) < shown_max:
-                shown.append(difference)
+    first: list[OrderKey] = []
+    for key, is_replayed in _unlike(*sides, _unequal(ours, theirs)):
+        differences += 1
+        only_live += not is_replayed
+        if len(first) < shown_max:
+            first.append(key)
     live_orders, replayed_orders = (sum(count for count, _, _ in sums.values()) for sums in (ours, theirs))
     checksum = int(sum(first for _, first, _ in theirs.values())) % 2**64
+    shown = list(_differences(*sides, first))
     return Comparison(replayed_orders + only_live, live_orders, left_out, f"{checksum:016x}", differences, shown)
 
 
 def differences(connection: Connection, schema: str) -> Iterator[Difference]:
-    """Every order whose row in the live table is not that in `schema`. In a transaction, with one snapshot."""
-    live, replayed = sql.Identifier("orders"), sql.Identifier(schema, "orders")
-    for number in _unequal(_sums(connection, live, _ALL), _sums(connection, replayed, _ALL)):
-        yield from _differences(_rows(connection, live, number, _ALL), _rows(connection, replayed, number, _ALL))
+    """Every order whose row in the live table is not that in `schema`, by key. In a transaction, with one snapshot."""
+    sides = _Side(connection, sql.Identifier("orders"), _ALL), _Side(connection, sql.Identifier(schema, "orders"), _ALL)
+    ours, theirs = (side.sums() for side in sides)
+    for keys in portions((key for key, _ in _unlike(*sides, _unequal(ours, theirs))), lambda _: 0, 0, ROWS_FETCHED):
+        yield from _differences(*sides, keys)
 
 
 def _unequal(ours: dict[int, Bucket], theirs: dict[int, Bucket]) -> list[int]:
@@ -122,20 +135,49 @@ def _columns_of(table: sql.Identifier) -> sql.Composable:
     return sql.SQL("(SELECT {} FROM {})").format(sql.SQL(", ").join(map(sql.Identifier, ORDERS)), table)
 
 
-def _sums(connection: Connection, table: sql.Identifier, only: sql.Composable) -> dict[int, Bucket]:
-    # There are at most BUCKETS groups. Postgres does not know that, and would sort all rows on its disk.
-    connection.execute("SET LOCAL enable_sort = off")
-    rows = connection.execute(_SUMS.format(bucket=_BUCKET, rows=_columns_of(table), only=only))
-    return {number: (count, first, second) for number, count, first, second in rows}
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two tables, of which the rows count for which `only` is true."""
+
+    connection: Connection
+    table: sql.Identifier
+    only: sql.Composable
+
+    def sums(self) -> dict[int, Bucket]:
+        # There are at most BUCKETS groups. Postgres does not know that, and would sort all rows on its disk.
+        self.connection.execute("SET LOCAL enable_sort = off")
+        rows = self.connection.execute(_SUMS.format(bucket=_BUCKET, rows=_columns_of(self.table), only=self.only))
+        return {number: (count, first, second) for number, count, first, second in rows}
+
+    def hashes(self, numbers: list[int]) -> Iterator[tuple[OrderKey, Hashes]]:
+        """Of the rows of these buckets, by key. One statement for all: each reads the whole table."""
+        query = _KEYS.format(
+            hashes=_HASHES, rows=_columns_of(self.table), bucket=_BUCKET, numbers=numbers, only=self.only
+        )
+        with self.connection.cursor(self.table.as_string(self.connection)) as cursor:
+            cursor.itersize = KEYS_FETCHED
+            for partner_id, order_id, *hashes in cursor.execute(query):
+                yield (partner_id, order_id), hashes
+
+    def rows(self, keys: Sequence[OrderKey]) -> dict[OrderKey, dict[str, Any]]:
+        partners, orders = ([key[part] for key in keys] for part in (0, 1))
+        query = _ROWS.format(rows=_columns_of(self.table), partners=partners, orders=orders)
+        found = self.connection.execute(query)
+        return {(partner_id, order_id): row for partner_id, order_id, row in found}
 
 
-def _rows(connection: Connection, table: sql.Identifier, number: int, only: sql.Composable) -> dict[OrderKey, Row]:
-    rows = connection.execute(_ROWS.format(rows=_columns_of(table), bucket=_BUCKET, number=number, only=only))
-    return {(partner_id, order_id): (text, row) for partner_id, order_id, text, row in rows}
+def _unlike(live: _Side, replayed: _Side, numbers: list[int]) -> Iterator[tuple[OrderKey, bool]]:
+    """The keys in these buckets whose rows differ, and whether they have a replayed one."""
+    if not numbers:
+        return
+    sides = (zip(side.hashes(numbers), repeat(number)) for number, side in enumerate((live, replayed)))
+    for key, rows in groupby(merge(*sides), lambda row: row[0][0]):
+        hashes = {side: found for (_, found), side in rows}
+        if hashes.get(0) != hashes.get(1):
+            yield key, 1 in hashes
 
 
-def _differences(live: dict[OrderKey, Row], replayed: dict[OrderKey, Row]) -> Iterator[Difference]:
-    for key in sorted(live.keys() | replayed.keys()):
-        (text, row), (replayed_text, replayed_row) = live.get(key, _NONE), replayed.get(key, _NONE)
-        if text != replayed_text:
-            yield Difference(*key, row, replayed_row)
+def _differences(live: _Side, replayed: _Side, keys: Sequence[OrderKey]) -> Iterator[Difference]:
+    ours, theirs = live.rows(keys), replayed.rows(keys)
+    for key in keys:
+        yield Difference(*key, ours.get(key), theirs.get(key))

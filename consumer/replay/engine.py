@@ -77,6 +77,7 @@ class Engine:
                 return self._read_to(ends, on_progress)
             except FenceBehindError as error:  # Postgres crashed and lost commits that were not on its disk yet
                 _log.warning("%s", error)
+                self._days.clear()  # what is read again is of the days that it was of, as in a process that goes on
 
     def _read_to(self, ends: Ends, on_progress: OnProgress) -> None:
         fence = self._patiently(self._read_fence)

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 from confluent_kafka.admin import AdminClient
 
-from consumer.errors import ConsumerStoppedError, DiskFullError, RetryLaterError
+from consumer.errors import ConsumerStoppedError, RetryLaterError
 from consumer.kafka.topic_reader import Ends
 from consumer.postgres.fence import read_fence
 from consumer.postgres.publications import require_unpublished
 from consumer.replay import workers
 from consumer.replay.compare import Comparison, compare, compare_older
-from consumer.replay.dependents import complete, dependents
+from consumer.replay.dependents import complete, complete_again, dependents
 from consumer.replay.engine import Engine, OnProgress
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
 from consumer.replay.schema import REPLACED_SCHEMA, connected, open_schema, url_for
 from consumer.replay.schemas import require_droppable
 from consumer.replay.source import live_fence, require_source
-from consumer.replay.swap import NotCaughtUpError, swap
+from consumer.replay.swap import Waits, swap
 from consumer.settings import ConsumerSettings
 from contracts.topics import UPSERT_PARTITIONS
 
@@ -29,7 +29,6 @@ ROUNDS_MAX = 50
 CAUGHT_UP_EVENTS = 5_000
 IN_PROCESSES_FROM_EVENTS = 50_000
 """With fewer events, starting processes takes longer than the work."""
-SWAP_ATTEMPTS_MAX = 10
 SHOWN_MAX = 20
 _LOCK = 7_041_002  # for pg_try_advisory_lock, with a hash of the schema: only one replay at a time fills a schema
 
@@ -39,13 +38,17 @@ BeginPhase = Callable[[str, int], OnProgress]
 
 @dataclass
 class Rebuild:
-    """One run of a replay into `schema`. `rate`: at most so many events per second; None for no limit."""
+    """One run of a replay into `schema`.
+
+    `rate`: at most so many events per second; None for no limit. `lock_wait_s`: after that a swap gives up.
+    """
 
     settings: ConsumerSettings
     schema: str
     processes: int
     rate: float | None
     begin: BeginPhase
+    lock_wait_s: float = 60
     events: int = field(default=0, init=False)
     replaying_s: float = field(default=0, init=False)
 
@@ -136,28 +139,23 @@ class Rebuild:
                 require_droppable(connection, schema)
             dependents(connection)
 
-    def swap(self) -> float:
-        """Returns the seconds for which the consumers waited. Raises ConsumerError; then nothing is swapped."""
-        for attempt in range(1, SWAP_ATTEMPTS_MAX + 1):
-            self.to_the_present()
-            try:
-                with closing(self._engine()) as engine:
-                    # So that the engine's connections and plans are ready for the swap.
-                    engine.catch_up(live_fence(self.settings), lambda _: None)
-                    self.begin("swapping", 0)
-                    return swap(
-                        self.settings.postgres_url, self.schema, lambda ends: engine.catch_up(ends, lambda _: None)
-                    )
-            except DiskFullError:
-                raise
-            except (NotCaughtUpError, RetryLaterError) as error:
-                if attempt == SWAP_ATTEMPTS_MAX:
-                    raise ConsumerStoppedError(
-                        f"The tables could not be swapped in {SWAP_ATTEMPTS_MAX} attempts: {error}\nFind the "
-                        f"holder of a lock on orders in pg_stat_activity, and try again. {LIVE_TABLES_UNCHANGED}"
-                    ) from error
-                time.sleep(min(attempt, 5))
-        raise AssertionError("unreachable")
+    def swap(self) -> Waits:
+        """Returns how long the consumers waited. Raises ConsumerError; then nothing is swapped."""
+        waits = Waits()
+        with closing(self._engine()) as engine:
+
+            def catch_up(ends: Ends) -> None:
+                engine.catch_up(ends, lambda _: None)
+
+            def prepare() -> None:
+                self.to_the_present()
+                with connected(self.settings.postgres_url) as connection:
+                    complete_again(connection, self.schema)
+                catch_up(live_fence(self.settings))  # so that its connections and plans are ready for the swap
+                self.begin("swapping", 0)
+
+            swap(self.settings.postgres_url, self.schema, prepare, catch_up, self.lock_wait_s, waits)
+        return waits
 
     def _complete(self) -> None:
         with connected(self.settings.postgres_url) as connection:

@@ -69,7 +69,7 @@ def require_droppable(connection: Connection, schema: str) -> None:
         drop(connection, schema)
 
 
-def drop(connection: Connection, schema: str) -> None:
+def drop(connection: Connection, schema: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> None:
     """In a transaction. No CASCADE: Postgres refuses if a view, a foreign key or another table is not ours."""
     if not _is_there(connection, schema):
         return
@@ -78,7 +78,7 @@ def drop(connection: Connection, schema: str) -> None:
     ours = (*FUNCTIONS, *FUNCTIONS_OF_INGRESS)
     functions = sql.SQL(", ").join(sql.SQL("{}.{}").format(name, sql.SQL(function)) for function in ours)
     with _naming_dependents(schema):
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(lock_timeout_ms))
         for statement in (
             sql.SQL("DROP TABLE IF EXISTS {}").format(tables),
             sql.SQL("DROP FUNCTION IF EXISTS {}").format(functions),

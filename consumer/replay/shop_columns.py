@@ -1,25 +1,35 @@
-"""The columns that a shop added to `orders`, and the table of a replay, which is made without them.
+"""The columns that a shop added to a table of ours, and the table of a replay, which is made without them.
 
 Their values are the shop's, and no event gives them again. So they are copied from the live table: before a comparison,
 and once more, as far as they changed, under the locks of a swap.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
 
 from consumer.postgres.connection import Connection
-from consumer.postgres.tables import ORDERS
 
 _READ: LiteralString = """
 SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type,
   CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END AS collation,
-  attnotnull AS is_required, attgenerated::text AS generated, attidentity::text AS identity,
+  attgenerated::text AS generated, attidentity::text AS identity,
   pg_get_expr(adbin, adrelid) AS expression, pg_get_serial_sequence(%(table)s, attname) AS sequence
 FROM pg_attribute JOIN pg_type AS t ON t.oid = atttypid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL(%(ours)s::text[])
 ORDER BY attnum
+"""
+_NOT_NULL: LiteralString = """
+SELECT attname, attnotnull, conname, pg_get_constraintdef(c.oid) FROM pg_attribute
+LEFT JOIN pg_constraint AS c ON conrelid = attrelid AND contype = 'n' AND conkey = ARRAY[attnum]
+WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped
+"""
+_SEQUENCE: LiteralString = """
+SELECT relname, format('START %%s INCREMENT %%s MINVALUE %%s MAXVALUE %%s CACHE %%s %%s', seqstart, seqincrement,
+  seqmin, seqmax, seqcache, CASE WHEN seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END)
+FROM pg_sequence JOIN pg_class ON pg_class.oid = seqrelid WHERE seqrelid = %(table)s::regclass
 """
 _IDENTITIES = {"a": sql.SQL("ALWAYS"), "d": sql.SQL("BY DEFAULT")}
 _KINDS = {"s": sql.SQL("STORED"), "v": sql.SQL("VIRTUAL")}
@@ -32,7 +42,6 @@ class ShopColumn:
     name: str
     type: str
     collation: str | None
-    is_required: bool
     generated: str
     identity: str
     expression: str | None
@@ -42,44 +51,84 @@ class ShopColumn:
     def identifier(self) -> sql.Identifier:
         return sql.Identifier(self.name)
 
+    @property
+    def made_as(self) -> tuple[str, ...]:
+        """What cannot be changed without making the column anew."""
+        expression = self.expression if self.generated else None
+        return self.name, self.type, self.collation or "", self.generated, expression or ""
 
-def read(connection: Connection, table: sql.Identifier) -> list[ShopColumn]:
+
+def read(connection: Connection, table: sql.Identifier, ours: Collection[str]) -> list[ShopColumn]:
     """The columns of `table` that are not ours."""
-    rows = connection.execute(_READ, {"table": table.as_string(connection), "ours": list(ORDERS)})
+    rows = connection.execute(_READ, {"table": table.as_string(connection), "ours": list(ours)})
     return [ShopColumn(*row) for row in rows]
 
 
-def add(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> None:
-    """Gives `new` the columns of `live` that it does not have, with their values; what is required may be NULL yet."""
-    present = {column.name for column in read(connection, new)}
-    for column in read(connection, live):
-        if column.name in present:
+def differ(connection: Connection, live: sql.Identifier, new: sql.Identifier, ours: Collection[str]) -> bool:
+    """Whether `add` has something to do but copy values."""
+    one, other = ({column.made_as for column in read(connection, table, ours)} for table in (live, new))
+    return one != other or not in_order(connection, live, new)
+
+
+def add(connection: Connection, live: sql.Identifier, new: sql.Identifier, ours: Collection[str]) -> None:
+    """Gives `new` the columns of `live`, with their values; what is required may be NULL yet.
+
+    Columns that `live` has no more, or has otherwise, are dropped.
+    """
+    columns = read(connection, live, ours)
+    wanted = {column.made_as for column in columns}
+    present = {column.made_as for column in read(connection, new, ours)}
+    for column in reversed(read(connection, new, ours)):
+        if column.made_as not in wanted:
+            connection.execute(sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(new, column.identifier))
+    for column in columns:
+        if column.made_as in present:
             continue
-        parts = [sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(new, column.identifier, _raw(column.type))]
-        if column.collation:
-            parts.append(sql.SQL("COLLATE {}").format(_raw(column.collation)))
-        if column.generated:
-            generated = _raw(column.expression or "NULL"), _KINDS[column.generated]
-            parts.append(sql.SQL("GENERATED ALWAYS AS ({}) {}").format(*generated))
-        connection.execute(sql.SQL(" ").join(parts))
+        connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(new, _definition(column)))
         if column.expression and not column.generated:
             default = sql.SQL("ALTER TABLE {} ALTER {} SET DEFAULT {}")
             connection.execute(default.format(new, column.identifier, _raw(column.expression)))
-    fill(connection, live, new)
+    fill(connection, live, new, ours)
 
 
-def fill(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> None:
+def in_order(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> bool:
+    """Whether `new` has its columns in the order of `live`: a shop may have added some before a version of ours did."""
+    one, other = ([column.name for column in read(connection, table, ())] for table in (live, new))
+    return one == other
+
+
+def put_in_order(connection: Connection, live: sql.Identifier, schema: str, table: str) -> None:
+    """Makes `table` in `schema` once more, with the columns of `live` in their order, if it has another one."""
+    new, aside = sql.Identifier(schema, table), sql.Identifier(schema, f"{table}_in_order")
+    if in_order(connection, live, new):
+        return
+    columns = read(connection, live, ())
+    defined = sql.SQL(", ").join(map(_definition, columns))
+    listed = sql.SQL(", ").join(column.identifier for column in columns if not column.generated)
+    with connection.transaction():
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(aside, defined))
+        _require(connection, new, aside)
+        connection.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(aside, listed, listed, new))
+        connection.execute(sql.SQL("DROP TABLE {}").format(new))
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(aside, sql.Identifier(table)))
+        key = sql.Identifier(f"{table}_pkey")
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY (partner_id, order_id)").format(new, key)
+        )
+
+
+def fill(connection: Connection, live: sql.Identifier, new: sql.Identifier, ours: Collection[str]) -> None:
     """Copies the values that differ. An order without a live row has the defaults."""
-    columns = [column for column in read(connection, live) if not column.generated]
+    columns = [column for column in read(connection, live, ours) if not column.generated]
     if not columns:
         return
     names = [column.identifier for column in columns]
     theirs = sql.SQL(", ").join(sql.SQL("l.{}").format(name) for name in names)
-    ours = sql.SQL(", ").join(sql.SQL("n.{}").format(name) for name in names)
+    have = sql.SQL(", ").join(sql.SQL("n.{}").format(name) for name in names)
     listed = sql.SQL(", ").join(names)
     same_key = sql.SQL("(l.partner_id, l.order_id) = (n.partner_id, n.order_id)")
     copied = sql.SQL("UPDATE {} AS n SET ({}) = ROW({}) FROM {} AS l WHERE {} AND ({}) IS DISTINCT FROM ({})")
-    connection.execute(copied.format(new, listed, theirs, live, same_key, ours, theirs))
+    connection.execute(copied.format(new, listed, theirs, live, same_key, have, theirs))
     defaults = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(column.identifier, sql.SQL("DEFAULT") if not column.identity else _next(column))
         for column in columns
@@ -88,33 +137,60 @@ def fill(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> N
     connection.execute(others.format(new, defaults, live, same_key))
 
 
-def finish(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> list[sql.Composed]:
-    """Makes the columns of `new` what they are in `live`, under the locks of a swap.
-
-    Returns what is to be run when `new` is in the place of `live`: it gets the sequences, which would go with the old
-    table.
-    """
-    add(connection, live, new)
-    later: list[sql.Composed] = []
-    for column in read(connection, live):
-        change = sql.SQL("ALTER TABLE {} ALTER {} ").format(new, column.identifier)
-        if column.is_required and not column.generated:
-            connection.execute(change + sql.SQL("SET NOT NULL"))
-        if column.sequence is None:
+def finish(
+    connection: Connection, live: sql.Identifier, new: sql.Identifier, new_schema: str, ours: Collection[str]
+) -> None:
+    """Makes the columns of `new` what they are in `live`, under the locks of a swap."""
+    fill(connection, live, new, ours)
+    _require(connection, live, new)
+    for column in read(connection, live, ours):
+        if not column.identity or column.sequence is None:
             continue
-        sequence = _raw(column.sequence)
-        if column.identity:
-            kind = _IDENTITIES[column.identity]
-            connection.execute(change + sql.SQL("ADD GENERATED {} AS IDENTITY").format(kind))
-            connection.execute(
-                sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), last_value, is_called) FROM {}").format(
-                    new.as_string(connection), column.name, sequence
-                )
+        ((name, options),) = connection.execute(_SEQUENCE, {"table": column.sequence})
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER {} ADD GENERATED {} AS IDENTITY (SEQUENCE NAME {} {})").format(
+                new,
+                column.identifier,
+                _IDENTITIES[column.identity],
+                sql.Identifier(new_schema, str(name)),
+                _raw(str(options)),
             )
+        )
+        connection.execute(
+            sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), last_value, is_called) FROM {}").format(
+                new.as_string(connection), column.name, _raw(column.sequence)
+            )
+        )
+
+
+def _require(connection: Connection, live: sql.Identifier, new: sql.Identifier) -> None:
+    """NOT NULL where the live table has it, and only there, under the names that it has there."""
+    found = (connection.execute(_NOT_NULL, {"table": table.as_string(connection)}) for table in (live, new))
+    wanted, present = ({str(name): about for name, *about in rows} for rows in found)
+    for column, (is_required, name, definition) in wanted.items():
+        was_required, old_name, _ = present[column]
+        change = sql.SQL("ALTER TABLE {} ").format(new)
+        if was_required and not is_required:
+            change += sql.SQL("ALTER {} DROP NOT NULL").format(sql.Identifier(column))
+        elif is_required and not was_required and name is None:  # before Postgres 18 it has no name
+            change += sql.SQL("ALTER {} SET NOT NULL").format(sql.Identifier(column))
+        elif is_required and not was_required:
+            change += sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(str(name)), _raw(str(definition)))
+        elif name != old_name:
+            change += sql.SQL("RENAME CONSTRAINT {} TO {}").format(*map(sql.Identifier, (str(old_name), str(name))))
         else:
-            connection.execute(sql.SQL("ALTER SEQUENCE {} OWNED BY NONE").format(sequence))
-            later.append(sql.SQL("ALTER SEQUENCE {} OWNED BY {}.{}").format(sequence, live, column.identifier))
-    return later
+            continue
+        connection.execute(change)
+
+
+def _definition(column: ShopColumn) -> sql.Composed:
+    parts = [sql.SQL("{} {}").format(column.identifier, _raw(column.type))]
+    if column.collation:
+        parts.append(sql.SQL("COLLATE {}").format(_raw(column.collation)))
+    if column.generated:
+        generated = _raw(column.expression or "NULL"), _KINDS[column.generated]
+        parts.append(sql.SQL("GENERATED ALWAYS AS ({}) {}").format(*generated))
+    return sql.SQL(" ").join(parts)
 
 
 def _next(column: ShopColumn) -> sql.Composed:

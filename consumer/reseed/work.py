@@ -7,6 +7,7 @@ from psycopg import sql
 
 from consumer.core.decode import decode
 from consumer.core.log_mark import Watermark, mark_of
+from consumer.core.portions import portions
 from consumer.core.record import Outgoing, Record, Rejected, Stage
 from consumer.core.repeats import APPLIED_BEFORE
 from consumer.core.row_text import order_of_row
@@ -27,12 +28,14 @@ from contracts.partitioner import partition_of
 from contracts.topics import UPSERT_PARTITIONS, Topics
 
 ROWS_AT_ONCE = 1_000
+KEYS_AT_ONCE = 10_000
 RESEED_SCHEMA = "orders_reseed"
 _BOOKKEEPING = {"event_partition", "event_offset", "event_time"}
 _COLUMNS = sql.SQL(", ").join(sql.SQL("o.{}").format(sql.Identifier(name)) for name in FIELDS)
 _PAGE = sql.SQL(
     "SELECT o.partner_id, {} FROM reseed_order AS r JOIN orders AS o USING (partner_id, order_id) "
-    "WHERE r.partition = %s AND NOT r.is_written ORDER BY o.partner_id, o.order_id LIMIT %s"
+    "WHERE r.partition = %s AND NOT r.is_written AND (r.partner_id, r.order_id) > (%s, %s) "
+    "ORDER BY r.partner_id, r.order_id LIMIT %s"
 ).format(_COLUMNS)
 
 
@@ -74,16 +77,24 @@ def begin(connection: Connection, plan: Plan, differences: Iterator[Difference] 
 
 
 def _note_orders(connection: Connection, differences: Iterator[Difference] | None) -> None:
-    keys: Iterator[tuple[str, str]]
+    """In portions, because there may be millions, and the connection that reads them cannot write meanwhile."""
     if differences is None:
-        keys = iter(connection.execute("SELECT partner_id, order_id FROM orders").fetchall())
+        keys = _all_keys(connection)
     else:
         keys = (key for difference in differences if (key := _to_write(connection, difference)) is not None)
-    with connection.cursor() as cursor:
-        noted = list(keys)
-        with cursor.copy("COPY reseed_order (partition, partner_id, order_id) FROM STDIN") as copy:
+    for noted in portions(keys, lambda _: 0, 0, KEYS_AT_ONCE):
+        with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY reseed_order (partition, partner_id, order_id) FROM STDIN") as copy,
+        ):
             for partner_id, order_id in noted:
                 copy.write_row((partition_of(order_id.encode(), UPSERT_PARTITIONS), partner_id, order_id))
+
+
+def _all_keys(connection: Connection) -> Iterator[tuple[str, str]]:
+    with connection.cursor("all_keys") as cursor:
+        cursor.itersize = KEYS_AT_ONCE
+        yield from cursor.execute("SELECT partner_id, order_id FROM orders")
 
 
 def _to_write(connection: Connection, difference: Difference) -> tuple[str, str] | None:
@@ -141,7 +152,9 @@ class Writer:
     def write_rows(self, partition: int, on_progress: Callable[[int], None]) -> list[tuple[str, str]]:
         """An event for each noted order of the partition. Gives the keys of rows that are not valid orders."""
         unwritable: list[tuple[str, str]] = []
-        while rows := self._connection.execute(_PAGE, [partition, ROWS_AT_ONCE]).fetchall():
+        last = "", ""  # so that no page looks again at all that the ones before have written
+        while rows := self._connection.execute(_PAGE, [partition, *last, ROWS_AT_ONCE]).fetchall():
+            last = rows[-1][0], rows[-1][1 + FIELDS.index("order_id")]
             outgoing = []
             for partner_id, *values in rows:
                 fields = dict(zip(FIELDS, values, strict=True))
@@ -213,7 +226,9 @@ def finish(connection: Connection, source: tuple[str, str], last_records: Mappin
         parts = connection.execute("SELECT partition, before_offset, log_start FROM reseed").fetchall()
         Fence(connection).set(
             {
-                partition: Watermark(before, mark_of(last_records[partition]) if partition in last_records else None)
+                partition: Watermark(
+                    before, mark_of(last_records[partition]) if partition in last_records else None, answered_to=0
+                )
                 for partition, before, _ in parts
             }
         )

@@ -47,6 +47,7 @@ def replay(
     yes: bool,
     dry_run: bool,
     as_json: bool,
+    lock_wait_s: float,
 ) -> None:
     """The options are those of `deploy.signatures.replay`. Raises SelectionError, NothingFoundError, ConsumerError."""
     if (swap and (until or verify)) or (drop and (swap or verify or fresh)):
@@ -60,7 +61,7 @@ def replay(
         return
     with progress_bar(EventsPerSecond()) as progress:
         phases = _Phases(progress)
-        run = Rebuild(settings, schema, workers or workers_default(), rate, phases.begin)
+        run = Rebuild(settings, schema, workers or workers_default(), rate, phases.begin, lock_wait_s)
         if fresh and schema_there(settings.postgres_url, schema):
             phases.end()
             confirm(f"Remove the schema {schema} with our tables in it?", yes or dry_run)
@@ -138,14 +139,14 @@ def _run(
         if comparison.differences and not as_json:
             _show(comparison)
         confirm("Replace the live table with the new one?", yes)
-        about["consumers_waited_s"] = round(run.swap(), 3)
-        about["swapped"] = True
+        waits = run.swap()
+        about |= {"consumers_waited_s": round(waits.total_s, 3), "longest_wait_s": round(waits.longest_s, 3)}
+        about |= {"attempts": waits.attempts, "swapped": True}
         _tell(
             as_json,
             {**about, **_as_object(run.schema, comparison)},
-            f"Swapped; consumers waited {about['consumers_waited_s']} s. {comparison.differences} orders differed. The "
-            f"old table is {REPLACED_SCHEMA}.orders until the next swap. To remove it: "
-            f"DROP SCHEMA {REPLACED_SCHEMA} CASCADE",
+            f"Swapped. {waits} {comparison.differences} orders differed. The old table is {REPLACED_SCHEMA}.orders "
+            f"until the next swap. To remove it: orders replay --drop --from {REPLACED_SCHEMA}",
         )
         return
     _tell_comparison(run.schema, comparison, as_json, about)

@@ -141,11 +141,24 @@ class KafkaBroker:
     def wait(self) -> None:
         """Returns when the broker answers. Raises StackError if it dies or does not answer in time."""
         try:
-            self.child.wait_until(self._answers, START_TIMEOUT_S, patience=PATIENCE)
+            self.child.wait_until(self.answers, START_TIMEOUT_S, patience=PATIENCE)
         except StackError as error:
             self.child.stop()
             advice = f"\nIf {self.folder} is damaged, move it away and start again: Kafka then begins empty."
             raise StackError(f"{error}{advice if self.child.shows(_DAMAGE) else ''}") from None
+
+    def answers(self) -> bool:
+        """Whether a client gets an answer from the node."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), PROBE_TIMEOUT_S):
+                pass
+        except OSError:
+            return False
+        try:
+            admin = AdminClient({**self.client_config, "log_level": 0})
+            return bool(admin.list_topics(timeout=PROBE_TIMEOUT_S).brokers)
+        except KafkaException:
+            return False
 
     def stop(self) -> None:
         if self._child is not None:
@@ -183,18 +196,6 @@ class KafkaBroker:
         if done.returncode:
             raise StackError(f"Kafka could not format {self.folder}:\n{done.stdout}{done.stderr}")
         half_done.rename(log)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection((LOOPBACK, self.port), PROBE_TIMEOUT_S):
-                pass
-        except OSError:
-            return False
-        try:
-            admin = AdminClient({**self.client_config, "log_level": 0})
-            return bool(admin.list_topics(timeout=PROBE_TIMEOUT_S).brokers)
-        except KafkaException:
-            return False
 
 
 def new_cluster_id() -> str:

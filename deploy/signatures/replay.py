@@ -41,6 +41,12 @@ def replay(
         bool, typer.Option("--fresh", help="Remove the schema of an earlier replay and begin again.")
     ] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Only remove the schema of an earlier replay.")] = False,
+    lock_wait_s: Annotated[
+        float,
+        typer.Option(
+            min=1, help="With --swap: seconds to wait for sessions that keep locks on the tables.", metavar="S"
+        ),
+    ] = 60,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done. Changes nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object at the end.")] = False,
@@ -68,4 +74,5 @@ def replay(
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,
+        lock_wait_s=lock_wait_s,
     )

@@ -185,7 +185,7 @@ def lost_partitions_applied() -> None:
 
 
 def event_time_from_the_clock() -> None:
-    put(orders, "_timestamp", lambda time_ms: datetime.now(UTC).isoformat())
+    put(orders, "timestamp", lambda time_ms: datetime.now(UTC).isoformat())
 
 
 def dead_letters_dropped() -> None:

@@ -1,6 +1,7 @@
 """Events written straight to orders.upserts by another client, good and bad (design 4)."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -153,11 +154,14 @@ REPLY_TOPICS = [ReplyTo("no-such-topic"), ReplyTo("no-such-topic", 3), ReplyTo("
 
 
 @pytest.fixture(scope="module")
-def tiny(running: Installation) -> None:
-    """A topic that refuses every reply as too large."""
+def tiny(running: Installation) -> Iterator[None]:
+    """A topic that refuses every reply as too large. Given servers keep their topics, so it is taken away again."""
     client = AdminClient({"bootstrap.servers": running.bootstrap})
     client.create_topics([NewTopic("tiny", 1, config={"max.message.bytes": "50"})])["tiny"].result()
     eventually(lambda: "tiny" in client.list_topics(timeout=HANG_S).topics)
+    yield
+    client.delete_topics(["tiny"])["tiny"].result()
+    eventually(lambda: "tiny" not in client.list_topics(timeout=HANG_S).topics)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -2,15 +2,18 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.local.ports import LOOPBACK
 from deploy.partners import PartnerRegistry
 from deploy.sample import DEMO_PARTNER, DEMO_TOKEN
 from support.http import ORDERS_PATH, Connection, RawConnection
 from support.installation import Ingress, Installation
 from support.orders import an_order
+from support.partner_clients import PARTNER_CLIENTS, RUN_BY_MAKE_TEST
 from support.published_clients import BODY, CLIENTS, Client
 
 INSERTED = (
@@ -94,6 +97,23 @@ def test_integers_are_numbers_or_strings_and_optionals_may_be_null_or_missing(
         connection.close()
     row = shared_installation.rows(DEMO_PARTNER)["variants"]
     assert {name: row[name] for name in stored} == stored
+
+
+def test_clients_as_a_partner_writes_them_get_the_counts(
+    shared_installation: Installation, ingress: Ingress, tmp_path: Path
+) -> None:
+    """Those that `make test` runs, one after the other; `make clients` runs all that a machine can run."""
+    shared_installation.sql("DELETE FROM orders; DELETE FROM request_part")
+    inserted = []
+    for client in PARTNER_CLIENTS:
+        if client.folder in RUN_BY_MAKE_TEST and client.way():
+            done = client.prepare(tmp_path).run(f"http://{LOOPBACK}:{ingress.port}", DEMO_TOKEN)
+            assert done.returncode == 0, done
+            answer = json.loads(done.stdout)
+            assert answer["inserted"] + answer["skipped"] == 2, answer
+            inserted.append(answer["inserted"])
+    assert inserted[:2] == [2, 0]
+    assert set(shared_installation.rows(DEMO_PARTNER)) == {"ORD-1001", "ORD-1002"}
 
 
 def _send(connection: RawConnection, client: Client, body: bytes) -> bytes:

@@ -10,10 +10,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumer.errors import RetryLaterError
 from consumer.replay import rebuild
-from consumer.replay import swap as swapping
-from consumer.replay.swap import NotCaughtUpError
 from contracts.partitioner import partition_of
 from deploy.local.child import Child
 from support.commands import Done, orders, orders_here
@@ -284,25 +281,13 @@ def test_what_hangs_on_the_table_is_carried_over_or_named_before_anything_is_don
     applied.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_a_swap_needs_a_replay_that_caught_up_and_leaves_everything_when_it_cannot(
-    applied: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert replay(applied).returncode == 0
-    applied.sql("UPDATE orders_replay.consumer_partition SET next_offset = 0")
-    monkeypatch.setattr(swapping, "UNDER_LOCK_EVENTS_MAX", 10)
-    with pytest.raises(NotCaughtUpError, match="60 events arrived"):
-        swapping.swap(applied.postgres_url, "orders_replay", lambda _: None)
-    monkeypatch.setattr(swapping, "UNDER_LOCK_EVENTS_MAX", 100)
-    with pytest.raises(RetryLaterError, match="is not at the same offsets"):
-        swapping.swap(applied.postgres_url, "orders_replay", lambda _: None)
-    assert applied.sql("SELECT count(*) AS n FROM orders_replay.orders") == [{"n": 30}]
-    monkeypatch.setattr(swapping, "LOCK_TIMEOUT_MS", 100)
-    monkeypatch.setattr(rebuild, "SWAP_ATTEMPTS_MAX", 2)
-    with psycopg.connect(applied.postgres_url) as reader:
+def test_a_swap_that_cannot_get_its_locks_leaves_everything(applied: Installation) -> None:
+    with psycopg.connect(applied.postgres_url, application_name="a report") as reader:
         reader.execute("SELECT FROM orders")  # and keeps its lock
-        stuck = replay(applied, "--fresh", "--swap", "--yes")
+        stuck = replay(applied, "--swap", "--yes", "--lock-wait-s", "1")
     assert stuck.returncode == 1
-    assert "could not be swapped in 2 attempts: 55P03" in stuck.stderr
+    assert "could not be swapped within 1 s" in stuck.stderr
+    assert "(a report), idle in transaction, since 2" in stuck.stderr
     assert len(applied.rows("p")) == 30
     with rebuild.Rebuild(applied.consumer_settings(), "orders_replay", 1, None, lambda *_: lambda _: None).alone():
         second = replay(applied)

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consumer.reseed import work
 from deploy.local.kafka import KafkaBroker
 from deploy.setup import set_up_topics
 from support.commands import Done, orders_here
@@ -91,7 +92,11 @@ def test_a_lost_tail_is_written_again_and_new_events_stay_the_newest(
     assert rows(installed) == expected
 
 
-def test_a_topic_that_was_made_again_gets_every_order(installed: Installation, own_kafka: KafkaBroker) -> None:
+def test_a_topic_that_was_made_again_gets_every_order(
+    installed: Installation, own_kafka: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "ROWS_AT_ONCE", 2)  # so that the orders of a partition are several pages
+    monkeypatch.setattr(work, "KEYS_AT_ONCE", 7)
     consumer = installed.start_consumer()
     write(installed, range(ORDERS), name="before")
     installed.wait_until_answered()
@@ -104,6 +109,7 @@ def test_a_topic_that_was_made_again_gets_every_order(installed: Installation, o
     set_up_topics(installed.settings, None)
     write(installed, range(10), name="new")
     reseed(installed)
+    assert installed.sql("SELECT DISTINCT answered_to FROM consumer_partition") == [{"answered_to": 0}]
     installed.start_consumer()
     require_rebuilt(installed)
     assert rows(installed) == expected | {f"R-{n}": ("new", expected["R-0"][1]) for n in range(10)}

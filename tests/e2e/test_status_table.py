@@ -10,6 +10,7 @@ import pytest
 
 from ingress.body import BODY_BYTES_MAX
 from ingress.protocol import HEADER_BYTES_MAX
+from support.documented import require_documented
 from support.http import ORDERS_PATH, Answer, Connection, RawConnection
 from support.installation import Ingress, Installation
 from support.orders import an_order
@@ -44,9 +45,12 @@ def request(
 
 
 def ask(ingress: Ingress, data: bytes) -> Answer:
+    method, target, _ = data.decode("latin-1").split(" ", 2)
     with RawConnection(ingress.port) as connection:
         connection.send(data)
-        return connection.read_answer()
+        answer = connection.read_answer()
+    require_documented(method, target, answer.status, answer.headers, answer.body)
+    return answer
 
 
 def batch(*orders: object) -> bytes:

@@ -25,6 +25,7 @@ from consumer.errors import (
     LogChangedError,
     RefusedByPostgresError,
     RetryLaterError,
+    TablesAtFaultError,
 )
 from consumer.postgres.connection import JSON_ROWS_MAX
 from consumer.postgres.ledger_reader import PostgresLedgerReader
@@ -315,6 +316,17 @@ def test_when_the_dlq_is_down_nothing_is_committed(opened: SessionHolder, sql: S
     assert fence(sql) == {}
 
 
+def test_the_tables_know_that_all_before_the_last_batch_was_answered(applier: Applier, sql: Sql) -> None:
+    """Also if the batch is applied in parts, all of which are answered together."""
+    sql("ALTER TABLE orders ADD CHECK (name <> 'refused')")
+    events = [event(n, "refused" if n == 8 else f"{n}", request=n, reply_to=REPLY_TO) for n in range(9)]
+    partition = events[0].record.partition
+    for start, end in ((0, 3), (3, 9), (1, 5)):  # the last one is read again after a crash
+        applier.apply(batch(events[start:end]))
+    found = sql("SELECT next_offset, answered_to FROM consumer_partition WHERE partition = %s", partition)
+    assert found == [{"next_offset": 9, "answered_to": 3}]
+
+
 def test_a_record_that_the_tables_refuse_is_found_and_the_rest_is_applied(
     applier: Applier, buried: list[Rejected], sql: Sql
 ) -> None:
@@ -409,6 +421,18 @@ def test_a_reply_is_only_sent_to_the_partner_whose_request_it_was(applier: Appli
     applier.apply(batch([event(0, partner="p", request=5)]))
     foreign = event(0, partner="q", request=5, reply_to=REPLY_TO)
     assert applier.apply(batch([foreign])).replies == []
+
+
+def test_rows_that_a_restore_took_back_do_not_speak_for_the_tables(
+    applier: Applier, buried: list[Rejected], sql: Sql
+) -> None:
+    """They are among those that were accepted last, and a probe of a row that is gone refuses nothing."""
+    applier.apply(batch([event(0, partner="p"), event(0, order_id="O-2", partner="q", request=2)]))
+    sql("DELETE FROM orders WHERE partner_id = 'p'")
+    sql("ALTER TABLE orders ADD CHECK (false) NOT VALID")
+    with pytest.raises(TablesAtFaultError):
+        applier.apply(batch([event(1, "B", partner="p", request=3)]))
+    assert buried == []
 
 
 def test_a_letter_is_remembered_until_something_newer_stands_there(

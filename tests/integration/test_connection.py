@@ -29,8 +29,8 @@ def one(cursor: Any) -> object:
     return cursor.fetchone()[0]
 
 
-def test_work_is_done_while_the_server_has_not_answered(connection: BusyConnection) -> None:
-    with BusyConnection.connect(connection.info.dsn, autocommit=True) as other:
+def test_work_is_done_while_the_server_has_not_answered(connection: BusyConnection, database: str) -> None:
+    with BusyConnection.connect(database, autocommit=True) as other:
         connection.execute("SELECT pg_advisory_lock(1)")
 
         def work() -> bool:

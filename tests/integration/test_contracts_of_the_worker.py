@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from consumer.applier import Applier
+from consumer.core.log_mark import Watermark
 from consumer.kafka.assignment import Assignment
 from consumer.postgres.session import SessionHolder
 from support.contract_of_the_applier import ApplierContract
@@ -58,7 +59,7 @@ class KafkaAssignment:
 
     def _member(self) -> Assignment:
         settings = self._installation.consumer_settings()
-        return Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), Flag(), lambda: None)
+        return Assignment(settings, lambda partitions: dict.fromkeys(partitions, Watermark(0)), Flag(), lambda: None)
 
 
 class PostgresTables:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from os import urandom
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from consumer.core.log_mark import Watermark
 from consumer.core.record import Outgoing, Record
 from consumer.errors import ConsumerStoppedError, LogChangedError, RetryLaterError
 from consumer.kafka.assignment import Assignment
@@ -47,13 +48,16 @@ def event(order_id: str, **changes: Any) -> dict[str, Any]:
     return {"key": order_id, "value": json.dumps(an_order(order_id)), "headers": headers_of("p"), **changes}
 
 
-@contextmanager
-def assignment_of(settings: ConsumerSettings, applied: dict[int, int] | None = None) -> Iterator[Assignment]:
-    def watermarks(partitions: Collection[int]) -> dict[int, int]:
-        return {partition: (applied or {}).get(partition, 0) for partition in partitions}
+def applied_to(applied: Mapping[int, int], answered_to: int = 0) -> Callable[[Collection[int]], dict[int, Watermark]]:
+    return lambda partitions: {p: Watermark(applied.get(p, 0), answered_to=answered_to) for p in partitions}
 
+
+@contextmanager
+def assignment_of(
+    settings: ConsumerSettings, applied: dict[int, int] | None = None, answered_to: int = 0
+) -> Iterator[Assignment]:
     stop = threading.Event()
-    assignment = Assignment(settings, watermarks, stop, lambda: None)
+    assignment = Assignment(settings, applied_to(applied or {}, answered_to), stop, lambda: None)
     assignment.subscribe()
     try:
         yield assignment
@@ -93,6 +97,18 @@ def test_it_starts_at_the_lower_watermark_and_rewinds(installation: Installation
         assert [record.offset for record in take(assignment, 4)] == [6, 7, 8, 9]  # applied 8, answered 6
     with assignment_of(settings, {1: 3}) as assignment:
         assert [record.offset for record in take(assignment, 7)] == [3, 4, 5, 6, 7, 8, 9]  # restored to 3
+
+
+@pytest.mark.parametrize(("answered_to", "start"), [(0, 2), (6, 6), (9, 8)])
+def test_a_group_that_was_put_back_reads_nothing_again_that_was_answered(
+    installation: Installation, answered_to: int, start: int
+) -> None:
+    installation.produce([event("a", partition=1) for _ in range(10)])
+    topics = installation.settings.topics
+    with installation.consumer(topics.consumer_group) as reset:
+        reset.commit(offsets=[TopicPartition(topics.upserts, 1, 2)], asynchronous=False)
+    with assignment_of(installation.consumer_settings(), {1: 8}, answered_to) as assignment:
+        assert [record.offset for record in take(assignment, 10 - start)] == list(range(start, 10))
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -257,7 +273,7 @@ class SlowToLearn(Broker):
 def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
     bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix="slow")
+    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix=f"slow-{uuid4()}")
     broker = SlowToLearn(settings)
     monkeypatch.setattr("deploy.setup.reach", lambda *_: broker)
     assert len(set_up_topics(settings, None)) == 5
@@ -265,25 +281,28 @@ def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
 
 
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
-    settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix="seven", postgres_url="postgresql://x")
-    admin.create_topics([NewTopic("seven.upserts", 7, 1)])["seven.upserts"].result()
-    eventually(lambda: "seven.upserts" in admin.list_topics(timeout=HANG_S).topics)
+    prefix = f"seven-{uuid4()}"  # given servers keep their topics
+    settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix=prefix, postgres_url="postgresql://x")
+    topic = settings.topics.upserts
+    admin.create_topics([NewTopic(topic, 7, 1)])[topic].result()
+    eventually(lambda: topic in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(SetupError, match="7 partitions instead of 12"):
         set_up_topics(settings, None)
     with pytest.raises(ConsumerStoppedError, match="7 partitions instead of 12"):
-        topic_id(admin, "seven.upserts")
+        topic_id(admin, topic)
 
 
 def test_a_topic_without_the_brokers_time_is_refused_until_set_up_mends_it(
     bootstrap: str, admin: AdminClient, installation: Installation
 ) -> None:
-    installation.prefix = "by-hand"
-    admin.create_topics([NewTopic("by-hand.upserts", 12, 1)])["by-hand.upserts"].result()
-    eventually(lambda: "by-hand.upserts" in admin.list_topics(timeout=HANG_S).topics)
+    installation.prefix = f"by-hand-{uuid4()}"  # not set up yet
+    topic = installation.settings.topics.upserts
+    admin.create_topics([NewTopic(topic, 12, 1)])[topic].result()
+    eventually(lambda: topic in admin.list_topics(timeout=HANG_S).topics)
     with pytest.raises(ConsumerStoppedError, match="LogAppendTime"):
-        topic_id(admin, "by-hand.upserts")
+        topic_id(admin, topic)
     set_up_topics(installation.settings, None)
-    assert topic_id(admin, "by-hand.upserts")
+    assert topic_id(admin, topic)
 
 
 def test_a_topic_that_was_deleted_and_created_again_is_refused(installation: Installation, admin: AdminClient) -> None:
@@ -355,7 +374,7 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 ) -> None:
     """As in a rebalance. Otherwise the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
-    late = Assignment(settings, lambda partitions: dict.fromkeys(partitions, 0), threading.Event(), lambda: None)
+    late = Assignment(settings, applied_to({}), threading.Event(), lambda: None)
     with assignment_of(settings) as member:
         eventually(lambda: taken(member) == [] and len(member.positions) == 12)
         late.commit({1: 6})  # it is not in the group yet
@@ -408,17 +427,64 @@ def test_answered_is_read_for_all_partitions_also_those_of_others(installation: 
         assert one.read_answered()[mine] == 4
 
 
+def transactional(installation: Installation) -> Producer:
+    producer = Producer({"bootstrap.servers": installation.bootstrap, "transactional.id": f"{installation.prefix}-t"})
+    producer.init_transactions(HANG_S)
+    return producer
+
+
+def begin(producer: Producer, topic: str, *partitions: int) -> None:
+    """A transaction with an event in each of these partitions."""
+    producer.begin_transaction()
+    for partition in partitions:
+        producer.produce(topic, partition=partition, **event("a"))
+    producer.flush(HANG_S)
+
+
+def test_offsets_are_committed_past_the_markers_of_transactions_when_all_before_is_answered(
+    installation: Installation,
+) -> None:
+    """Else the group shows a lag that never ends."""
+    settings, topic = installation.consumer_settings(), installation.settings.topics.upserts
+    producer = transactional(installation)
+    begin(producer, topic, 1)
+    producer.commit_transaction(HANG_S)
+    begin(producer, topic, 1, 2)
+    producer.abort_transaction(HANG_S)
+    ends = {**dict.fromkeys(range(12), 0), 1: 4, 2: 2}  # each event has a marker
+    eventually(lambda: installation.end_offsets(topic) == ends)
+    with assignment_of(settings) as assignment:
+        assert [(record.partition, record.offset) for record in take(assignment, 1)] == [(1, 0)]
+        eventually(lambda: taken(assignment) == [] and installation.committed()[2] == 2)
+        eventually(lambda: taken(assignment) == [] and assignment.read_to[1] == 4)
+        assert installation.committed()[1] == 0
+        assignment.commit({1: 1})
+        eventually(lambda: taken(assignment) == [] and installation.committed() == ends)
+        begin(producer, topic, 2)
+        producer.abort_transaction(HANG_S)
+        eventually(lambda: taken(assignment) == [] and installation.committed()[2] == 4)
+        assert assignment.positions == {**dict.fromkeys(range(12), 0), 1: 1}  # as the fence
+    restored = threading.Event()
+
+    def ends_between(starts: Mapping[int, int], to: Mapping[int, int]) -> Mapping[int, int]:
+        with closing(TopicReader(settings, topic)) as reader:
+            return ends_of_records(reader, starts, to)
+
+    for first in (1, 0):
+        later = Assignment(settings, applied_to({1: first}), threading.Event(), restored.set, ends_between)
+        later.subscribe()
+        with closing(later):
+            eventually(lambda: later.take(100, 0.2)[0] == [] and len(later.positions) == 12)  # noqa: B023
+        assert restored.is_set() == (first == 0)  # markers that are not applied are no sign of it
+
+
 def test_where_the_last_record_before_an_offset_ends(installation: Installation) -> None:
     """Markers of transactions take offsets, and the log may end before."""
     topic = installation.settings.topics.upserts
     installation.produce([event("a", partition=1) for _ in range(3)])
-    producer = Producer({"bootstrap.servers": installation.bootstrap, "transactional.id": f"{installation.prefix}-t"})
-    producer.init_transactions(HANG_S)
+    producer = transactional(installation)
     for _ in range(20):
-        producer.begin_transaction()
-        for partition in (1, 2):
-            producer.produce(topic, partition=partition, **event("a"))
-        producer.flush(HANG_S)
+        begin(producer, topic, 1, 2)
         producer.abort_transaction(HANG_S)
 
     def is_there() -> bool:

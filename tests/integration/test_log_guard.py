@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from consumer.core.log_mark import LogMark, Watermark, mark_of
@@ -19,7 +20,7 @@ from consumer.postgres.session import SessionHolder
 from deploy.local.ports import LOOPBACK
 from support.installation import Installation, headers_of
 from support.orders import an_order
-from support.waiting import eventually
+from support.waiting import HANG_S, eventually
 
 PARTITION, RECORDS = 4, 5
 
@@ -99,6 +100,29 @@ def test_a_client_that_is_slow_is_not(guard: LogGuard) -> None:
             guard.look({PARTITION: position})
     for _ in range(20):
         guard.look({PARTITION: RECORDS})
+
+
+def test_an_open_transaction_is_told_of_once_with_its_end(
+    filled: Installation, guard: LogGuard, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard.read_applied([PARTITION, 0])
+    writer = Producer({"bootstrap.servers": filled.bootstrap, "transactional.id": f"{filled.prefix}-t"})
+    writer.init_transactions(HANG_S)
+    writer.begin_transaction()
+    for number in range(2):
+        writer.produce(filled.settings.topics.upserts, b"{}", f"{number}", partition=PARTITION)
+    writer.flush(HANG_S)
+
+    def is_told(text: str) -> bool:
+        guard.look({PARTITION: RECORDS, 0: 0})
+        return text in caplog.text
+
+    eventually(lambda: is_told(f"a transaction of another writer has been open at offset {RECORDS}. 2 records wait"))
+    writer.abort_transaction(HANG_S)
+    eventually(lambda: is_told(f"the transaction at offset {RECORDS} ended after"))
+    told = [record.getMessage() for record in caplog.records if "transaction" in record.getMessage()]
+    assert len(told) == 2
+    assert all(text.startswith(f"Partition {PARTITION}: ") for text in told)
 
 
 def test_a_suspicion_during_an_outage_does_not_end_the_consumer(

@@ -1,6 +1,7 @@
 """Rows and fences that somebody removed: one sentence with the command that repairs, never a silent success."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from consumer.postgres.publications import about_the_ledger, require_unpublished
 from consumer.postgres.session import SessionHolder
 from consumer.replay.schema import open_schema, schema_exists
 from contracts.partitioner import partition_of
-from support.events import batch, event
+from support.events import TIME, batch, event
 
 Sql = Callable[..., list[dict[str, Any]]]
 HOME = partition_of(b"O-1", 12)
@@ -105,18 +106,35 @@ def test_rows_that_go_while_a_consumer_runs_are_noticed_though_others_came(
     opened: SessionHolder, sql: Sql, connection: psycopg.Connection[TupleRow]
 ) -> None:
     consumer, watch = a_consumer(opened), RowsWatch()
-    watch.look(connection, consumer.written_lately)
+    watch.look(connection, consumer.written_lately, read_fence(connection))
     consumer.apply(batch([event(0, order_id="O-1", request=1)]))
-    watch.look(connection, consumer.written_lately)
+    watch.look(connection, consumer.written_lately, read_fence(connection))
     sql("DELETE FROM orders")
     sql("INSERT INTO orders SELECT (jsonb_populate_record(NULL::orders, %s::jsonb)).*", _row("older", "2020-01-01"))
-    watch.look(connection, consumer.written_lately)  # one order was deleted by hand
+    watch.look(connection, consumer.written_lately, read_fence(connection))  # one order was deleted by hand
     consumer.apply(batch([event(1, order_id="O-1", request=2, name="B")]))
-    watch.look(connection, consumer.written_lately)
+    watch.look(connection, consumer.written_lately, read_fence(connection))
     sql("TRUNCATE orders")
     sql("INSERT INTO orders SELECT (jsonb_populate_record(NULL::orders, %s::jsonb)).*", _row("newer", "2030-01-01"))
     with pytest.raises(ConsumerStoppedError, match="orders replay --swap"):
-        watch.look(connection, consumer.written_lately)
+        watch.look(connection, consumer.written_lately, read_fence(connection))
+
+
+def test_rows_that_a_restore_took_back_are_not_removed_by_somebody(
+    opened: SessionHolder, sql: Sql, connection: psycopg.Connection[TupleRow]
+) -> None:
+    """The partitions catch up one after the other: a newer row may be back before the one that is remembered."""
+    consumer, watch = a_consumer(opened), RowsWatch()
+    newer = event(0, order_id="O-2", request=2, time=TIME + timedelta(hours=1))
+    consumer.apply(batch([event(0, order_id="O-1", request=1)]))
+    for _ in range(2):
+        watch.look(connection, consumer.written_lately, read_fence(connection))
+    sql("TRUNCATE orders, request_part")
+    sql("UPDATE consumer_partition SET next_offset = 0")
+    assert newer.record.partition != HOME
+    a_consumer(opened).apply(batch([newer]))
+    for _ in range(2):
+        watch.look(connection, consumer.written_lately, read_fence(connection))
 
 
 def _row(order_id: str, time: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
@@ -31,8 +32,7 @@ def latin_database(postgres_url: str) -> Iterator[str]:
         connection.execute(
             f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
         )
-        server = conninfo_to_dict(postgres_url)
-        yield f"postgresql://{server['user']}@{server['host']}:{server['port']}/{name}"
+        yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 

@@ -3,6 +3,7 @@
 Each of its changes is tried with batches of every way into the table: one statement for a few rows, COPY for many.
 """
 
+import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -27,11 +28,14 @@ from consumer.errors import (
     TablesAtFaultError,
     TooMuchAtOnceError,
 )
+from consumer.postgres.ledger_reader import CONNECTIONS_MAX, PostgresLedgerReader
 from consumer.postgres.session import SessionHolder
 from consumer.refusals import IN_A_ROW_MAX
+from contracts.event import RequestKey
 from contracts.partitioner import partition_of
 from support.events import REPLY_TO, record
 from support.orders import an_order
+from support.private_logs import PASSWORD
 from support.waiting import eventually
 
 SIZES = 1, 100, 500
@@ -452,6 +456,88 @@ def test_a_plan_that_fits_no_more_is_made_anew(shop: Shop) -> None:
     assert shop.post(["after"]) == {"updated": 1}
 
 
+ALTERED = {
+    "ALTER TABLE orders ADD COLUMN note text DEFAULT 'x'": False,
+    "ALTER TABLE orders ALTER note TYPE varchar(9)": False,
+    "ALTER TABLE orders DROP COLUMN note": False,
+    "ALTER TABLE orders ALTER name TYPE varchar(500), ALTER total_amount TYPE numeric": False,
+    "ALTER TABLE orders ALTER event_offset TYPE numeric, ALTER event_partition TYPE int": True,
+    'ALTER TABLE orders ALTER order_id TYPE varchar COLLATE "C", ALTER partner_id TYPE varchar COLLATE "C"': False,
+    "ALTER TABLE order_letter ALTER event_offset TYPE numeric": True,
+    'ALTER TABLE order_letter ALTER order_id TYPE varchar COLLATE "C"': False,
+    "ALTER TABLE request_part ALTER outcomes TYPE varchar, ALTER digest TYPE varchar": True,
+    "ALTER TABLE request_key ALTER digest TYPE varchar": True,
+    "ALTER TABLE consumer_partition ALTER next_offset TYPE numeric": True,
+    "ALTER TABLE request_part ADD COLUMN note text; ALTER TABLE request_key ADD COLUMN note text": False,
+}
+"""What a DBA changes under a running consumer; and whether a plan of ours gets another result by it."""
+
+
+def test_each_statement_survives_an_alter_under_a_running_consumer(shop: Shop) -> None:
+    shop.sql(f"ALTER TABLE orders ADD CONSTRAINT good CHECK (name <> '{BAD}')")
+    posted = lost = 0
+
+    def apply(batch: Batch) -> Counter[str]:
+        """As a worker does."""
+        nonlocal lost
+        for _ in range(3):
+            try:
+                return shop.apply(batch)
+            except PlanLostError:
+                lost += 1
+        raise AssertionError("the plan is lost for ever")
+
+    def of_each_kind() -> None:
+        """New and changed orders, few and many, with and without a key; repeated."""
+        nonlocal posted
+        posted += 1
+        for size in (1, 130):
+            for digest in (None, "d" * 32):
+                for name in (f"a {posted}", f"b {posted}"):
+                    batch = shop.batch([name] * size, first=1000 * posted if size > 1 else 0, digest=digest)
+                    wanted = apply(batch)
+                    assert wanted.total() == size
+                    assert apply(batch) == wanted
+
+    assert apply(shop.batch([BAD], first=7)) == {
+        "invalid": 1
+    }  # a letter, so that letters are read; a rollback forgets plans
+    assert shop.sql("SELECT count(*) AS n FROM order_letter") == [{"n": 1}]
+    for _ in range(3):  # the statements are prepared by then
+        of_each_kind()
+    for change, fits_no_more in ALTERED.items():
+        lost = 0
+        shop.sql(change)
+        of_each_kind()
+        assert (lost > 0) is fits_no_more, change
+        for _ in range(2 if lost else 0):
+            of_each_kind()
+    assert len(shop.buried) == 1
+
+
+def test_the_ingress_reads_on_after_an_alter(shop: Shop, database: str) -> None:
+    shop.post(["good"], digest="d" * 32)
+    request = RequestKey(UUID(int=1), "p")
+    changes = [change for change in ALTERED if not change.startswith("ALTER TABLE orders")]
+    changes += ["ALTER TABLE source_topic ALTER topic TYPE varchar, ALTER topic_id TYPE varchar(99)"]
+
+    async def read_on() -> None:
+        reader = PostgresLedgerReader(database)
+        await reader.open()
+        try:
+            for change in ["", *changes]:
+                shop.sql(change)
+                for _ in range(7 * CONNECTIONS_MAX):
+                    stored = await reader.read(request)
+                    assert stored is not None
+                    assert stored.digest == "d" * 32
+                    await reader.read_log()
+        finally:
+            await reader.close()
+
+    asyncio.run(read_on())
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -477,11 +563,11 @@ def test_row_level_security_under_a_running_consumer_is_named(shop: Shop, databa
     """It hides rows, so that they were inserted once more, and each of them was a dead letter."""
     role = f"limited_{token_hex(4)}"
     shop.sql(
-        f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; "
         f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}"
     )
     try:
-        shop.holder = SessionHolder(make_conninfo(database, user=role), 7)
+        shop.holder = SessionHolder(make_conninfo(database, user=role, password=PASSWORD), 7)
         shop.restart()
         shop.post(["before"])
         shop.sql(f"ALTER TABLE orders ENABLE ROW LEVEL SECURITY{policy}")

@@ -7,10 +7,8 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from consumer.replay.dependents import complete
-from consumer.replay.schema import connected, open_schema
-from consumer.replay.swap import swap
 from deploy.local.postgres import PostgresServer
+from support.swapping import swap_copies
 from support.waiting import eventually
 
 Connection = psycopg.Connection[TupleRow]
@@ -61,11 +59,7 @@ def test_a_subscriber_misses_and_repeats_no_row(published: tuple[str, Connection
     write(live, "hidden", "q")
     eventually(lambda: received(("before", "A")))
     for attempt in range(2):
-        open_schema(url, "orders_replay")
-        live.execute("INSERT INTO orders_replay.orders SELECT * FROM orders")
-        with connected(url) as connection:
-            complete(connection, "orders_replay")
-        swap(url, "orders_replay", lambda _: None)
+        swap_copies(url)
         write(live, f"after-{attempt}")
         live.execute("UPDATE orders SET name = %s WHERE order_id = 'before'", [str(attempt)])
         after = [(f"after-{number}", "A") for number in range(attempt + 1)]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ingress.code_samples import code_samples
+from ingress.docs_pages import docs_routes
 from support.waiting import HANG_S
 
 ROOT = Path(__file__).parents[2]
@@ -66,15 +68,21 @@ def test_all_four_packages_are_there_with_their_data(installed: Path, tmp_path: 
         f"import {', '.join(PACKAGES)}; from importlib.resources import files\n"
         f"print(*(package.__file__ for package in ({', '.join(PACKAGES)})))\n"
         "from consumer.postgres.migrate import _migrations; print(*sorted(_migrations()))\n"
-        "print((files('contracts') / 'published' / 'asyncapi.json').is_file())"
+        "print((files('contracts') / 'published' / 'asyncapi.json').is_file())\n"
+        "from ingress.docs_pages import docs_routes; print(len(docs_routes()))\n"
+        "from ingress.code_samples import code_samples; print(len(code_samples()))"
     )
     done = _run(tmp_path, installed / "python", "-c", program)
     assert done.returncode == 0, done.stderr
-    paths, migrations, has_published = done.stdout.splitlines()
+    paths, migrations, has_published, pages, samples = done.stdout.splitlines()
     assert all(Path(path).is_relative_to(installed.parent) for path in paths.split())
+    package = Path(paths.split()[-1]).parent
+    assert package.name == "deploy"
+    assert [*package.rglob("*.yaml"), *package.rglob("Dockerfile")] == []  # who has a wheel needs no manifests
     expected = sorted(file.stem for file in (ROOT / "consumer/postgres/migrations").glob("*.sql"))
     assert migrations.split() == expected
     assert has_published == "True"
+    assert (int(pages), int(samples)) == (len(docs_routes()), len(code_samples()))
 
 
 def test_the_command_tells_what_it_can_do(installed: Path, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from jsonschema import Draft7Validator
 
 Schema = dict[str, Any]
 
-ANNOTATIONS = {"$schema", "title", "description", "examples", "default", "contentEncoding", "contentMediaType"}
+ANNOTATIONS = {"$schema", "title", "description", "examples", "default", "format"} | {
+    "contentEncoding",
+    "contentMediaType",
+}
 VALUES = {"const", "enum"}
 LOWER, UPPER = ("minLength", "minItems"), ("maxLength", "maxItems")
 BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}

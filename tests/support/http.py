@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.local.ports import LOOPBACK
+from support.documented import require_documented
 from support.waiting import HANG_S
 
 ORDERS_PATH = "/api/integration/orders"
@@ -42,8 +43,11 @@ class Connection:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         self._connection.request(method, path, body, headers or {})
-        answer = self._connection.getresponse()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        response = self._connection.getresponse()
+        named = {name.lower(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, named, response.read())
+        require_documented(method, path, answer.status, answer.headers, answer.body)
+        return answer
 
     def post(self, token: str, orders: list[dict[str, Any]], **headers: str) -> Answer:
         """`headers` have underscores instead of dashes."""

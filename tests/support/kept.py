@@ -1,13 +1,15 @@
 """Files that must be kept forever: each stands with its SHA-256 in its folder's SHA256SUMS, as sha256sum writes it.
 
-`make asyncapi` adds the new ones. Nobody changes or removes a line: `test_what_must_be_kept_is_kept` compares.
+`make asyncapi` and `make openapi` add the new ones. Nobody changes or removes a line:
+`test_what_must_be_kept_is_kept` compares.
 """
 
 import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "contracts" / "published" / "schemas", ROOT / "tests" / "golden")
+PUBLISHED = ROOT / "contracts" / "published"
+FOLDERS = (PUBLISHED / "schemas", PUBLISHED / "http", ROOT / "tests" / "golden")
 INDEX = "SHA256SUMS"
 
 

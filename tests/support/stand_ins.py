@@ -21,6 +21,8 @@ class StandInAssignment:
         self._revoked: set[int] = set()
         self._held: set[int] = set()
         self.committed: dict[int, int] = {}
+        self.markers: dict[int, int] = {}
+        """By partition, how many markers of transactions stand behind its last record."""
         self.in_take: list[Callable[[], None]] = []
         self.in_wait: Callable[[], None] = lambda: None
 
@@ -44,6 +46,10 @@ class StandInAssignment:
     @property
     def positions(self) -> Mapping[int, int]:
         return self._positions
+
+    @property
+    def read_to(self) -> Mapping[int, int]:
+        return {partition: position + self.markers.get(partition, 0) for partition, position in self.positions.items()}
 
     @property
     def held(self) -> Collection[int]:

@@ -20,7 +20,7 @@ from support.kept import ROOT
 README_LINES_MAX = 120
 PACKAGES = "contracts", "ingress", "consumer", "deploy"
 SET_BY_THE_SUPERVISOR = {"ORDERS_LISTEN_FD", "ORDERS_SUPERVISOR_PID"}
-READ_WITHOUT_A_CLASS = {"ORDERS_DEBUG"}
+READ_WITHOUT_A_CLASS = {"ORDERS_DEBUG", "ORDERS_SECRETS_DIR"}
 ANSWERED_WITHOUT_AN_ERROR = {200, 202}
 UNITS = {"": ("", 1), "s": ("_S", 1), "ms": ("_MS", 1), "KiB": ("_BYTES_MAX", 1 << 10), "MiB": ("_BYTES_MAX", 1 << 20)}
 

@@ -5,7 +5,6 @@ of the real ones (test_stand_ins.py).
 """
 
 from collections.abc import Callable, Collection, Mapping
-from threading import Event as Flag
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +13,9 @@ import pytest
 from consumer.core.record import Record
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.restore_barrier import RestoreBarrier
+from consumer.retry import BACKOFF_MAX_S
 from consumer.settings import ConsumerSettings
+from consumer.vitals import STALLED_AFTER_S, Vitals
 from consumer.worker import AHEAD_RECORDS_MIN, Worker
 from support.events import record
 from support.orders import an_order
@@ -46,6 +47,7 @@ class Running:
         self.barrier = RestoreBarrier(lambda: self.answered, lambda _, ends: ends)
         self.session = cast(Any, SimpleNamespace(fence=SimpleNamespace(read=self._fence)))
         self.assignment, self.restores, self.now_s = StandInAssignment(), 0, 0.0
+        self.stop = Vitals(lambda: self.now_s)
         self.applier = StandInApplier(lambda batch: self.barrier.require_passed(self.session, batch))
         self.assignment.assign({A: 0, B: 0})
         self._worker = Worker(
@@ -57,7 +59,7 @@ class Running:
             cast(Any, self),
             self.barrier,
             self._note_restore,
-            Flag(),
+            self.stop,
             lambda: self.now_s,
         )
         self.step = self._worker.step
@@ -80,7 +82,7 @@ class Running:
 
     def look(self, positions: Mapping[int, int]) -> None:
         """The guard finds nothing."""
-        self.looked_at = set(positions)
+        self.looked_at = dict(positions)
 
     def is_restored(self, fence: dict[int, int]) -> None:
         """To these offsets, which ends all connections."""
@@ -98,6 +100,14 @@ class Running:
 @pytest.fixture
 def running() -> Running:
     return Running()
+
+
+def test_a_client_that_has_read_markers_of_transactions_is_not_stuck(running: Running) -> None:
+    """The guard compares with the end of the log."""
+    running.assignment.markers[A] = 2
+    running.arrives(records_of([A, B], 0))
+    running.step()
+    assert running.looked_at == {A: MANY + 2, B: MANY}
 
 
 def test_the_next_batch_is_decoded_while_one_is_applied(running: Running) -> None:
@@ -173,12 +183,12 @@ def test_new_events_wait_until_all_partitions_have_caught_up_after_a_restore(run
     assert running.applier.applied == [places([B], 4, 6)]  # B was answered up to 10
     assert running.restores == 1
     assert running.assignment.positions == {A: 10, B: 10}
-    assert running.looked_at == set()  # the guard must not think that the client is stuck
+    assert running.looked_at == {}  # the guard must not think that the client is stuck
     running.applier.fence[C] = 10  # the other consumer reads its events again
     for running.now_s in (4.0, 5.0):
         running.step()
     assert running.applier.applied[1:] == [{*places([A], 10, 2), *places([B], 10, 2)}]
-    assert running.looked_at == {A, B}
+    assert running.looked_at.keys() == {A, B}
 
 
 def test_answered_does_not_go_back_while_events_are_applied_again(running: Running) -> None:
@@ -220,3 +230,24 @@ def test_a_connection_that_outlived_the_restore_notices_it_within_a_check(runnin
     running.arrives(records_of([A], 11, 1))
     running.step()
     assert running.applier.applied == [places([A], 10, 1)]
+
+
+def test_a_call_that_hangs_is_told_and_an_outage_is_not_taken_for_it(running: Running) -> None:
+    seen: list[bool] = []
+
+    def hang() -> None:
+        running.now_s += STALLED_AFTER_S + 1
+        seen.append(running.stop.is_alive)
+
+    def wait() -> None:
+        running.now_s += BACKOFF_MAX_S
+        seen.append(running.stop.is_alive)
+
+    running.assignment.in_take.append(hang)
+    running.step()
+    assert seen == [False]
+    running.arrives(records_of([A], 0, 1))
+    running.applier.outages, running.assignment.in_wait = 100, wait
+    running.step()
+    assert seen[1:] == [True] * 100
+    assert running.applier.applied == [{(A, 0)}]

@@ -1,9 +1,11 @@
 """Settings come from ORDERS_... variables. An error names the wrong one and its allowed values."""
 
+from pathlib import Path
+
 import pytest
 
-from consumer.settings import ConsumerSettings, OptionalPostgresSettings, PostgresSettings
-from contracts.settings import KafkaSettings, OrdersSettings, SettingsError, load
+from consumer.settings import ConsumerSettings, OptionalPostgresSettings, PostgresSettings, current_url
+from contracts.settings import KafkaSettings, OrdersSettings, SettingsError, is_in_file, load
 from ingress.settings import IngressSettings
 
 
@@ -133,3 +135,90 @@ def test_properties_are_a_json_object(monkeypatch: pytest.MonkeyPatch, text: str
     monkeypatch.setenv("ORDERS_KAFKA_PROPERTIES", text)
     with pytest.raises(SettingsError, match="ORDERS_KAFKA_PROPERTIES"):
         load(KafkaSettings)
+
+
+@pytest.fixture
+def secrets_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("ORDERS_SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_setting_may_stand_in_a_file_and_a_variable_wins_over_it(
+    monkeypatch: pytest.MonkeyPatch, secrets_dir: Path
+) -> None:
+    (secrets_dir / "orders_postgres_url").write_text("postgresql://u:p@in-a-file/d\n")
+    (secrets_dir / "ORDERS_KAFKA_PROPERTIES").write_text('{"sasl.password": "p"}')
+    settings = load(ConsumerSettings)
+    assert settings.postgres_url == "postgresql://u:p@in-a-file/d"
+    assert settings.kafka_properties == {"sasl.password": "p"}
+    assert is_in_file("postgres_url")
+    assert not is_in_file("topic_prefix")
+    monkeypatch.setenv("ORDERS_POSTGRES_URL", "postgresql://u:p@in-a-variable/d")
+    assert load(ConsumerSettings).postgres_url == "postgresql://u:p@in-a-variable/d"
+    assert not is_in_file("postgres_url")
+
+
+def test_a_link_within_the_folder_is_followed_as_kubernetes_makes_it(secrets_dir: Path) -> None:
+    (secrets_dir / "..data").mkdir()
+    (secrets_dir / "..data" / "orders_postgres_url").write_text("postgresql:///linked")
+    (secrets_dir / "orders_postgres_url").symlink_to("..data/orders_postgres_url")
+    assert load(PostgresSettings).postgres_url == "postgresql:///linked"
+
+
+@pytest.mark.parametrize("content", [b"mysql://u:SECRET@h/d", b"postgresql://u:SECRET@x@h/d", b"SECRET \xff", b""])
+def test_what_is_wrong_in_a_file_is_told_without_what_stands_in_it(secrets_dir: Path, content: bytes) -> None:
+    (secrets_dir / "orders_postgres_url").write_bytes(content)
+    for settings in (PostgresSettings, OptionalPostgresSettings):
+        with pytest.raises(SettingsError, match="ORDERS_SECRETS_DIR") as caught:
+            load(settings)
+        assert "SECRET " not in str(caught.value).replace("ORDERS_SECRETS_DIR", "")
+        assert ":SECRET" not in str(caught.value)
+
+
+def test_properties_in_a_file_that_are_not_json_are_told(secrets_dir: Path) -> None:
+    (secrets_dir / "orders_kafka_properties").write_text("{SECRET")
+    with pytest.raises(SettingsError, match="ORDERS_KAFKA_PROPERTIES is not JSON") as caught:
+        load(KafkaSettings)
+    assert "{SECRET" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_used_is_told(secrets_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """pydantic-settings only warns."""
+    outside = tmp_path_factory.mktemp("outside") / "url"
+    outside.write_text("postgresql:///d")
+    file = secrets_dir / "orders_postgres_url"
+    file.symlink_to(outside)
+    with pytest.raises(SettingsError, match="outside"):
+        load(PostgresSettings)
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises(SettingsError, match="ORDERS_SECRETS_DIR"):
+        load(PostgresSettings)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(SettingsError, match="ORDERS_SECRETS_DIR"):
+        load(PostgresSettings)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_SECRETS_DIR", "/nonexistent")
+    with pytest.raises(SettingsError, match="ORDERS_SECRETS_DIR is '/nonexistent'"):
+        load(KafkaSettings)
+
+
+def test_a_url_in_a_file_is_read_again_and_a_broken_one_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, secrets_dir: Path
+) -> None:
+    file = secrets_dir / "orders_postgres_url"
+    file.write_text("postgresql:///one")
+    url = current_url(load(PostgresSettings).postgres_url)
+    assert (url(), url.may_change) == ("postgresql:///one", True)
+    file.write_text("postgresql:///two")
+    assert url() == "postgresql:///two"
+    for content in ("", "mysql://x"):
+        file.write_text(content)
+        assert url() == "postgresql:///two"
+    file.unlink()
+    assert url() == "postgresql:///two"
+    monkeypatch.setenv("ORDERS_POSTGRES_URL", "postgresql:///three")
+    assert not current_url("postgresql:///three").may_change

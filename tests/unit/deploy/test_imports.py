@@ -57,6 +57,12 @@ def test_the_help_of_a_command_does_not_import_what_it_runs() -> None:
     assert modules & (CLIENTS | SERVER | {"pydantic_settings", "ingress", "consumer", "deploy.commands"}) == set()
 
 
+def test_what_a_container_runs_every_few_seconds_imports_no_client_and_no_settings() -> None:
+    ended, modules = imported("alive")
+    assert ended == ["NotAliveError"]
+    assert modules & (CLIENTS | SERVER | {"pydantic_settings", "ingress", "consumer", "deploy.console"}) == set()
+
+
 def test_a_consumer_imports_no_server_no_terminal_and_no_repair() -> None:
     ended, modules = imported("consumer")
     assert ended == ["SettingsError"]
@@ -64,7 +70,7 @@ def test_a_consumer_imports_no_server_no_terminal_and_no_repair() -> None:
     assert modules & (SERVER | TERMINAL | {"ingress", "consumer.replay", "deploy.commands"}) == set()
 
 
-def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_tables() -> None:
+def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_its_tables() -> None:
     ended, modules = imported("ingress")
     assert ended == ["SettingsError"]
     assert "ingress.app" in modules
@@ -72,7 +78,7 @@ def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_tabl
     assert {name for name in modules if name.startswith("consumer")} <= {
         "consumer",
         "consumer.core",
-        "consumer.core.foretell",
+        "consumer.core.foretell",  # for a dry-run
         "consumer.core.hashing",
         "consumer.postgres",
         "consumer.postgres.conninfo",

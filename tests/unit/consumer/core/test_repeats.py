@@ -104,7 +104,7 @@ def test_how_a_history_is_cut_into_batches_changes_nothing(
     assert fresh == classify(of(events), whole_owners, {}).fresh.items
 
 
-def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_named() -> None:
+def test_a_repeated_request_gets_what_the_ledger_has_of_its_events_at_each_place_that_was_named() -> None:
     other = ReplyTo("replies", 9)
     events = [
         event(1, reply_to=REPLY_TO, digest=A),
@@ -113,12 +113,16 @@ def test_a_repeated_request_gets_what_the_ledger_has_at_each_place_that_was_name
         event(4, digest=A),  # asks for no reply
         event(5, reply_to=REPLY_TO, request=2),  # of which the ledger has nothing
     ]
-    parts = [StoredPart(BodyKey(REQUEST, A), "{}"), StoredPart(BodyKey(REQUEST, B), "another body's")]
+    first, second, third = ((0, Outcome.INSERTED), (1, Outcome.INVALID), (2, Outcome.STALE))
+    known = encode_outcomes(outcomes_of([first, second, third]))
+    parts = [StoredPart(BodyKey(REQUEST, A), known), StoredPart(BodyKey(REQUEST, B), "another body's")]
     replies = stored_replies(of(events), parts, repeated=True)
     assert [(reply.reply_to, reply.outcomes_json, reply.stored) for reply in replies] == [
-        (REPLY_TO, "{}", True),
-        (other, "{}", True),
+        (REPLY_TO, encode_outcomes(outcomes_of([first])), True),
+        (other, encode_outcomes(outcomes_of([first, second])), True),
     ]
+    alone = stored_replies(of(events[1:4]), parts, repeated=True)
+    assert [(reply.reply_to, reply.outcomes_json) for reply in alone] == [(other, known)]
 
 
 def test_who_has_no_key_did_not_ask_again() -> None:

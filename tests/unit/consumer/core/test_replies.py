@@ -10,15 +10,16 @@ from jsonschema import Draft7Validator
 
 from consumer.core import replies
 from consumer.core.record import Outgoing, Record
-from consumer.core.replies import Reply, first_replies, request_parts, result_records
+from consumer.core.replies import Reply, StoredPart, first_replies, request_parts, result_records, stored_replies
 from contracts.event import Headers, ReplyTo
 from contracts.order import Order
-from contracts.result import Outcome, decode_results, encode_outcomes, outcomes_of
+from contracts.result import Outcome, decode_outcomes, decode_results, encode_outcomes, outcomes_of
 from deploy.asyncapi.schemas import schemas
 from support.events import batch_of
 from support.installation import headers_of
 from support.orders import an_order
 
+VALUE = Order.model_validate(an_order("k")).canonical()
 TEXT = encode_outcomes(outcomes_of([(0, Outcome.INSERTED)]))
 VALIDATORS = {name: Draft7Validator(schema) for name, schema in schemas().items()}
 
@@ -85,9 +86,55 @@ def test_everybody_who_asks_about_one_request_gets_a_reply() -> None:
     assert found == [[1], [2], [3]]
 
 
+def stored_work(events: int, places: int, parts: int) -> tuple[int, int]:
+    """How many replies, and how many bytes of them, for one request that was applied in `parts` batches, if each of its
+    `events` names one of `places` and is read again."""
+    headers = [
+        [*headers_of("p", n, UUID(int=1)), ("kafka_replyTopic", b"shop"), ("kafka_correlationId", b"%d" % (n % places))]
+        for n in range(events)
+    ]
+    again = batch_of([Record(4, n, 0, b"k", VALUE, written) for n, written in enumerate(headers)])
+    (body_key,) = {run.context.body_key for run in again.runs if run.context}
+    stored = [
+        StoredPart(body_key, encode_outcomes(outcomes_of((n, Outcome.INSERTED) for n in range(part, events, parts))))
+        for part in range(parts)
+    ]
+    replies = stored_replies(again, stored, repeated=False)
+    answered = {
+        (r.reply_to.correlation, n) for r in replies for n in decode_outcomes(r.outcomes_json)[Outcome.INSERTED]
+    }
+    assert answered >= {(b"%d" % (n % places), n) for n in range(events)}
+    return len(replies), sum(len(reply.outcomes_json) for reply in replies)
+
+
+@pytest.mark.parametrize(("places", "parts"), [(1, 1), (1, 50), (50, 1), (50, 50)])
+def test_stored_outcomes_cost_what_their_events_cost_however_many_places_they_name(places: int, parts: int) -> None:
+    """A writer may name another place, or another correlation id, in each event. All for each would be a square."""
+    small, large = stored_work(100, places, parts), stored_work(200, 2 * places, 2 * parts)
+    assert small[0] <= 100
+    assert all(more <= 2.5 * less for less, more in zip(small, large, strict=True))
+
+
+def test_each_of_several_places_gets_the_stored_outcomes_of_its_events() -> None:
+    headers = [
+        [*headers_of("p", index, UUID(int=1)), ("kafka_replyTopic", topic)]
+        for index, topic in ((0, b"one"), (1, b"two"), (3, b"one"), (0, b"one"), (9, b"two"))
+    ]
+    again = batch_of([Record(4, n, 0, b"k", VALUE, written) for n, written in enumerate(headers)])
+    (body_key,) = {run.context.body_key for run in again.runs if run.context}
+    stored = [
+        StoredPart(body_key, encode_outcomes(outcomes_of(of_part)))
+        for of_part in ([(0, Outcome.INSERTED), (2, Outcome.STALE)], [(1, Outcome.INVALID), (3, Outcome.UPDATED)])
+    ]
+    found = {r.reply_to.topic: r.outcomes_json for r in stored_replies(again, stored, repeated=True)}
+    assert found == {  # of the event 9 nothing is known
+        "one": encode_outcomes(outcomes_of([(0, Outcome.INSERTED), (3, Outcome.UPDATED)])),
+        "two": encode_outcomes(outcomes_of([(1, Outcome.INVALID)])),
+    }
+
+
 def replies_to(headers: Sequence[Headers]) -> list[Outgoing]:
-    value = Order.model_validate(an_order("k")).canonical()
-    asked = batch_of([Record(4, offset, 0, b"k", value, written) for offset, written in enumerate(headers)])
+    asked = batch_of([Record(4, offset, 0, b"k", VALUE, written) for offset, written in enumerate(headers)])
     return result_records(first_replies(request_parts(asked, [Outcome.INSERTED] * len(headers))), "orders.results")
 
 

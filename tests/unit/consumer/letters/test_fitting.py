@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from consumer.core.record import Record, Rejected, Stage
 from consumer.letters.fitting import LEFT_OUT_PREFIX, LeftOut, size_of
-from consumer.letters.letter import SMALL_LETTER_BYTES_MAX, dead_letter, read_letter
+from consumer.letters.letter import (
+    SMALL_LETTER_BYTES_MAX,
+    WHOLE_LETTER_BYTES_MAX,
+    dead_letter,
+    read_letter,
+)
 from consumer.letters.redrive import redriven
 from contracts.event import Headers, read_headers
 from contracts.headers import EVENT
@@ -50,6 +55,35 @@ def test_every_letter_fits(key: bytes | None, value: bytes | None, headers: Head
             assert letter.left_out["value"] == LeftOut(len(value or b""), sha256(value or b"").hexdigest())
         else:
             assert sent.value == value
+        event = Record(3, 7, TIME_MS, key, value, headers)
+        assert letter.is_about(event)
+        assert letter.is_of(event)
+        assert not letter.is_about(replace(event, headers=[*headers, ("ce_id", b"another")]))
+
+
+@pytest.mark.parametrize("bytes_max", [SMALL_LETTER_BYTES_MAX, WHOLE_LETTER_BYTES_MAX])
+@pytest.mark.parametrize(
+    "headers", [[], [("ce_id", b"i" * 40_000)], [("ce_id", b"i" * 1025), ("foreign", b"x" * 40_000)]]
+)
+def test_a_letter_without_an_id_is_about_no_event_but_its_own(headers: Headers, bytes_max: int) -> None:
+    """Kafka lost the event, and another one took its offset: a replay would not apply it."""
+    event = Record(3, 7, TIME_MS, b"k", LARGE, headers)
+    sent = dead_letter(rejected(event.key, event.value, headers), Topics(), bytes_max)
+    letter = read_letter(Record(1, 2, 5, sent.key, sent.value, sent.headers))
+    assert letter is not None
+    assert letter.left_out
+    assert letter.is_about(event)
+    others: list[dict[str, Any]] = [{"value": b"x"}, {"value": None}, {"key": None}, {"headers": headers_of("p")}]
+    for other in others:
+        seen_by_id = bytes_max == WHOLE_LETTER_BYTES_MAX and headers and "headers" not in other
+        assert letter.is_about(replace(event, **other)) == bool(seen_by_id)
+
+
+def test_the_time_of_a_letter_is_its_own() -> None:
+    sent = dead_letter(rejected(b"k", b"v", [("orders_letter_time", b"1")]), Topics())
+    letter = read_letter(Record(1, 2, TIME_MS, sent.key, sent.value, sent.headers))
+    assert letter is not None
+    assert letter.time_ms == TIME_MS
 
 
 def test_what_fits_is_whole() -> None:

@@ -1,0 +1,1 @@
+"""`orders doctor`: looks at Kafka, Postgres and this machine from outside, and changes nothing."""

@@ -1,0 +1,121 @@
+"""An installation of a year, on which every command of an operator is run and timed: `make show-year`.
+
+A million orders, of which 500 have 200 versions and one has 12,000; 50,000 dead letters; a shop's views, indexes and
+rights; a logical subscriber; a long report; a partner who posts.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from consumer.postgres.migrate import migrate
+from deploy.local.child import Child
+from deploy.local.kafka import KafkaBroker
+from deploy.local.ports import free_port
+from deploy.local.postgres import PostgresServer
+from shows.timed import HEAD, measured, posting
+from shows.year_commands import Call, Commands
+from shows.year_events import YEAR, Sizes, cut_letters, large_letters, letters, orders, publish
+from shows.year_shop import long_report, open_shop, subscriber
+from support.installation import Installation
+from support.waiting import eventually
+
+LONG_S = 1800.0
+CONSUMERS = 2
+OUTPUTS = Path(".year")
+
+
+def main(sizes: Sizes) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="orders-year-"))
+    with ExitStack() as running:
+        running.callback(shutil.rmtree, folder, ignore_errors=True)
+        kafka = KafkaBroker(folder / "kafka", free_port(), lives_long=True)
+        postgres = PostgresServer(folder / "postgres", free_port())
+        for server in (kafka, postgres):
+            running.callback(server.stop)
+            server.start()
+        migrate(postgres.url())
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET wal_level = logical")
+        postgres.stop()
+        postgres.start()
+        installation = Installation(kafka.bootstrap, postgres.url(), folder)
+        running.push(installation.running)
+        say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start, {sizes}")
+        consumers = fill(installation.set_up(), sizes, CONSUMERS)
+        subscribed = running.enter_context(subscriber(postgres))
+        shutil.rmtree(OUTPUTS, ignore_errors=True)
+        OUTPUTS.mkdir()
+        commands = operate(installation, sizes, measured, OUTPUTS, waits=True)
+        live = "SELECT count(*) FROM orders WHERE partner_id = 'live'"
+        posted = installation.sql(live)[0]["count"]
+        eventually(lambda: subscribed.execute(live).fetchone() == (posted,), LONG_S)
+        for consumer in consumers:
+            consumer.stop()
+        commands.reseed()
+        say(f"The subscriber has all {posted} orders that were posted. The outputs are in {OUTPUTS}.")
+
+
+def fill(installation: Installation, sizes: Sizes, consumers: int) -> list[Child]:
+    """Writes the topic, and lets so many consumers apply it, which are returned."""
+    open_shop(installation)
+    running = [installation.start_consumer() for _ in range(consumers)]
+    started_s = time.monotonic()
+    written = publish(installation, orders(sizes))
+    written += publish(installation, letters(sizes))
+    written += publish(installation, large_letters(sizes))
+    written += publish(installation, cut_letters(sizes), **{"compression.type": "gzip", "message.max.bytes": 8_000_000})
+    eventually(installation.is_answered, LONG_S)
+    took_s = time.monotonic() - started_s
+    say(f"{written:,} events were written and applied in {took_s:.0f} s, {written / took_s:,.0f} a second")
+    assert all(consumer.exit_code is None for consumer in running)
+    installation.sql("ALTER TABLE orders DROP CONSTRAINT not_refused")  # the cause of some letters is repaired
+    installation.sql("ANALYZE")
+    installation.sql("REFRESH MATERIALIZED VIEW partner_total")
+    return running
+
+
+def operate(installation: Installation, sizes: Sizes, call: Call, outputs: Path, *, waits: bool) -> Commands:
+    """Runs every command, while a partner posts; prints the figures. `waits`: also those that only wait for others."""
+    filled = datetime.now(UTC).isoformat(timespec="milliseconds")
+    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})
+    token = installation.add_partner("live")
+    say(HEAD)
+    with posting(ingress, token) as posts:
+        commands = Commands(installation, posts, call, outputs, say)
+        with long_report(installation.postgres_url):
+            commands.partners()
+            commands.history(sizes.versions)
+            commands.letters(sizes.letters + sizes.large + sizes.cut)
+            commands.settle()
+            commands.replays(filled)
+            commands.prepare_swap()
+            if waits:
+                commands.swap_behind_a_report()
+        commands.swap()
+    return commands
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - this is its report
+
+
+def sizes_of(arguments: list[str]) -> Sizes:
+    """Of a year, unless `--orders`, `--letters`, `--versions`, `--large` or `--cut` says otherwise."""
+    parser = ArgumentParser(description=__doc__)
+    for name, size in asdict(YEAR).items():
+        parser.add_argument(f"--{name}", type=int, default=size)
+    return Sizes(**vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    main(sizes_of(sys.argv[1:]))
