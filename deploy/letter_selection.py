@@ -104,7 +104,8 @@ class Selected:
         return self._states.count([state])
 
     def letters(self, places: Collection[Place] | None = None) -> Iterator[tuple[Letter, State]]:
-        """Reads them again, or only those at these `places`, by offset within each partition. Raises ConsumerError."""
+        """Reads them again, by offset within each partition; or only those at these `places`, and no record before the
+        first or behind the last of them. Raises ConsumerError."""
 
         def is_wanted(message: Message) -> bool:
             partition, offset = message.partition(), message.offset()
@@ -112,13 +113,20 @@ class Selected:
                 return False
             return places is None or (partition, offset) in places
 
+        bounds = self._states.bounds(self._wanted) if places is None else _bounds(places)
         with closing(TopicReader(self._settings, self._settings.topics.dlq)) as reader:
-            for chunk in reader.read(*self._states.bounds(self._wanted), is_wanted):
+            for chunk in reader.read(*bounds, is_wanted):
                 for letter in map(read_letter, chunk.records):
                     if letter is not None:
                         state = self._states.state(letter.record.partition, letter.record.offset)
                         assert state is not None
                         yield letter, state
+
+
+def _bounds(places: Collection[Place]) -> tuple[dict[int, int], dict[int, int]]:
+    """For each partition: the lowest offset, and the one after the highest."""
+    starts = dict(sorted(places, reverse=True))
+    return starts, {partition: offset + 1 for partition, offset in sorted(places)}
 
 
 def _place(letter_id: str) -> Place:

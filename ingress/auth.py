@@ -1,11 +1,14 @@
 """Finds the partner of a token. Pure; used on the event loop only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from contracts.partner import Partner, token_sha256
 from ingress.errors import UnauthorizedError
 
 TOKEN_CHARS_MAX = 200
+CERTIFIED = "certified"
+"""In the `state` of a request whose client showed a certificate: its common name, None if it has not just one."""
 GUESSES_PER_S = 1.0
 """So many wrong tokens are answered at once; after a pause, GUESSES_AT_ONCE_MAX."""
 GUESSES_AT_ONCE_MAX = 10
@@ -59,11 +62,19 @@ class Partners:
             self._by_id[partner_id] = partner
             self._by_sha256.update((token.sha256, partner) for token in partner.active_tokens())
 
-    def authenticate(self, tokens: list[str]) -> Partner:
-        """The partner of the token. `tokens`: the values of all `token` headers.
+    def authenticate(self, tokens: list[str], state: Mapping[str, Any] | None = None) -> Partner:
+        """The partner of the token. `tokens`: the values of all `token` headers. `state`: of the request.
 
-        Raises UnauthorizedError if there is not exactly one, or if it is not an active token.
+        A certificate of the client's that names a partner needs no token, and takes none of another partner. Raises
+        UnauthorizedError if there is not exactly one token, or if it is not active. A partner without one is nobody.
         """
+        if state is not None and CERTIFIED in state:
+            certified = self._by_id.get(state[CERTIFIED])
+            if certified is None or not certified.active_tokens():
+                raise UnauthorizedError(self._guesses.wait_s())
+            if not tokens or self.authenticate(tokens).partner_id == certified.partner_id:
+                return certified
+            raise UnauthorizedError(self._guesses.wait_s())
         if len(tokens) != 1 or len(tokens[0]) > TOKEN_CHARS_MAX:
             raise UnauthorizedError(self._guesses.wait_s())
         partner = self._by_sha256.get(

@@ -101,8 +101,7 @@ def _endpoint(asset: Asset) -> Callable[[Request], Awaitable[Response]]:
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if asset.packed and "gzip" not in request.headers.get("accept-encoding", ""):
-            # It is kept packed only: to unpack it for each request would cost more than a batch of orders.
-            return error_response(request, problems.NOT_PACKED, problems.NOT_PACKED.said(), {})
+            return error_response(request, problems.GZIP_ONLY, problems.GZIP_ONLY.said(), {})
         return PartsResponse(asset.content, headers=headers, media_type=asset.media_type)
 
     return get

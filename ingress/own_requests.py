@@ -52,7 +52,7 @@ class OwnRequestsEndpoint:
         with self._admission.request() as held, self._lists.request() as listing:
             if not self._ready():
                 raise UnavailableError(problems.NOT_READY)
-            partner = self._partners.authenticate(request.headers.getlist("token"))
+            partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
             held.belongs_to(partner.partner_id)
             listing.belongs_to(partner.partner_id)
             since = _read(request, "since", parse_rfc_3339, bad_requests.NOT_A_TIME)
@@ -62,7 +62,7 @@ class OwnRequestsEndpoint:
                 page = await self._ledger.list_requests(partner.partner_id, since, before, limit)
             except LedgerUnavailableError as error:
                 raise UnavailableError(problems.LEDGER_UNREADABLE) from error
-            return list_response(page, since, limit)
+            return page_response(page, since, limit)
 
 
 def _read(request: Request, name: str, parse: Callable[[str], Value | None], wrong: Problem) -> Value | None:
@@ -93,7 +93,7 @@ def parse_cursor(text: str) -> Place | None:
     return None if match is None else Place(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]))
 
 
-def list_response(page: Page, since: datetime | None, limit: int) -> Response:
+def page_response(page: Page, since: datetime | None, limit: int) -> Response:
     """One page of the list. `since` and `limit`: as they were asked for."""
     link: dict[str, str] = {}
     rest: str | None = None

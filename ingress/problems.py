@@ -36,12 +36,12 @@ NO_SUCH_METHOD = Problem(
     "The path has no such method. `Allow` names those that it has.",
     "Use one of them.",
 )
-NOT_PACKED = Problem(
-    "not-packed",
+GZIP_ONLY = Problem(
+    "gzip-only",
     406,
     "This file is served as gzip. Send: Accept-Encoding: gzip",
-    "Only for the files of the pages under `/docs`, which are kept packed.",
-    "Use a browser, or `curl --compressed`.",
+    "It is kept packed only: to unpack it for each request would cost more than a batch of orders.",
+    "Send the header. Browsers do.",
 )
 BODY_TOO_SLOW = Problem(
     "body-too-slow",

@@ -28,6 +28,8 @@ from ingress.protocol import BoundedHttpProtocol
 from ingress.routes import create_app
 from ingress.seldom import SeldomLog
 from ingress.settings import IngressSettings
+from ingress.tls import Certificate
+from ingress.tls_connection import Handshakes, TlsConnection
 
 BACKLOG = 1024
 GC_EVERY_OBJECTS = 50_000
@@ -64,8 +66,9 @@ class Inherited:
 def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited | None = None) -> None:
     """Serves until SIGTERM or SIGINT: as a worker of a supervisor if `inherited` is given.
 
-    Raises ServeError.
+    Raises ServeError and CertificateError.
     """
+    certificate = _certificate_of(settings)
     listener = _listen(settings.host, settings.port) if inherited is None else socket.socket(fileno=inherited.listen_fd)
     if settings.workers > 1 and inherited is None:
         _require_access(settings)
@@ -77,9 +80,10 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
     requests_max = min(REQUESTS_MAX, most * 9 // 10)  # the others may be closed to make room
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max, requests_max)
     supervisor_pid = None if inherited is None else inherited.supervisor_pid
-    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid)
+    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid, certificate)
     server.config.app = create_app(settings, ledger, admission, server.give_up)
-    _log.info("listening on %s:%d", *listener.getsockname()[:2])
+    scheme = "http" if certificate is None else "https"
+    _log.info("listening on %s://%s:%d", scheme, *listener.getsockname()[:2])
     server.run([listener])
     if server.gave_up is not None:
         raise ServeError(server.gave_up)
@@ -93,7 +97,12 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(
-        self, admission: Admission, connections_max: int, drain_s: float, supervisor_pid: int | None = None
+        self,
+        admission: Admission,
+        connections_max: int,
+        drain_s: float,
+        supervisor_pid: int | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -113,6 +122,7 @@ class DrainingServer(uvicorn.Server):
         self._admission = admission
         self._connections_max = connections_max
         self._drain_s = drain_s
+        self._certificate = certificate
         self._supervisor_pid = supervisor_pid
         self._drain: asyncio.Task[None] | None = None
 
@@ -138,11 +148,18 @@ class DrainingServer(uvicorn.Server):
                 connections, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
             )
 
+        handshakes = Handshakes()
+
+        def make_connection() -> asyncio.Protocol:
+            if self._certificate is None:
+                return make_protocol()
+            return TlsConnection(self._certificate.context(), make_protocol, handshakes, loop)
+
         def on_failure() -> None:
             failed.add()
             connections.close_one()
 
-        self._listeners = [Listener(listening, make_protocol, on_failure, loop) for listening in sockets or ()]
+        self._listeners = [Listener(listening, make_connection, on_failure, loop) for listening in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self._listeners:
@@ -209,6 +226,15 @@ def _require_access(settings: IngressSettings) -> None:
     forbidden = of_trouble(found, Trouble.FORBIDDEN)
     if forbidden:
         raise ServeError(forbidden)
+
+
+def _certificate_of(settings: IngressSettings) -> Certificate | None:
+    """Raises ServeError if settings of TLS are given without a certificate, and CertificateError."""
+    if settings.tls_cert is not None:
+        return Certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    if settings.tls_key is not None or settings.tls_client_ca is not None:
+        raise ServeError(f"{PREFIX}TLS_CERT is not set, but other settings of TLS are. Set it, or none of them.")
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

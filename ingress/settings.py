@@ -1,5 +1,6 @@
 """Settings of the ingress."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -30,6 +31,16 @@ class IngressSettings(KafkaSettings, LedgerSettings):
     ] = 32 << 20
 
     docs: Annotated[Literal["on", "off"], Field(description="on to serve the pages under /docs, or off")] = "on"
+
+    tls_cert: Annotated[
+        Path | None, Field(description="a PEM file with the certificate, and those up to its authority; unset: no TLS")
+    ] = None
+    tls_key: Annotated[
+        Path | None, Field(description="a PEM file with its key; unset: it is in the file of the certificate")
+    ] = None
+    tls_client_ca: Annotated[
+        Path | None, Field(description="a PEM file with who signs the certificates of partners; unset: none are asked")
+    ] = None
 
     @property
     def delivery_timeout_s(self) -> float:

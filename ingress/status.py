@@ -52,7 +52,7 @@ class StatusEndpoint:
         with self._admission.request() as held, self._reads.request() as reading:
             if not self._ready():  # they are read anew now and then; until then no token is known
                 raise UnavailableError(problems.NOT_READY)
-            partner = self._partners.authenticate(request.headers.getlist("token"))
+            partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
             held.belongs_to(partner.partner_id)
             reading.belongs_to(partner.partner_id)
             request_id = _request_id(request.path_params["request_id"])

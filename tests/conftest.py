@@ -25,8 +25,6 @@ from support.private_logs import watched
 
 pytest.register_assert_rewrite("support.contract_of_the_assignment", "support.contract_of_the_applier")
 
-GIVEN_KAFKA = os.environ.pop("ORDERS_KAFKA_BOOTSTRAP", None)
-GIVEN_POSTGRES = os.environ.pop("ORDERS_POSTGRES_URL", None)
 for _variable in [name for name in os.environ if name.startswith("ORDERS_")]:
     del os.environ[_variable]  # tests do not depend on a developer's own settings
 
@@ -63,8 +61,8 @@ def _logs_are_private(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bootstrap(folder: Path) -> Iterator[str]:
-    if GIVEN_KAFKA:
-        yield GIVEN_KAFKA
+    if server_choice.KAFKA:
+        yield server_choice.KAFKA
         return
     if server_choice.are_containers():
         from support import containers
@@ -81,8 +79,8 @@ def bootstrap(folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(folder: Path) -> Iterator[str]:
     """A database that may be used to make others."""
-    if GIVEN_POSTGRES:
-        yield GIVEN_POSTGRES
+    if server_choice.POSTGRES:
+        yield server_choice.POSTGRES
         return
     if server_choice.are_containers():
         from support import containers
@@ -119,12 +117,15 @@ def installation(bootstrap: str, database: str, folder: Path) -> Iterator[Instal
 
 
 @pytest.fixture(scope="module")
-def shared_installation(
-    bootstrap: str, postgres_url: str, template_database: str, folder: Path
-) -> Iterator[Installation]:
+def shared_database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The same for all tests of a file."""
+    yield from _database(postgres_url, template_database)
+
+
+@pytest.fixture(scope="module")
+def shared_installation(bootstrap: str, shared_database: str, folder: Path) -> Iterator[Installation]:
     """One installation for all tests of a file. They use different partners, so they do not disturb each other."""
-    for database in _database(postgres_url, template_database):
-        yield from _installation(bootstrap, database, folder)
+    yield from _installation(bootstrap, shared_database, folder)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ class Assignment:
             return [], {}
         taken, starts = self._accept(messages)
         if not taken:  # what is read without giving a record are markers of transactions
-            self.commit({})
+            self._note_answered({})
         return taken, starts
 
     def wait(self, duration_s: float) -> None:
@@ -141,6 +141,9 @@ class Assignment:
         that was taken is answered, the offset goes past the markers of transactions: else the group had a lag.
         """
         self._done.update(next_offsets)
+        self._note_answered(next_offsets)
+
+    def _note_answered(self, next_offsets: Mapping[int, int]) -> None:
         past = {p: end for p, end in self.read_to.items() if self.positions[p] <= self._done.get(p, -1) < end}
         self._done.update(past)
         self._answered.note(self._consumer, {**next_offsets, **past})

@@ -21,6 +21,8 @@ from consumer.replay.shape import Parts, adopt, shape
 SWAPPED = "orders", "order_letter"
 """The tables that are swapped: the rows, and the letters that belong to them. The ledger stays, because answers that
 were sent are not decided again. The fence stays, because it is locked and equal to that of the replay."""
+COMPLETE_LOCK_MS = 1_000
+"""How long a replay waits for a table that a foreign key of the shop's names. Others wait behind it."""
 
 _SCHEMA: LiteralString = (
     "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON relnamespace = n.oid WHERE c.oid = 'orders'::regclass"
@@ -137,14 +139,15 @@ def dependents(connection: Connection) -> Dependents:
         about: dict[str, Any] = {"live": oid, "moved": False}
         of_table = "" if table == "orders" else f" (of {table})"
         for query in (_LEFT, _LOST):
-            lost += [f"{name}{of_table}" for (name,) in connection.execute(query, about)]
+            lost += [f"{name}{of_table}" for (name,) in connection.execute(query, about, prepare=True)]
     if lost:
         raise ConsumerStoppedError(
             "The tables cannot be swapped, because these would stay with the old ones:\n  "
             + "\n  ".join(sorted(set(lost)))
             + f"\nRemove them, swap, and create them again. {LIVE_TABLES_UNCHANGED}"
         )
-    rebound = [str(text) for (text,) in connection.execute(_REBOUND, {"tables": list(tables.values())})]
+    rows = connection.execute(_REBOUND, {"tables": list(tables.values())}, prepare=True)
+    rebound = [str(text) for (text,) in rows]
     to_carry = {table: carried(connection, quoted(connection, schema, table), schema) for table in SWAPPED}
     return Dependents(schema, tables, to_carry, rebound)
 
@@ -157,7 +160,8 @@ def relations_of(connection: Connection, schemas: Sequence[str]) -> tuple[list[i
 
 def left_behind(connection: Connection, replaced: int) -> list[str]:
     """What is still bound to the table with this oid, which was replaced."""
-    return [str(name) for (name,) in connection.execute(_LEFT, {"live": replaced, "moved": True})]
+    about = {"live": replaced, "moved": True}
+    return [str(name) for (name,) in connection.execute(_LEFT, about, prepare=True)]
 
 
 def complete(connection: Connection, schema: str) -> None:
@@ -169,6 +173,7 @@ def complete(connection: Connection, schema: str) -> None:
     """
     live_in = live_schema(connection)
     connection.execute("SET search_path = pg_catalog")
+    connection.execute(sql.SQL("SET lock_timeout = {}").format(COMPLETE_LOCK_MS))
     for table in SWAPPED:
         live, new = sql.Identifier(live_in, table), sql.Identifier(schema, table)
         ours, theirs = ([*_columns(connection, in_schema, table)] for in_schema in (live_in, schema))

@@ -12,6 +12,7 @@ from psycopg import sql
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
 from consumer.postgres.tables import FUNCTIONS, FUNCTIONS_OF_INGRESS, TABLES
+from consumer.replay.dependents import SWAPPED
 from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 from consumer.replay.schema import REPLACED_SCHEMA, REPLAY_SCHEMA, UNTIL_PREFIX, connected, exists
 
@@ -74,7 +75,8 @@ def drop(connection: Connection, schema: str, lock_timeout_ms: int = LOCK_TIMEOU
     if not _is_there(connection, schema):
         return
     name = sql.Identifier(schema)
-    tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in _OURS)
+    tables_of_ours = SWAPPED if schema == REPLACED_SCHEMA else _OURS  # a swap puts nothing else there
+    tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in tables_of_ours)
     ours = (*FUNCTIONS, *FUNCTIONS_OF_INGRESS)
     functions = sql.SQL(", ").join(sql.SQL("{}.{}").format(name, sql.SQL(function)) for function in ours)
     with _naming_dependents(schema):

@@ -26,6 +26,7 @@ class Part:
 Parts = Mapping[Key, Part]
 """In the order in which they can be made."""
 
+# A foreign key is validated by itself, because to add a valid one keeps others from writing to the table that it names.
 _SHAPE: LiteralString = """
 WITH t AS (SELECT c.*, n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
   WHERE c.oid = %(table)s::regclass),
@@ -65,10 +66,14 @@ parts (rank, kind, name, make, unmake) AS (
     alter || 'SET DEFAULT ' || pg_get_expr(adbin, adrelid), alter || 'DROP DEFAULT'
     FROM a JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attgenerated = ''
   UNION ALL SELECT CASE contype WHEN 'c' THEN 9 WHEN 'f' THEN 10 ELSE 7 END, 'constraint', conname,
-    format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', %(named)s::text, conname, CASE WHEN confrelid = conrelid
+    format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s%%s', %(named)s::text, conname, CASE WHEN confrelid = conrelid
       THEN overlay(d PLACING ' REFERENCES ' || %(named)s::text || '(' FROM position(itself IN d) FOR length(itself))
-      ELSE d END), format('ALTER TABLE %%s DROP CONSTRAINT %%I', %(named)s::text, conname)
+      ELSE d END, CASE WHEN contype = 'f' AND convalidated THEN ' NOT VALID' END),
+    format('ALTER TABLE %%s DROP CONSTRAINT %%I', %(named)s::text, conname)
     FROM k, pg_get_constraintdef(oid) AS d
+  UNION ALL SELECT 11, 'validity of the constraint', conname,
+    format('ALTER TABLE %%s VALIDATE CONSTRAINT %%I', %(named)s::text, conname), NULL
+    FROM k WHERE contype = 'f' AND convalidated
   UNION ALL SELECT 8, 'index', relname,
     overlay(d PLACING ' ON ' || %(named)s::text || ' ' FROM position(place IN d) FOR length(place)),
     format('DROP INDEX %%I.%%I', %(schema)s::text, relname)
@@ -94,7 +99,7 @@ def read_parts(connection: Connection, query: LiteralString, table: str, named: 
 
     The search_path must be pg_catalog, so that Postgres writes every name with its schema.
     """
-    rows = connection.execute(query, {"table": table, "named": named, "schema": schema})
+    rows = connection.execute(query, {"table": table, "named": named, "schema": schema}, prepare=True)
     return {(kind, name): Part(make, unmake) for kind, name, make, unmake in rows}
 
 

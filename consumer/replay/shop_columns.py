@@ -60,7 +60,7 @@ class ShopColumn:
 
 def read(connection: Connection, table: sql.Identifier, ours: Collection[str]) -> list[ShopColumn]:
     """The columns of `table` that are not ours."""
-    rows = connection.execute(_READ, {"table": table.as_string(connection), "ours": list(ours)})
+    rows = connection.execute(_READ, {"table": table.as_string(connection), "ours": list(ours)}, prepare=True)
     return [ShopColumn(*row) for row in rows]
 
 

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg
 from psycopg import sql
 
 from consumer.errors import ConsumerError, ConsumerStoppedError, DiskFullError, RetryLaterError
@@ -35,8 +36,9 @@ FENCE_LOCK_MS = 1_000
 """A swap waits at most this long for the consumers that are in a batch. Meanwhile the others wait for it."""
 TABLE_LOCK_MS = 200
 """With the fence, a swap waits at most this long for each lock on a table, because partners wait for it."""
-AUTOVACUUM_LOCK_MS = 1_500
-"""The same, if only autovacuum holds the lock: Postgres ends it after `deadlock_timeout`, which is a second."""
+CHANGES_LOCK_MS = 1_500
+"""How long a swap waits for those who change the tables, while nobody waits for it. Postgres ends an autovacuum after
+`deadlock_timeout`, which is a second."""
 HELD_IDLE_MS = 5_000
 """Postgres ends a swap that holds the fence and does nothing, as that of a process that was frozen."""
 UNDER_LOCK_EVENTS_MAX = 5_000
@@ -106,31 +108,39 @@ def swap(
 
 
 def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s: float, waits: Waits) -> None:
+    connection.execute("SET plan_cache_mode = force_generic_plan")
     with connection.transaction():
-        found = dependents(connection)
-    table_lock_ms = _await_free(connection, schema, deadline_s)
+        live_schema = dependents(connection).live_schema
+    _await_free(connection, schema, deadline_s)
     with connection.transaction():
         drop(connection, REPLACED_SCHEMA, TABLE_LOCK_MS)
-    with waits.measured(), connection.transaction():
-        _set_local(connection, lock_timeout=FENCE_LOCK_MS, idle_in_transaction_session_timeout=HELD_IDLE_MS)
+    live = sql.SQL(", ").join(sql.Identifier(live_schema, table) for table in SWAPPED)
+    with ExitStack() as measuring, connection.transaction():
+        _set_local(connection, lock_timeout=CHANGES_LOCK_MS, idle_in_transaction_session_timeout=HELD_IDLE_MS)
+        # Keeps out changes of the tables, and autovacuum, but neither consumers nor readers.
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(live))
+        dependents(connection)  # so that the questions are planned before anybody waits
+        if not is_complete(connection, live_schema, schema):
+            raise NotCaughtUpError("Columns, constraints, indexes or settings of the live tables were changed.")
+        connection.execute("SET LOCAL search_path = DEFAULT")
+        measuring.enter_context(waits.measured())  # until the commit
+        _set_local(connection, lock_timeout=FENCE_LOCK_MS)
         fence = Fence(connection).lock(range(UPSERT_PARTITIONS)).result()
-        _set_local(connection, lock_timeout=table_lock_ms)
-        live = sql.SQL(", ").join(sql.Identifier(found.live_schema, table) for table in SWAPPED)
-        connection.execute(sql.SQL("LOCK TABLE {}").format(live))  # a shop changes them without the fence
+        _set_local(connection, lock_timeout=TABLE_LOCK_MS)
+        connection.execute(sql.SQL("LOCK TABLE {}").format(live))
         missing = sum(fence.values()) - sum(read_fence(connection, schema).values())
         if missing > UNDER_LOCK_EVENTS_MAX:
             raise NotCaughtUpError(f"{missing} events arrived since the replay caught up.")
         catch_up(fence)
         if read_fence(connection, schema) != fence:
             raise RetryLaterError("The replay is not at the same offsets as the live tables.")
-        _exchange(connection, schema)
+        found = dependents(connection)  # rights and views need no lock of the tables to be changed
+        _exchange(connection, found, schema)
+    _analyze(connection, found)
 
 
-def _exchange(connection: Connection, schema: str) -> None:
-    found = dependents(connection)  # once more, because something may have been added before the tables were locked
+def _exchange(connection: Connection, found: Dependents, schema: str) -> None:
     live_schema = found.live_schema
-    if not is_complete(connection, live_schema, schema):
-        raise NotCaughtUpError("Columns, constraints, indexes or settings of the live tables were changed.")
     replaced, new, live = map(sql.Identifier, (REPLACED_SCHEMA, schema, live_schema))
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(replaced))
     made = datetime.now(UTC).isoformat(timespec="seconds")
@@ -163,6 +173,14 @@ def _carry_over(connection: Connection, found: Dependents, table: str) -> None:
     raise ConsumerStoppedError(_not_carried(names_of_difference(wanted, carried(connection, name, found.live_schema))))
 
 
+def _analyze(connection: Connection, found: Dependents) -> None:
+    """Statistics over several columns have no values yet. The swap is done, so an error does not matter."""
+    for table in SWAPPED:
+        if any(kind == "statistics" for kind, _ in found.carried[table]):
+            with suppress(psycopg.Error):
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(found.live_schema, table)))
+
+
 def _not_carried(names: list[str]) -> str:
     return (
         "The tables were not swapped, because these could not be carried over:\n  "
@@ -171,24 +189,21 @@ def _not_carried(names: list[str]) -> str:
     )
 
 
-def _await_free(connection: Connection, schema: str, deadline_s: float) -> int:
-    """Waits until no other session keeps a lock, and returns how long to wait for each lock, in ms. Raises
-    RetryLaterError at the deadline.
+def _await_free(connection: Connection, schema: str, deadline_s: float) -> None:
+    """Waits until no other session keeps a lock. Raises RetryLaterError at the deadline.
 
     Whoever holds one at two looks keeps it: the statements of most sessions are shorter than the time between them.
+    Autovacuum does not count: Postgres ends it when somebody waits for it.
     """
     before: set[str] = set()
-    while found := _holders(connection, schema):
-        kept = [holder for holder in found if holder.transaction in before]
-        if before and not kept:
+    while found := [holder for holder in _holders(connection, schema) if not holder.is_autovacuum]:
+        now = {holder.transaction for holder in found}
+        if before and not before & now:
             break
-        if kept and all(holder.is_autovacuum for holder in kept):
-            return AUTOVACUUM_LOCK_MS
         if time.monotonic() > deadline_s:
             raise RetryLaterError("Other sessions keep locks on them.")
-        before = {holder.transaction for holder in found}
+        before = now
         time.sleep(LOOK_S)
-    return TABLE_LOCK_MS
 
 
 def _holders(connection: Connection, schema: str) -> list[Holder]:

@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from heapq import nlargest
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from consumer.core.portions import portions
 from consumer.errors import ConsumerError
+from consumer.letters.fitting import size_of
 from consumer.letters.letter import Letter
 from consumer.letters.originals import with_originals
 from consumer.letters.states import State
@@ -21,31 +24,36 @@ from deploy.letter_texts import as_object, pretty, table_of
 from deploy.stack_file import use_running_stack
 from deploy.times import period
 
+LISTED_BYTES_MAX, LISTED_MAX = 16 << 20, 1_000
+"""Letters that `list` reads together: their bytes and their number. A letter may have 2 MB."""
 GROUPS_MAX = 10_000
 """Groups of one kind that `summary` counts. Further ones are counted together."""
 GROUPS_SHOWN_MAX = 20
 _NAME_CHARS_MAX = 100
 _OTHERS = "(others)"
 
+Age = tuple[int, int, int, int]
+"""By which letters are sorted: their time in ms; then their partition, offset and size in bytes."""
+
 
 def list_letters(filters: Filters, *, limit: int, skip: int, settled_too: bool, as_json: bool) -> None:
-    """The newest letters first. Keeps `limit` letters in memory, with their events."""
+    """The newest letters first. Keeps LISTED_BYTES_MAX of letters in memory, and what the table shows of all."""
     selected = Selected(settings_of(), filters, list(State) if settled_too else [State.OPEN])
-    places = {age[1:] for age in nlargest(skip + limit, (_age(letter) for letter, _ in selected.letters()))[skip:]}
-    newest = sorted(selected.letters(places), key=lambda found: _age(found[0]), reverse=True)
+    ages = nlargest(skip + limit, (_age(letter) for letter, _ in selected.letters()))[skip:]
+    newest = _read_again(selected, ages)
     if as_json:
         for letter, state in newest:
             print(json.dumps(as_object(letter, state)))  # noqa: T201 - for a program
-    elif newest:
+    elif ages:
         out.print(table_of(newest))
-    left = max(0, len(selected) - skip - len(newest))
+    left = max(0, len(selected) - skip - len(ages))
     if left:
         err.print(
-            f"{len(newest)} of {len(selected)} letters, the newest first. For the next ones: --skip {skip + limit}. "
+            f"{len(ages):,} of {len(selected):,} letters, the newest first. For the next ones: --skip {skip + limit}. "
             "To count all: orders dlq summary"
         )
     elif not as_json:
-        err.print(f"{len(newest)} letters." if newest else _none(selected, skip))
+        err.print(f"{len(ages):,} letters." if ages else _none(selected, skip))
 
 
 def _none(selected: Selected, skip: int) -> str:
@@ -55,8 +63,15 @@ def _none(selected: Selected, skip: int) -> str:
     return f"No open dead letters ({', '.join(settled)}). To see these: --all" if settled else "No dead letters."
 
 
-def _age(letter: Letter) -> tuple[int, int, int]:
-    return letter.time_ms, letter.record.partition, letter.record.offset
+def _age(letter: Letter) -> Age:
+    record = letter.record
+    return letter.time_ms, record.partition, record.offset, size_of(record.key, record.value, record.headers)
+
+
+def _read_again(selected: Selected, ages: list[Age]) -> Iterator[tuple[Letter, State]]:
+    """The letters of these ages, in this order."""
+    for part in portions(ages, lambda age: age[3], LISTED_BYTES_MAX, LISTED_MAX):
+        yield from sorted(selected.letters({age[1:3] for age in part}), key=lambda found: _age(found[0]), reverse=True)
 
 
 def summary(filters: Filters, *, settled_too: bool, as_json: bool) -> None:
@@ -74,15 +89,17 @@ def summary(filters: Filters, *, settled_too: bool, as_json: bool) -> None:
     for what, counter in counts.items():
         rows = sorted(counter.items(), reverse=True) if what == "hour" else counter.most_common()
         out.print(_counted(what, rows))
-    out.print(", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
+    out.print(", ".join(f"{count:,} {state}" for state, count in states.items()), highlight=False)
 
 
 def _counted(what: str, rows: list[tuple[str, int]]) -> Table:
     table = Table("hour (UTC)" if what == "hour" else what, "letters")
     for name, count in rows[:GROUPS_SHOWN_MAX]:
-        table.add_row(Text(name), str(count))
+        table.add_row(Text(name), f"{count:,}")
     if len(rows) > GROUPS_SHOWN_MAX:
-        table.add_row(f"{len(rows) - GROUPS_SHOWN_MAX} more", str(sum(count for _, count in rows[GROUPS_SHOWN_MAX:])))
+        table.add_row(
+            f"{len(rows) - GROUPS_SHOWN_MAX:,} more", f"{sum(count for _, count in rows[GROUPS_SHOWN_MAX:]):,}"
+        )
     return table
 
 

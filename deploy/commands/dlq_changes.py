@@ -32,7 +32,7 @@ def redrive(filters: Filters, *, rate: float, yes: bool, dry_run: bool) -> None:
     selected = Selected(settings, filters, never=lambda letter: letter.error in NEVER_APPLIED)
     if selected.never_count:
         err.print(
-            f"{selected.never_count} letters are left out: their partners were told that they are not applied (422). "
+            f"{selected.never_count:,} letters are left out: their partners were told that they are not applied (422). "
             f"To close them: orders dlq discard --reason {CONFLICT}"
         )
     if not _is_agreed(selected, "redrive", yes, dry_run):
@@ -51,7 +51,12 @@ def redrive(filters: Filters, *, rate: float, yes: bool, dry_run: bool) -> None:
                 if any(failure.verdict is not Verdict.RECORD for failure in failed):
                     break
     finally:
-        out.print(f"{done} letters were redriven. To see their outcomes: orders history ORDER_ID")
+        out.print(
+            f"{done:,} letters were redriven. Events that are refused again have new letters: orders dlq summary. The "
+            "outcomes of one order: orders history ORDER_ID",
+            highlight=False,
+            soft_wrap=True,
+        )
     _tell(failures, len(selected) - done)
 
 
@@ -61,7 +66,7 @@ def _tell(failures: Sequence[Failure], left: int) -> None:
         err.print(f"Letter {letter.id}, order {letter.order_id!r}: {why}.", markup=False, highlight=False)
     if left:
         raise LettersLeftError(
-            f"{left} letters were not redriven, and stay open"
+            f"{left:,} letters were not redriven, and stay open"
             + (f"; {len(failures)} of them are named above" if left > len(failures) else "")
             + ". When the cause is gone, run the same command again."
         )
@@ -72,7 +77,7 @@ def discard(filters: Filters, *, yes: bool, dry_run: bool) -> None:
     selected = Selected(settings, filters)
     if _is_agreed(selected, "discard", yes, dry_run):
         _note(settings, selected, Settled.DISCARDED)
-        out.print(f"{len(selected)} letters were discarded. To take that back: orders dlq reopen")
+        out.print(f"{len(selected):,} letters were discarded. To take that back: orders dlq reopen")
 
 
 def reopen(filters: Filters, *, yes: bool, dry_run: bool) -> None:
@@ -81,7 +86,7 @@ def reopen(filters: Filters, *, yes: bool, dry_run: bool) -> None:
     selected = Selected(settings, filters, [State.DISCARDED])
     if _is_agreed(selected, "reopen", yes, dry_run):
         _note(settings, selected, Settled.REOPENED)
-        out.print(f"{len(selected)} letters are open again.")
+        out.print(f"{len(selected):,} letters are open again.")
 
 
 def _note(settings: KafkaSettings, selected: Selected, settled: Settled) -> None:
@@ -96,14 +101,14 @@ def _is_agreed(selected: Selected, verb: str, yes: bool, dry_run: bool) -> bool:
     if not count:
         out.print(f"There is no {'discarded' if verb == 'reopen' else 'open'} letter to {verb}.")
         if verb == "redrive" and (discarded := selected.count(State.DISCARDED)):
-            out.print(f"{discarded} letters were discarded. To take that back: orders dlq reopen")
+            out.print(f"{discarded:,} letters were discarded. To take that back: orders dlq reopen")
         return False
     if dry_run or not yes:
         out.print(table_of(islice(selected.letters(), SHOWN_LETTERS_MAX)))
         if count > SHOWN_LETTERS_MAX:
-            out.print(f"… and {count - SHOWN_LETTERS_MAX} more. To see what they are: orders dlq summary")
+            out.print(f"… and {count - SHOWN_LETTERS_MAX:,} more. To see what they are: orders dlq summary")
     if dry_run:
-        out.print(f"This would {verb} {count} letters. Nothing was done.")
+        out.print(f"This would {verb} {count:,} letters. Nothing was done.")
         return False
-    confirm(f"{verb.capitalize()} these {count} letters?", yes)
+    confirm(f"{verb.capitalize()} these {count:,} letters?", yes)
     return True

@@ -21,7 +21,7 @@ from ingress.error_answers import error_response
 from ingress.idempotency import parse_key
 from ingress.json_answers import Json, json_response
 from ingress.openapi.schemas import READINESS
-from ingress.own_requests import REQUESTS_PER_PAGE, list_response
+from ingress.own_requests import REQUESTS_PER_PAGE, page_response
 from ingress.preferences import parse_preferences
 from ingress.rate_headers import rate_headers
 from ingress.rate_limit import RateLimit
@@ -111,8 +111,8 @@ class Examples:
             "cursor": bad_requests.NOT_A_CURSOR,
         }
         return {
-            "the last page": list_response(Page([one], None), None, REQUESTS_PER_PAGE),
-            "a page before others": list_response(Page([one], place), place.time, 1),
+            "the last page": page_response(Page([one], None), None, REQUESTS_PER_PAGE),
+            "a page before others": page_response(Page([one], place), place.time, 1),
             **{
                 f"a wrong {name}": self._of(_raiser(Violation(name, told.said(requests_max=REQUESTS_PER_PAGE_MAX))))
                 for name, told in wrong.items()

@@ -17,7 +17,7 @@ from support.kept import ROOT
 from support.private_logs import keep_secret
 from support.waiting import eventually
 
-ON_TOP_BYTES_MAX = 90 << 20
+ON_TOP_BYTES_MAX = 90_000_000
 USER = "10001"
 SEVERAL_MINUTES_S = 1200
 LISTING = """

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from contracts.partitioner import partition_of
+from deploy.commands import dlq
 from deploy.console import confirm
 from deploy.errors import AbortedError
+from deploy.letter_selection import Selected
 from support.commands import orders_here as orders
 from support.installation import Installation, headers_of, texts
 from support.orders import an_order
@@ -84,7 +86,24 @@ def test_letters_are_redriven_into_the_place_that_they_had(refusing: Installatio
     assert json.loads(history[3])["origin"] == {"partition": partition_of(b"R-2", 12), "offset": 1}
 
 
-def test_letters_are_shown_chosen_and_discarded(installation: Installation) -> None:
+def require_listed_in_portions(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand letters of 2 MB are not in memory together."""
+    newest = listed(installation)
+    read: list[object] = []
+    letters = Selected.letters
+
+    def noting(self: Selected, places: Any = None) -> Any:
+        read.append(places)
+        return letters(self, places)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dlq, "LISTED_BYTES_MAX", 1)
+        patch.setattr(Selected, "letters", noting)
+        assert listed(installation, "--skip", "1", "--limit", "3") == newest[1:4]
+    assert [len(places) for places in read[1:]] == [1, 1, 1]  # type: ignore[arg-type]
+
+
+def test_letters_are_shown_chosen_and_discarded(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     env = installation.environment
     assert orders("dlq", "list", env=env).stderr.strip() == "No dead letters."
     installation.start_consumer()
@@ -104,6 +123,7 @@ def test_letters_are_shown_chosen_and_discarded(installation: Installation) -> N
     assert {letter["order"] for letter in listed(installation, "--reason", "discount")} == {"D-1", "D-2"}
     assert listed(installation, "--until", "1h") == []
     assert len(listed(installation, "--since", "1h")) == 5
+    require_listed_in_portions(installation, monkeypatch)
     table = orders("dlq", "list", env=env)
     for text in ("D-1", "InvalidOrder", "discount is negative", "MisplacedKey", "open"):
         assert text in table.stdout

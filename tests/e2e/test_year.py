@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shows.year import fill, operate
+from shows.year import GROUPS, fill, operate
 from shows.year_events import Sizes
 from support.commands import orders_here
 from support.installation import Installation
@@ -21,5 +21,5 @@ def test_every_command_of_an_operator_on_an_installation_with_everything(
     installation: Installation, tmp_path: Path
 ) -> None:
     fill(installation, SMALL, consumers=1)
-    figures = operate(installation, SMALL, run, tmp_path, waits=False).figures
+    figures = operate(installation, SMALL, run, tmp_path, set(GROUPS) - {"wait"}).figures
     assert all(figure.posts and not figure.unanswered for figure in figures)

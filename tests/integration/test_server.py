@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from ingress.admission import Admission
 from ingress.connections import CONNECTION
 from ingress.protocol import HEADER_BYTES_MAX, HEADERS_MAX, PIPELINED_REQUESTS_MAX
 from ingress.server import DrainingServer
+from ingress.tls import Certificate
 from support.http import RawConnection
 from support.waiting import HANG_S, eventually
 
@@ -31,6 +33,7 @@ class App:
 
     released: bool = False
     paths: list[str] = field(default_factory=list)
+    states: list[dict[str, object]] = field(default_factory=list)
     admission: Admission = field(default_factory=lambda: Admission(10, 10))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,6 +41,7 @@ class App:
             await self._live(receive, send)
             return
         self.paths.append(scope["path"])
+        self.states.append(scope["state"])
         with self.admission.request():
             if scope["path"] == "/guess":
                 scope["state"][CONNECTION].may_be_closed()
@@ -65,9 +69,11 @@ class Served:
     port: int
     server: DrainingServer
     thread: Thread
+    context: ssl.SSLContext | None = None
+    """Of clients, if they speak TLS."""
 
     def connect(self) -> RawConnection:
-        return RawConnection(self.port)
+        return RawConnection(self.port, self.context)
 
     def stop(self) -> None:
         """As SIGTERM does it."""
@@ -82,11 +88,15 @@ class Served:
 
 @contextmanager
 def serving(
-    *, connections_max: int = 100, keep_alive_s: float = 10 * HANG_S, listening: socket.socket | None = None
+    *,
+    connections_max: int = 100,
+    keep_alive_s: float = 10 * HANG_S,
+    listening: socket.socket | None = None,
+    certificate: Certificate | None = None,
 ) -> Iterator[Served]:
     app = App()
     listening = listening or socket.create_server((LOOPBACK, 0))
-    made = DrainingServer(app.admission, connections_max, drain_s=0.1)
+    made = DrainingServer(app.admission, connections_max, drain_s=0.1, certificate=certificate)
     made.config.app = app
     made.config.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]
     served = Served(app, listening.getsockname()[1], made, Thread(target=made.run, args=([listening],)))
@@ -122,7 +132,7 @@ def flood(connection: RawConnection, data: bytes, other: RawConnection) -> None:
         try:
             connection.socket.send(data)
             refused = 0
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantWriteError):
             refused += 1
         other.send(head())
         other.read_answer()
@@ -279,7 +289,7 @@ def test_what_is_wrong_behind_a_request_in_flight_does_not_take_its_answer(serve
         behind = head("/body", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n"
         connection.send(head("/wait") + behind + (b"not a chunk\r\n" if end == "broken" else b""))
         if end == "closed":
-            connection.socket.shutdown(socket.SHUT_WR)
+            connection.shut_down()
         eventually(lambda: served.app.paths == ["/wait"])
         served.app.released = True
         answer = connection.read_answer()

@@ -155,6 +155,7 @@ def test_a_dump_is_the_same_after_a_swap(database: str, sql: Sql, given: None) -
     after = dump(database)
     assert after == before, "\n".join(unified_diff(before.splitlines(), after.splitlines(), lineterm=""))
     assert sql("SELECT * FROM order_letter ORDER BY order_id") == rows
+    assert sql("SELECT count(*) AS n FROM pg_stats_ext WHERE statistics_name = 'order_letter_together'") == [{"n": 1}]
 
 
 @pytest.mark.parametrize("kind", OTHERS)

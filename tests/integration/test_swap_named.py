@@ -97,6 +97,7 @@ BUILT_ON_REPLACED = {
     "function old_rows()": "CREATE FUNCTION old_rows() RETURNS SETOF orders_replaced.orders LANGUAGE sql "
     "AS 'TABLE orders_replaced.orders'",
     "table orders_replaced.notes": "CREATE TABLE orders_replaced.notes ()",
+    "table orders_replaced.request_part": "CREATE TABLE orders_replaced.request_part AS TABLE request_part",
     "function orders_replaced.f()": "CREATE FUNCTION orders_replaced.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "view old_letters": "CREATE VIEW old_letters AS SELECT order_id FROM orders_replaced.order_letter",
     "table old_child": "CREATE TABLE old_child () INHERITS (orders_replaced.orders)",

@@ -66,7 +66,7 @@ def test_each_attempt_is_short_and_all_of_them_are_told(
     """Somebody holds a lock whom the looks cannot tell from a consumer in a batch, or who began after them."""
     monkeypatch.setattr(swapping, "FENCE_LOCK_MS", 20)
     monkeypatch.setattr(swapping, "TABLE_LOCK_MS", 20)
-    monkeypatch.setattr(swapping, "_await_free", lambda *_: swapping.TABLE_LOCK_MS)
+    monkeypatch.setattr(swapping, "_await_free", lambda *_: None)
     monkeypatch.setattr(swapping, "PAUSE_S", 0.01)
     attempts = []
     with psycopg.connect(replayed, application_name="a report") as holder:
@@ -105,7 +105,7 @@ def test_what_was_changed_since_the_comparison_is_carried_over_too(
             sql(changes.pop(0))
 
     waits = swap_made(replayed, prepare=prepare)
-    assert (waits.attempts, changes) == (4, [])
+    assert (waits.attempts, changes) == (1, [])  # so nobody waited for what did not succeed
     assert sql("SELECT pg_typeof(later)::text AS type FROM (VALUES (1)) AS one LEFT JOIN orders ON true") == [
         {"type": "text"}
     ]

@@ -1,6 +1,7 @@
 """Runs commands and measures them: time, memory, lines, and what posts waited meanwhile."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -22,12 +23,13 @@ _SAMPLE_S = 0.05
 
 @dataclass(frozen=True)
 class Figure:
-    """`peak_mb`: the most PSS of the command's processes together. `slowest_post_s`: of those that were answered while
-    it ran. `unanswered`: posts that got another status than 200."""
+    """`cpu_s`: of the command's processes, not of the servers. `peak_mb`: the most PSS of its processes together.
+    `slowest_post_s`: of those that were answered while it ran. `unanswered`: posts that got another status than 200."""
 
     command: str
     exit_code: int
     seconds: float
+    cpu_s: float
     peak_mb: float
     lines: int
     slowest_post_s: float
@@ -37,13 +39,11 @@ class Figure:
     def as_row(self) -> str:
         slowest = f"{self.slowest_post_s:.2f}" if self.posts else ""
         refused = f" ({self.unanswered} of {self.posts} not 200)" if self.unanswered else ""
-        return (
-            f"| `{self.command}` | {self.exit_code} | {self.seconds:.1f} | {self.peak_mb:.0f} | {self.lines:,} | "
-            f"{slowest}{refused} |"
-        )
+        figures = f"{self.seconds:.1f} | {self.cpu_s:.1f} | {self.peak_mb:.0f} | {self.lines:,} | {slowest}{refused}"
+        return f"| `{self.command}` | {self.exit_code} | {figures} |"
 
 
-HEAD = "| command | exit | s | MB (PSS) | lines | slowest post, s |\n|---|---|---|---|---|---|"
+HEAD = "| command | exit | s | CPU s | MB (PSS) | lines | slowest post, s |\n|---|---|---|---|---|---|---|"
 
 
 @dataclass
@@ -94,6 +94,12 @@ def measured(arguments: tuple[str, ...], env: Mapping[str, str], output: Path) -
             peak_mb = max(peak_mb, sum(map(pss_mb, family(watched))))
             time.sleep(_SAMPLE_S)
     return process.returncode, peak_mb
+
+
+def cpu_of_children_s() -> float:
+    """Of those that have ended. The servers have not."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

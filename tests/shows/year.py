@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -32,9 +33,11 @@ from support.waiting import eventually
 LONG_S = 1800.0
 CONSUMERS = 2
 OUTPUTS = Path(".year")
+GROUPS = "partners", "history", "letters", "settle", "replays", "swap", "wait", "reseed"
+"""`wait`: a swap behind a long report. `reseed` comes without posts."""
 
 
-def main(sizes: Sizes) -> None:
+def main(sizes: Sizes, only: Collection[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="orders-year-"))
     with ExitStack() as running:
         running.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -55,13 +58,14 @@ def main(sizes: Sizes) -> None:
         subscribed = running.enter_context(subscriber(postgres))
         shutil.rmtree(OUTPUTS, ignore_errors=True)
         OUTPUTS.mkdir()
-        commands = operate(installation, sizes, measured, OUTPUTS, waits=True)
+        commands = operate(installation, sizes, measured, OUTPUTS, only)
         live = "SELECT count(*) FROM orders WHERE partner_id = 'live'"
         posted = installation.sql(live)[0]["count"]
         eventually(lambda: subscribed.execute(live).fetchone() == (posted,), LONG_S)
         for consumer in consumers:
             consumer.stop()
-        commands.reseed()
+        if "reseed" in only:
+            commands.reseed()
         say(f"The subscriber has all {posted} orders that were posted. The outputs are in {OUTPUTS}.")
 
 
@@ -84,8 +88,8 @@ def fill(installation: Installation, sizes: Sizes, consumers: int) -> list[Child
     return running
 
 
-def operate(installation: Installation, sizes: Sizes, call: Call, outputs: Path, *, waits: bool) -> Commands:
-    """Runs every command, while a partner posts; prints the figures. `waits`: also those that only wait for others."""
+def operate(installation: Installation, sizes: Sizes, call: Call, outputs: Path, only: Collection[str]) -> Commands:
+    """Runs these groups of commands, while a partner posts; prints the figures."""
     filled = datetime.now(UTC).isoformat(timespec="milliseconds")
     ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})
     token = installation.add_partner("live")
@@ -93,15 +97,20 @@ def operate(installation: Installation, sizes: Sizes, call: Call, outputs: Path,
     with posting(ingress, token) as posts:
         commands = Commands(installation, posts, call, outputs, say)
         with long_report(installation.postgres_url):
-            commands.partners()
-            commands.history(sizes.versions)
-            commands.letters(sizes.letters + sizes.large + sizes.cut)
-            commands.settle()
-            commands.replays(filled)
-            commands.prepare_swap()
-            if waits:
-                commands.swap_behind_a_report()
-        commands.swap()
+            steps = {
+                "partners": commands.partners,
+                "history": lambda: commands.history(sizes.versions),
+                "letters": lambda: commands.letters(sizes.letters + sizes.large + sizes.cut),
+                "settle": commands.settle,
+                "replays": lambda: commands.replays(filled),
+                "swap": commands.prepare_swap,
+                "wait": commands.swap_behind_a_report,
+            }
+            for name, step in steps.items():
+                if name in only:
+                    step()
+        if "swap" in only:
+            commands.swap()
     return commands
 
 
@@ -109,13 +118,15 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - this is its report
 
 
-def sizes_of(arguments: list[str]) -> Sizes:
-    """Of a year, unless `--orders`, `--letters`, `--versions`, `--large` or `--cut` says otherwise."""
+def typed(arguments: list[str]) -> tuple[Sizes, list[str]]:
+    """The sizes are those of a year, and the groups all, unless the options say otherwise."""
     parser = ArgumentParser(description=__doc__)
     for name, size in asdict(YEAR).items():
         parser.add_argument(f"--{name}", type=int, default=size)
-    return Sizes(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--only", default=",".join(GROUPS), help="groups of commands")
+    options = vars(parser.parse_args(arguments))
+    return Sizes(**{name: options[name] for name in asdict(YEAR)}), options["only"].split(",")
 
 
 if __name__ == "__main__":
-    main(sizes_of(sys.argv[1:]))
+    main(*typed(sys.argv[1:]))

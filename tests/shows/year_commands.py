@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shows.timed import Figure, Posts
+from confluent_kafka.admin import AdminClient
+
+from shows.timed import Figure, Posts, cpu_of_children_s
 from shows.year_events import HOT, partner
-from shows.year_shop import MAKE_ROOM
+from shows.year_shop import BY_HAND, MAKE_ROOM
 from support.installation import Installation
+from support.waiting import HANG_S, eventually
 
 Call = Callable[[tuple[str, ...], dict[str, str], Path], tuple[int, float]]
 """Runs a command with stdout and stderr into files. Returns its exit code, and its memory in MB."""
@@ -30,9 +33,9 @@ class Commands:
     def run(self, *arguments: str, exit_code: int | None = 0) -> str:
         """What it writes to stdout. AssertionError if it ends with another exit code, unless that may be any."""
         output = self.outputs / f"{len(self.figures):02}"
-        started_s = time.monotonic()
+        before, started_s = cpu_of_children_s(), time.monotonic()
         code, peak_mb = self.call(arguments, self.installation.environment, output)
-        ended_s = time.monotonic()
+        ended_s, cpu_s = time.monotonic(), cpu_of_children_s() - before
         told = output.with_suffix(".out").read_text()
         errors = output.with_suffix(".err").read_text()
         waits = self.posts.between(started_s, ended_s)
@@ -40,6 +43,7 @@ class Commands:
             " ".join(("orders", *arguments)),
             code,
             ended_s - started_s,
+            cpu_s,
             peak_mb,
             told.count("\n") + errors.count("\n"),
             max((wait_s for wait_s, _ in waits), default=0.0),
@@ -100,6 +104,8 @@ class Commands:
         self.run("replay")
         self.run("replay")
         self.run("replay", "--verify")
+        self.installation.sql(BY_HAND)
+        self.run("replay", "--verify", exit_code=1)
         self.run("replay", "--until", moment)
         schemas = [line["schema"] for line in _objects(self.run("replay", "list", "--json"))]
         self.run("replay", "list")
@@ -121,8 +127,15 @@ class Commands:
         self.run("replay", "list")
 
     def reseed(self) -> None:
-        """Without posts, because it wants the consumers stopped."""
+        """Without posts, because it wants the consumers stopped. Then Kafka loses its topic."""
         self.run("reseed", "--dry-run")
+        topic = self.installation.settings.topics.upserts
+        admin = AdminClient({"bootstrap.servers": self.installation.bootstrap})
+        admin.delete_topics([topic])[topic].result()
+        eventually(lambda: topic not in admin.list_topics(timeout=HANG_S).topics)
+        self.run("setup")
+        self.run("reseed", "--dry-run")
+        self.run("reseed", "--yes")
 
 
 def _objects(lines: str) -> Iterable[Any]:

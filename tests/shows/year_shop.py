@@ -30,7 +30,9 @@ MAKE_ROOM = """
 DROP MATERIALIZED VIEW partner_total; REVOKE UPDATE (note) ON orders FROM year_reporting;
 COMMENT ON COLUMN orders.note IS NULL
 """
-"""Removes what a swap does not carry over."""
+"""Removes what a swap may not carry over."""
+BY_HAND = "UPDATE orders SET total_qty = 9 WHERE partner_id <> 'live' AND order_id ~ '7$'"
+"""Somebody changes a tenth of the orders, which no event explains."""
 
 
 def open_shop(installation: Installation) -> None:

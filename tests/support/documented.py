@@ -14,6 +14,9 @@ from support.openapi import Document, operations
 NOT_AN_ENDPOINT = 400, 404, 405
 """What is answered if a request is for none; 400 if it is not HTTP either."""
 
+NOT_OF_THE_API = "/openapi.json", "/asyncapi.json", "/docs"
+"""The documents, and the pages that show them."""
+
 
 @cache
 def _documented() -> dict[str, tuple[re.Pattern[str], dict[str, Document]]]:
@@ -38,7 +41,11 @@ def require_documented(method: str, target: str, status: int, headers: Mapping[s
     path = next((path for path, (pattern, _) in _documented().items() if pattern.fullmatch(asked)), None)
     operation = _documented()[path][1].get(method) if path is not None else None
     if path is None or operation is None:
-        assert status in NOT_AN_ENDPOINT or method == "HEAD" or asked == "/openapi.json", (method, target, status)
+        assert status in NOT_AN_ENDPOINT or method == "HEAD" or asked.startswith(NOT_OF_THE_API), (
+            method,
+            target,
+            status,
+        )
         return
     answer: Any = operation["responses"].get(str(status))
     assert answer is not None, f"{method} {target} was answered with {status}, which the document does not have"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +75,11 @@ def is_ready(port: int) -> bool:
 class RawConnection:
     """Bytes to the server, answers from it; knows only Content-Length, which all our answers have."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        """`context`: of TLS; None for plain HTTP."""
         self.socket = socket.create_connection((LOOPBACK, port), timeout=TIMEOUT_S)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname=LOOPBACK)
         self._received = b""
 
     def __enter__(self) -> "RawConnection":
@@ -86,6 +90,10 @@ class RawConnection:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def shut_down(self) -> None:
+        """Sends no more, and still reads. The method of an SSLSocket would read no more TLS."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def read_answer(self) -> Answer:
         head = self.read_until(b"\r\n\r\n").decode().split("\r\n")
@@ -106,7 +114,7 @@ class RawConnection:
         """Whether the server closed the connection; waits for that or for more bytes."""
         try:
             return not self._received and self.socket.recv(1) == b""
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return True
 
     def _receive(self) -> None:

@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 
 from consumer.settings import ConsumerSettings
 from contracts.event import HeaderWriter, ReplyTo, RequestContext
-from contracts.settings import KafkaSettings
+from contracts.settings import KafkaProperty, KafkaSettings
+from contracts.topics import LETTER_BYTES_MAX
 from deploy.local.child import Child
 from deploy.local.ports import free_port
 from deploy.partners import PartnerRegistry
@@ -47,10 +48,14 @@ class Installation:
     running: ExitStack = field(default_factory=ExitStack)
     count: int = 0
     ingresses: list[Ingress] = field(default_factory=list)
+    client_properties: dict[str, KafkaProperty] = field(default_factory=dict)
+    """Of the clients of the tests themselves."""
 
     @property
     def settings(self) -> KafkaSettings:
-        return KafkaSettings(kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix)
+        return KafkaSettings(
+            kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix, kafka_properties=self.client_properties
+        )
 
     def consumer_settings(self, **changes: Any) -> ConsumerSettings:
         return ConsumerSettings(
@@ -174,7 +179,13 @@ class Installation:
     @contextmanager
     def consumer(self, group: str = "test") -> Iterator[Consumer]:
         consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2}
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "log_level": 2,
+                **self.client_properties,
+            }
         )
         try:
             yield consumer
@@ -183,7 +194,14 @@ class Installation:
 
     def produce(self, records: list[dict[str, Any]]) -> None:
         """Writes records as another client does. Each is a dict of arguments of `Producer.produce`."""
-        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": LETTER_BYTES_MAX,
+                **self.client_properties,
+            }
+        )
         failed: list[object] = []
         for record in records:
             producer.produce(
@@ -191,7 +209,7 @@ class Installation:
                 on_delivery=lambda error, _: failed.append(error) if error else None,
             )
         assert producer.flush(HANG_S) == 0
-        assert not failed
+        assert not failed, failed
 
     # HTTP
 

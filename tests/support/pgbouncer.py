@@ -16,7 +16,16 @@ PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin
 class PgBouncer:
     """A pool of `size` sessions in `pool_mode`; every client is let in as the user of `postgres_url`."""
 
-    def __init__(self, folder: Path, postgres_url: str, pool_mode: str, size: int = 2, ignored: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        postgres_url: str,
+        pool_mode: str,
+        size: int = 2,
+        ignored: str = "",
+        certificate: Path | None = None,
+    ) -> None:
+        """`certificate`: with its key. If it is given, clients have to speak TLS."""
         server = conninfo_to_dict(postgres_url)
         self.port = free_port()
         self.url = f"postgresql://{server['user']}@{LOOPBACK}:{self.port}/{server['dbname']}"
@@ -28,6 +37,12 @@ class PgBouncer:
             f"[pgbouncer]\nlisten_addr = {LOOPBACK}\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
             f"pool_mode = {pool_mode}\ndefault_pool_size = {size}\nignore_startup_parameters = {ignored}\n"
         )
+        if certificate is not None:
+            own = folder / "server.pem"
+            own.write_bytes(certificate.read_bytes())
+            own.chmod(0o644)
+            with file.open("a") as more:
+                more.write(f"client_tls_sslmode = require\nclient_tls_key_file = {own}\nclient_tls_cert_file = {own}\n")
         assert PROGRAM is not None
         user = _system_user(folder)  # it refuses to run as root
         self._child = Child("PgBouncer", [PROGRAM, str(file)], folder.with_suffix(".log"), user=user)

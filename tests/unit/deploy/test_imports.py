@@ -70,7 +70,7 @@ def test_a_consumer_imports_no_server_no_terminal_and_no_repair() -> None:
     assert modules & (SERVER | TERMINAL | {"ingress", "consumer.replay", "deploy.commands"}) == set()
 
 
-def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_its_tables() -> None:
+def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_tables() -> None:
     ended, modules = imported("ingress")
     assert ended == ["SettingsError"]
     assert "ingress.app" in modules
@@ -78,7 +78,7 @@ def test_an_ingress_imports_no_terminal_and_of_the_consumer_only_what_reads_its_
     assert {name for name in modules if name.startswith("consumer")} <= {
         "consumer",
         "consumer.core",
-        "consumer.core.foretell",  # for a dry-run
+        "consumer.core.foretell",
         "consumer.core.hashing",
         "consumer.postgres",
         "consumer.postgres.conninfo",

@@ -19,7 +19,7 @@ from contracts.result import Outcome, StoredRequest, outcomes_of
 from contracts.strict_json import Violation
 from ingress.answers import accepted_response, counts_response, respond, status_response
 from ingress.errors import KeyConflictError, NoDryRunError, NotConfirmedError, RateLimitedError
-from ingress.own_requests import list_response
+from ingress.own_requests import page_response
 from support.kept import ROOT
 
 FOLDER = ROOT / "tests" / "golden" / "answers"
@@ -60,8 +60,8 @@ ANSWERS: dict[str, Callable[[], Response]] = {
     "problem-violation": lambda: problem(REQUIRED),
     "problem-violations": lambda: problem(STRICT),
     "problem-rate-limited": lambda: problem(RateLimitedError(2.5)),
-    "own-requests": lambda: list_response(Page([OwnRequest(PLACE, 6, 1, dict.fromkeys(Outcome, 1))], PLACE), None, 1),
-    "own-requests-last": lambda: list_response(Page([FOREIGN], None), None, 9),
+    "own-requests": lambda: page_response(Page([OwnRequest(PLACE, 6, 1, dict.fromkeys(Outcome, 1))], PLACE), None, 1),
+    "own-requests-last": lambda: page_response(Page([FOREIGN], None), None, 9),
 }
 
 

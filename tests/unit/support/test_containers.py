@@ -27,6 +27,15 @@ def test_an_engine_that_nobody_named_is_not_asked(monkeypatch: pytest.MonkeyPatc
     assert not server_choice.are_containers()
 
 
+def test_what_is_given_reaches_the_workers_of_a_run_and_no_process_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker inherits the environment that the first process has left."""
+    monkeypatch.setenv("ORDERS_KAFKA_BOOTSTRAP", "here:1")
+    monkeypatch.setenv("TESTS_ORDERS_KAFKA_BOOTSTRAP", "")  # put back at the end
+    assert server_choice.given("ORDERS_KAFKA_BOOTSTRAP") == "here:1"
+    assert "ORDERS_KAFKA_BOOTSTRAP" not in os.environ
+    assert server_choice.given("ORDERS_KAFKA_BOOTSTRAP") == "here:1"
+
+
 def test_a_choice_is_taken_as_it_is_and_a_wrong_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for choice, are_containers in (("local", False), ("containers", True)):
         monkeypatch.setattr(server_choice, "CHOICE", choice)

@@ -76,3 +76,23 @@ def test_an_error_among_messages_is_reported_and_the_others_are_taken() -> None:
     taken, _, _ = accepting.accept([message(0, 0), failed, message(0, 1)])
     assert list(map(place_of, taken)) == [(0, 0, None), (0, 1, None)]
     assert reported == [("_TRANSPORT", 0)]
+
+
+def test_the_end_of_a_partition_says_how_far_it_is_read_and_is_no_record() -> None:
+    """Behind the last record are markers of transactions."""
+
+    def end(partition: int, offset: int) -> Message:
+        return Message(partition=partition, offset=offset, error=KafkaError(KafkaError._PARTITION_EOF))
+
+    accepting = positions()
+    taken, starts, again = accepting.accept(
+        [message(0, 0), end(0, 3), message(1, 5), end(1, 6), message(1, 6), end(3, 9)]
+    )
+    assert list(map(place_of, taken)) == [(0, 0, None), (1, 5, None), (1, 6, None)]
+    assert (starts, again) == ({0: 0, 1: 5}, {})
+    assert accepting.offsets == {0: 1, 1: 7, 2: 5}
+    assert accepting.read_to == {0: 3, 1: 5, 2: 5}
+    _, _, again = accepting.accept([end(2, 8), message(2, 8)])
+    assert again == {2: 5}  # it may be from before a revocation
+    accepting.set({0: 0})
+    assert accepting.read_to[0] == 0
