@@ -1,4 +1,4 @@
-"""The pages /docs and /docs/events: the documents to read and to try, from the package alone, with no other host."""
+"""The pages under /docs: the documents to read and to try, and the errors. From the package alone, no other host."""
 
 import gzip
 import hashlib
@@ -12,7 +12,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingress import problems
+from ingress.catalogue import PAGE as ERRORS_PATH
 from ingress.error_answers import error_response
+from ingress.error_page import html
 
 PART_BYTES_MAX = 64 << 10
 """What is written at a time. So a client that does not read keeps no more than this."""
@@ -83,6 +85,7 @@ def docs_routes() -> list[Route]:
         paths["docs"]: ours,
         paths["styles"]: styles,
         "/asyncapi.json": Asset(gzip.compress(published, 9, mtime=0), "application/json", _ASK_EACH_TIME, packed=True),
+        ERRORS_PATH: Asset(html().encode(), "text/html", _ASK_EACH_TIME),
         **{path: Asset(_html(path, paths), "text/html", _ASK_EACH_TIME) for path in _TITLES},
     }
     return [Route(path, _endpoint(asset), methods=["GET"]) for path, asset in served.items()]

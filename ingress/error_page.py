@@ -1,4 +1,4 @@
-"""The catalogue of errors as a page for browsers: where the `type` of a problem leads. Pure."""
+"""The catalogue of errors as a page for browsers: where the `type` of a problem leads. It loads nothing. Pure."""
 
 import re
 from html import escape
@@ -10,8 +10,6 @@ from contracts.violations import REASONS
 from ingress.catalogue import CATALOGUE
 from ingress.problems import REFUSED_LATER
 
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The page has text alone, so a browser need not load or run anything."""
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 

@@ -25,6 +25,7 @@ DISCARDED_BYTES_MAX = 8 * 1024 * 1024
 """The limit of a body's rest after its answer. If the connection closed at once, the client would miss the answer."""
 DISCARD_TIMEOUT_S = 30.0
 _UPGRADE_HEADERS = {b"upgrade", b"http2-settings"}
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -179,16 +180,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers data that is not HTTP with 400 and closes the connection.
-
-        Earlier requests on this connection may be published already, so they get their answers first, and this is none.
-        """
+        """Answers data that is not HTTP with 400 and closes the connection. Earlier requests on it may be published
+        already, so they get their answers first, and this is none. `msg`: a text of the catalogue of errors."""
         if self._ends_after_answers():
             return
         self._ignoring = True
         body = json.dumps({"path": "", "error": msg}).encode()
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
-        self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        self.transport.write(b"%b%d\r\n\r\n%b" % (_BAD_REQUEST, len(body), body))
         self.transport.close()
 
     def _head_is_too_large(self) -> bool:

@@ -22,10 +22,8 @@ from contracts.strict_json import Violation
 from ingress import problems
 from ingress.admission import Admission
 from ingress.app import Ingress
-from ingress.catalogue import PAGE
 from ingress.docs_pages import docs_routes
 from ingress.error_answers import bad_request_response, error_response
-from ingress.error_page import POLICY, html
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
 from ingress.openapi.document import INFO, TAGS, completed
@@ -112,12 +110,6 @@ def create_app(
     @app.get(STATUS_PATH, operation_id="readRequest", tags=["orders"], summary="The status of a request")
     async def get_status(request: Request) -> Response:
         return await running[0].status.get(request)
-
-    errors = html()
-
-    @app.get(PAGE, include_in_schema=False)
-    async def get_errors(_: Request) -> Response:
-        return Response(errors, headers={"Content-Security-Policy": POLICY}, media_type="text/html")
 
     @app.get("/healthz", operation_id="readHealth", tags=["operation"], summary="Whether the process runs")
     async def healthz(_: Request) -> Response:

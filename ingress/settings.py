@@ -30,9 +30,7 @@ class IngressSettings(KafkaSettings, LedgerSettings):
         int, Field(ge=4 << 20, le=1 << 30, description="bytes of bodies not answered yet, 4194304 to 1073741824")
     ] = 32 << 20
 
-    docs: Annotated[Literal["on", "off"], Field(description="on to serve the pages /docs and /docs/events, or off")] = (
-        "on"
-    )
+    docs: Annotated[Literal["on", "off"], Field(description="on to serve the pages under /docs, or off")] = "on"
 
     tls_cert: Annotated[
         Path | None, Field(description="a PEM file with the certificate, and those up to its authority; unset: no TLS")
