@@ -47,14 +47,14 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1416                       643                 1037              463         1                      224
-100 new                            9            2                 582.5                         9                517.7             59.9         1                      5.2
-500 new                            9            6                 354.7                       1.9                460.7             43.5         1                      4.3
-500 new, of 500 requests           9            7                 551.6                       1.9                778.3            122.6         1                    134.1
-500 changed                       10            7                 355.6                      91.1                550.3             45.2         1                      4.3
-500 unchanged                      8            4                    33                      90.9                  8.5             38.1         1                      4.3
-500 keyed                         11            9                 355.4                       2.4                463.2             49.1         1                      4.4
-500 keyed, asked again            11            8                  30.6                       100                  3.2             48.3         1                      4.4
+1 new                              9            2                  1428                       643                 1037              466         1                      224
+100 new                            9            2                 583.9                         9                517.7               60         1                      5.2
+500 new                            9            6                   355                       1.9                460.7             43.5         1                      4.3
+500 new, of 500 requests           9            7                 551.9                       1.9                778.3            122.6         1                    134.1
+500 changed                       10            7                 355.9                      91.1                550.3             45.2         1                      4.3
+500 unchanged                      8            4                  33.3                      90.9                  8.5             38.2         1                      4.3
+500 keyed                         11            9                 355.7                       2.4                463.2             49.1         1                      4.4
+500 keyed, asked again            11            8                  30.9                       100                  3.8             48.3         1                      4.4
 500 read again                     7            4                  26.8                      94.9                  1.4             30.3         1                      4.3
 """  # noqa: E501
 
