@@ -9,6 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from deploy.commands.alive import alive
+from deploy.errors import NotAliveError
 from deploy.local.ports import LOOPBACK
 from ingress import tls, tls_connection
 from ingress.auth import CERTIFIED
@@ -54,6 +56,12 @@ def status_of(served: Served) -> int:
     with served.connect() as connection:
         connection.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         return connection.read_answer().status
+
+
+def test_the_health_check_of_the_image_needs_no_authority_and_no_certificate(served: Served) -> None:
+    alive({"ORDERS_PORT": str(served.port), "ORDERS_TLS_CERT": "set"})
+    with pytest.raises(NotAliveError):
+        alive({"ORDERS_PORT": str(served.port)})
 
 
 def test_who_connects_and_does_not_speak_tls_keeps_nobody_out(
