@@ -125,6 +125,7 @@ def shared_installation(bootstrap: str, rights: Rights, folder: Path) -> Iterato
         yield made.set_up()
 
 
+@pytest.mark.usefixtures("ingress")  # which starts a consumer too
 def test_a_replay_is_swapped_in_and_the_consumer_goes_on(shared_installation: Installation, rights: Rights) -> None:
     environment = {**shared_installation.environment, "ORDERS_POSTGRES_URL": rights.url_of("orders_setup")}
     swapped = orders("replay", "--swap", "--yes", env=environment)
