@@ -98,7 +98,7 @@ class OrdersEndpoint:
             if self._halted():
                 raise UnavailableError("Orders cannot be applied at the moment.")
             headers = read_request_headers(request.scope["headers"])
-            partner = self._partners.authenticate(headers.token, request.scope.get("state"))
+            partner = self._partners.authenticate(headers.token, request.scope["state"])
             held.belongs_to(partner.partner_id)
             is_limited = partner.orders_per_s is not None
             try:

@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1375                       643                  952              463         1                      224
+1 new                              9            2                  1375                       643                  952              465         1                      224
 100 new                            9            2                 582.1                         9                516.9             59.9         1                      5.2
 500 new                            9            6                 354.7                       1.9                460.5             43.5         1                      4.3
 500 new, of 500 requests           9            7                 525.6                       1.9                692.3            122.6         1                    134.1

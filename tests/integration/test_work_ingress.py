@@ -74,7 +74,8 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
 
 async def post(app: ASGIApp, token: str, body: bytes) -> bytes:
     """The body of the answer."""
-    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": [(b"token", token.encode())]}
+    headers = [(b"token", token.encode())]
+    scope = {"type": "http", "method": "POST", "path": ORDERS_PATH, "headers": headers, "state": {}}
     answer: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:

@@ -69,7 +69,7 @@ def post(endpoint: OrdersEndpoint, headers: dict[str, str]) -> "asyncio.Task[Res
         return {"type": "http.request", "body": bytes(bytearray(BODY))}  # a copy for each request
 
     named = [(name.encode(), text.encode()) for name, text in {"token": "t", **headers}.items()]
-    request = Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": named, "state": {}}, receive)
     return asyncio.ensure_future(endpoint.post(request))
 
 
