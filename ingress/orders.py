@@ -92,8 +92,7 @@ class OrdersEndpoint:
             if self._halted():
                 raise UnavailableError(problems.NOT_APPLIED_NOW)
             headers = read_request_headers(request.scope["headers"])
-            state = request.scope["state"] if "state" in request.scope else None  # noqa: SIM401 - `get` is a call
-            partner = self._partners.authenticate(headers.token, state)
+            partner = self._partners.authenticate(headers.token, request.scope["state"])
             is_limited = partner.orders_per_s is not None
             if is_limited:
                 add_later(request.scope, lambda: rate_headers(partner, self._rate_limit))

@@ -82,7 +82,7 @@ async def ask(app: ASGIApp, scope: dict[str, Any], body: bytes = b"") -> tuple[i
     async def send(message: MutableMapping[str, Any]) -> None:
         answer.append(message)
 
-    await app({"type": "http", **scope}, receive, send)
+    await app({"type": "http", "state": {}, **scope}, receive, send)
     return answer[0]["status"], b"".join(message.get("body", b"") for message in answer)
 
 

@@ -92,7 +92,7 @@ def post(
         return {"type": "http.request", "body": bytes(bytearray(body))}  # a copy for each request
 
     named = [(name.encode(), text.encode()) for name, text in {"token": "t", **headers}.items()]
-    request = Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": named, "state": {}}, receive)
     return asyncio.ensure_future(endpoint.dry_run(request) if is_dry_run else endpoint.post(request))
 
 

@@ -138,7 +138,7 @@ class Asked:
             return {"type": "http.disconnect"} if body is None else {"type": "http.request", "body": body}
 
         named = [(name.encode(), text.encode()) for name, text in {"token": "t", **headers}.items()]
-        request = Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
+        request = Request({"type": "http", "method": "POST", "path": "/", "headers": named, "state": {}}, receive)
         return asyncio.run(self.endpoint.post(request))
 
     @property
