@@ -71,8 +71,9 @@ compose-secrets: ## make the passwords that deploy/compose.yaml needs, once
 
 # Kafka and Postgres are containers of the official images here, and the image is what is tested. Not those tests that
 # use no server, or whose budgets are those of local servers.
+CONTAINER_TESTS ?= tests/containers tests/integration
 test-containers: $(VENV)/.dev image ## integration tests on containers, and the tests of the image
-	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal tests/containers tests/integration \
+	ORDERS_TEST_SERVERS=containers IMAGE=$(IMAGE) $(VENV)/bin/pytest -n 2 --dist worksteal $(CONTAINER_TESTS) \
 	  $(patsubst %,--ignore=tests/integration/test_%.py,local_servers wheel work_consumer work_ingress)
 
 KUSTOMIZE ?= kubectl kustomize
