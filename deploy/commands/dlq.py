@@ -24,8 +24,10 @@ from deploy.letter_texts import as_object, pretty, table_of
 from deploy.stack_file import use_running_stack
 from deploy.times import period
 
-LISTED_BYTES_MAX, LISTED_MAX = 16 << 20, 1_000
-"""Letters that `list` reads together: their bytes and their number. A letter may have 2 MB."""
+LISTED_BYTES_MAX = 16 << 20
+"""Bytes of the letters that `list` reads together. A letter may have 2 MB."""
+LISTED_MAX = 1_000
+"""The number of these letters."""
 GROUPS_MAX = 10_000
 """Groups of one kind that `summary` counts. Further ones are counted together."""
 GROUPS_SHOWN_MAX = 20

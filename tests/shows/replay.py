@@ -21,6 +21,7 @@ from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
+from shows.timed import family
 from support.installation import Installation
 from support.many_events import history, write
 from support.posting import posting
@@ -135,13 +136,6 @@ def run(installation: Installation, *arguments: str) -> tuple[dict[str, Any], st
     assert process.stdout is not None
     assert process.returncode == 0, arguments
     return json.loads(process.stdout.read()), f"{pss_mb:.0f} MB (PSS; RSS {rss_mb:.0f}) in {processes} processes"
-
-
-def family(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def memory_mb(process: psutil.Process) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from shows.timed import HEAD, measured, posting
 from shows.year_commands import Call, Commands
 from shows.year_events import YEAR, Sizes, cut_letters, large_letters, letters, orders, publish
 from shows.year_shop import long_report, open_shop, subscriber
-from support.installation import Installation
+from support.installation import Ingress, Installation
 from support.waiting import eventually
 
 LONG_S = 1800.0
@@ -58,7 +58,8 @@ def main(sizes: Sizes, only: Collection[str]) -> None:
         subscribed = running.enter_context(subscriber(postgres))
         shutil.rmtree(OUTPUTS, ignore_errors=True)
         OUTPUTS.mkdir()
-        commands = operate(installation, sizes, measured, OUTPUTS, only)
+        ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})  # the default
+        commands = operate(installation, ingress, sizes, measured, OUTPUTS, only)
         live = "SELECT count(*) FROM orders WHERE partner_id = 'live'"
         posted = installation.sql(live)[0]["count"]
         eventually(lambda: subscribed.execute(live).fetchone() == (posted,), LONG_S)
@@ -88,10 +89,11 @@ def fill(installation: Installation, sizes: Sizes, consumers: int) -> list[Child
     return running
 
 
-def operate(installation: Installation, sizes: Sizes, call: Call, outputs: Path, only: Collection[str]) -> Commands:
+def operate(
+    installation: Installation, ingress: Ingress, sizes: Sizes, call: Call, outputs: Path, only: Collection[str]
+) -> Commands:
     """Runs these groups of commands, while a partner posts; prints the figures."""
     filled = datetime.now(UTC).isoformat(timespec="milliseconds")
-    ingress = installation.start_ingress({"ORDERS_REQUEST_TIMEOUT_S": "10"})
     token = installation.add_partner("live")
     say(HEAD)
     with posting(ingress, token) as posts:
