@@ -106,7 +106,8 @@ def load(settings: type[Settings], **overrides: object) -> Settings:
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pydantic-settings only warns of a secret that it cannot use
+            # pydantic-settings only warns of a file that it cannot use.
+            warnings.filterwarnings("error", "attempted to load secret file", UserWarning)
             return settings(_secrets_dir=_secrets_dir(), **given)
     except PydanticSettingsError as error:
         if isinstance(error.__cause__, Warning | OSError | UnicodeError):
