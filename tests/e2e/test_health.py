@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.local.ports import free_port
-from support.http import get, is_ready
+from support.http import get_health
 from support.installation import Installation, headers_of
 from support.waiting import eventually
 
@@ -19,8 +19,15 @@ def port() -> int:
     return free_port()
 
 
+def is_ready(port: int) -> bool:
+    try:
+        return get_health(port, "/readyz").status == 200
+    except OSError:
+        return False
+
+
 def status_of(port: int) -> Any:
-    return eventually(lambda: get(port, "/healthz"), not_yet=(OSError,))
+    return eventually(lambda: get_health(port, "/healthz"), not_yet=(OSError,))
 
 
 def test_a_consumer_that_hangs_in_a_call_is_told(installation: Installation, port: int) -> None:
@@ -29,8 +36,8 @@ def test_a_consumer_that_hangs_in_a_call_is_told(installation: Installation, por
     eventually(lambda: is_ready(port))
     assert status_of(port).status == 200
     installation.produce([{"key": b"O-1", "value": b"{}", "headers": headers_of("p")}])
-    eventually(lambda: get(port, "/healthz").status == 503)
-    assert get(port, "/healthz").json["status"] == "stalled"
+    eventually(lambda: get_health(port, "/healthz").status == 503)
+    assert get_health(port, "/healthz").json["status"] == "stalled"
     assert not is_ready(port)
     consumer.kill()  # it hears no SIGTERM
 
@@ -40,7 +47,7 @@ def test_a_consumer_without_postgres_is_alive_and_not_ready(installation: Instal
     child = installation.start("consumer", {"ORDERS_HEALTH_PORT": str(port), "ORDERS_POSTGRES_URL": nowhere})
     eventually(lambda: b"attempt 1 failed" in child.log.read_bytes())
     assert status_of(port).status == 200
-    readiness = get(port, "/readyz")
+    readiness = get_health(port, "/readyz")
     assert readiness.status == 503
     assert readiness.json == {
         "loop_turns": True,

@@ -9,7 +9,7 @@ import pytest
 from deploy.errors import HealthPortError
 from deploy.health_port import CONNECTIONS_MAX, HEAD_BYTES_MAX, Page, health_port, json_page
 from deploy.local.ports import LOOPBACK, free_port
-from support.http import RawConnection, get
+from support.http import RawConnection, get_health
 
 
 def broken() -> Page:
@@ -25,9 +25,9 @@ def port() -> Iterator[int]:
 
 
 def test_a_page_is_answered_with_its_status(port: int) -> None:
-    assert (get(port, "/healthz").status, get(port, "/healthz?now").json) == (200, {"status": "ok"})
-    assert get(port, "/no").status == 503
-    assert get(port, "/else").status == 404
+    assert (get_health(port, "/healthz").status, get_health(port, "/healthz?now").json) == (200, {"status": "ok"})
+    assert get_health(port, "/no").status == 503
+    assert get_health(port, "/else").status == 404
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_who_connects_and_says_nothing_keeps_nobody_out(port: int) -> None:
         connections = [silent.enter_context(RawConnection(port)) for _ in range(3 * CONNECTIONS_MAX)]
         for connection in connections:
             connection.send(b"GET /healthz HTTP/1.1\r\n")
-        assert get(port, "/healthz").status == 200
+        assert get_health(port, "/healthz").status == 200
         assert connections[0].at_end()
 
 
@@ -69,14 +69,14 @@ def test_a_page_that_fails_ends_only_its_connection(port: int, caplog: pytest.Lo
         connection.send(b"GET /broken HTTP/1.1\r\n\r\n")
         assert connection.at_end()
     assert "a page that fails" in caplog.text
-    assert get(port, "/healthz").status == 200
+    assert get_health(port, "/healthz").status == 200
 
 
 def test_at_the_end_nothing_listens_and_nobody_is_connected() -> None:
     port = free_port()
     with health_port(LOOPBACK, port, {}):
         connection = RawConnection(port)
-        get(port, "/")  # so that the first one is accepted
+        get_health(port, "/")  # so that the first one is accepted
     with connection:
         assert connection.at_end()
     with pytest.raises(ConnectionRefusedError):

@@ -19,6 +19,5 @@ def test_without_a_pager_the_lines_are_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PAGER", "no-such-pager-of-ours")
-    monkeypatch.setattr("deploy.pager.out.file", None, raising=False)
     page(["[red]a[/red]"])
     assert capsys.readouterr().out == "[red]a[/red]\n"
