@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
-.PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures
+.PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures earlier-wheel
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,14 @@ openapi: $(VENV)/.dev ## the same for the contract of the HTTP API
 
 schema: $(VENV)/.dev ## write consumer/postgres/schema.sql from the migrations
 	PYTHONPATH=tests $(VENV)/bin/python -m support.schema_sql
+
+# A clone may have no history, so tests/e2e/test_upgrades.py has the wheel of an earlier commit in the repository.
+EARLIER := tests/vendor/earlier
+earlier-wheel: $(VENV)/.dev ## keep the wheel of another COMMIT=..., which today's program must work beside
+	@[ -n "$(COMMIT)" ] || { echo "Name a commit: make earlier-wheel COMMIT=..."; exit 1; }
+	folder=$$(mktemp -d) && trap 'rm -rf '"$$folder" EXIT && git archive $(COMMIT) | tar x -C $$folder \
+	  && sed -i 's/^\(version = ".*\)"/\1+$(COMMIT)"/' $$folder/pyproject.toml && rm -f $(EARLIER)/*.whl \
+	  && $(VENV)/bin/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation -w $(EARLIER) $$folder
 
 SEED ?=
 DURATION_S ?= 60
