@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 .DEFAULT_GOAL := help
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
-.PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures earlier-wheel
+.PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures earlier-wheel show-versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ show-replay: $(VENV)/.dev ## a million events replayed, killed, resumed and swap
 
 show-year: $(VENV)/.dev ## every command of an operator on an installation of a year; ARGS="--orders 10000" for a smaller one
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.year $(ARGS)
+
+show-versions: $(VENV)/.dev ## the main path on the oldest and the newest Kafka, Postgres and Python (10 minutes); ARGS=/path/to/python3.13
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.versions $(ARGS)
 
 docs-assets: $(VENV)/.dev ## fetch what /docs shows documents with, and write the clients that it shows
 	$(VENV)/bin/python -m deploy.docs_assets ingress/pages docs/clients
