@@ -7,6 +7,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-h
 .PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
 .PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures earlier-wheel show-sizes
+.PHONY: show-versions
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +133,9 @@ show-year: $(VENV)/.dev ## every command of an operator on an installation of a 
 
 show-sizes: $(VENV)/.dev ## what an order costs in CPU, Kafka, tables and WAL, for docs/sizes.md (2 minutes)
 	PYTHONPATH=tests $(VENV)/bin/python -m shows.sizes $(ARGS)
+
+show-versions: $(VENV)/.dev ## the main path on the oldest and the newest Kafka, Postgres and Python (10 minutes); ARGS=/path/to/python3.13
+	PYTHONPATH=tests $(VENV)/bin/python -m shows.versions $(ARGS)
 
 docs-assets: $(VENV)/.dev ## fetch what /docs shows documents with, and write the clients that it shows
 	$(VENV)/bin/python -m deploy.docs_assets ingress/pages docs/clients

@@ -1,6 +1,7 @@
 """The program of an earlier commit beside today's, on the same topics and tables, in either order, and back."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -11,8 +12,9 @@ from consumer.postgres.migrate import _migrations
 from deploy.local.child import Child
 from support.commands import orders_here
 from support.earlier import Earlier, unpacked
-from support.http import get
+from support.http import ORDERS_PATH, Connection, get
 from support.installation import Installation
+from support.orders import an_order
 from support.steady_partners import steady_load
 from support.waiting import HANG_S, eventually
 
@@ -51,14 +53,17 @@ def test_versions_work_side_by_side_in_both_orders_and_back(empty: Installation,
         assert f"Missing migrations: {', '.join(sorted(new_migrations))}. Run: orders setup" in refused.written()
         ingress = empty.start_ingress()
         token = load.partners[0].token
-        assert get(ingress.port, "/api/integration/orders/requests", token=token).status == 503
+        assert get(ingress.port, f"{ORDERS_PATH}/requests", token=token).status == 503
+        with closing(Connection(ingress.port)) as connection:
+            body = json.dumps({"data": [an_order()]}).encode()
+            assert connection.request("POST", f"{ORDERS_PATH}/dry-run", body, {"token": token}).status == 501
         load.through(ingress)
         load.goes_on()
         load.through(ingress, old_ingress)
         # The tables, then all four at once: both consumers apply.
         done = orders_here("setup", env=empty.environment)
         assert done.returncode == 0, done.stderr
-        assert get(ingress.port, "/api/integration/orders/requests", token=token).status == 200
+        assert get(ingress.port, f"{ORDERS_PATH}/requests", token=token).status == 200
         consumer = empty.start_consumer()
         before = applied(empty)
         load.goes_on()
