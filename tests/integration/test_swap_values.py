@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from consumer.errors import ConsumerStoppedError
 from consumer.postgres.connection import Connection
@@ -93,6 +95,20 @@ def test_nothing_that_changed_after_the_rounds_is_lost(made: str, sql: Sql) -> N
     assert sql(ids) == before
 
 
+def test_what_a_transaction_wrote_before_a_round_and_commits_after_it_is_newer(made: str, sql: Sql) -> None:
+    values = ShopValues(REPLAY_SCHEMA)
+    with psycopg.connect(made) as before, connected(made) as connection:
+        before.execute("UPDATE orders SET note = 'slow' WHERE event_offset = 1; SAVEPOINT s")
+        sql("UPDATE orders SET note = 'quick' WHERE event_offset = 3")
+        before.execute("UPDATE orders SET note = 'slow' WHERE event_offset = 2; RELEASE s")
+        values.copy(connection, lambda: None)
+        before.commit()
+        with connection.transaction():
+            assert values.copy_left(connection, "public")
+    notes = "SELECT event_offset::int AS n, note FROM orders_replay.orders WHERE note IS NOT NULL ORDER BY 1"
+    assert sql(notes) == [{"n": 1, "note": "slow"}, {"n": 2, "note": "slow"}, {"n": 3, "note": "quick"}]
+
+
 def test_a_column_that_was_made_again_has_its_new_values(made: str, sql: Sql) -> None:
     change = "ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders ADD COLUMN note text DEFAULT 'anew'"
     waits = swap_made(made, prepare=once(sql, change))
@@ -138,3 +154,11 @@ def test_a_swap_that_gives_up_says_which_changes_to_wait_for(made: str) -> None:
     ) as caught:
         swap(made, REPLAY_SCHEMA, lambda: None, lambda _: None, ShopValues(REPLAY_SCHEMA), 0.1, Waits())
     assert isinstance(caught.value.__cause__, NotCaughtUpError)
+
+
+def test_a_swap_sees_what_was_written_before_its_locks_whatever_the_default_of_the_database_is(made: str) -> None:
+    with connected(made) as connection:
+        change = "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'"
+        connection.execute(SQL(change).format(Identifier(connection.info.dbname)))
+    with connected(made) as connection:
+        assert connection.execute("SHOW transaction_isolation").fetchall() == [("read committed",)]
