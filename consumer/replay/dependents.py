@@ -21,8 +21,9 @@ from consumer.replay.shape import Parts, adopt, shape
 SWAPPED = "orders", "order_letter"
 """The tables that are swapped: the rows, and the letters that belong to them. The ledger stays, because answers that
 were sent are not decided again. The fence stays, because it is locked and equal to that of the replay."""
-COMPLETE_LOCK_MS = 1_000
-"""How long a replay waits for a table that a foreign key of the shop's names. Others wait behind it."""
+COMPLETE_LOCK_MS = 1_500
+"""How long a replay waits for a table that a foreign key of the shop's names. Others wait behind it. Longer than the
+`deadlock_timeout` of a second, after which Postgres ends an autovacuum of the new table."""
 
 _SCHEMA: LiteralString = (
     "SELECT nspname FROM pg_namespace AS n JOIN pg_class AS c ON relnamespace = n.oid WHERE c.oid = 'orders'::regclass"

@@ -19,6 +19,7 @@ from consumer.replay.outage import LIVE_TABLES_UNCHANGED, outage_error
 from consumer.replay.pace import Pace
 from consumer.replay.schema import REPLACED_SCHEMA, connected, open_schema, url_for
 from consumer.replay.schemas import require_droppable
+from consumer.replay.shop_values import ShopValues
 from consumer.replay.source import live_fence, require_source
 from consumer.replay.swap import Waits, swap
 from consumer.settings import ConsumerSettings
@@ -141,7 +142,7 @@ class Rebuild:
 
     def swap(self) -> Waits:
         """Returns how long the consumers waited. Raises ConsumerError; then nothing is swapped."""
-        waits = Waits()
+        waits, values = Waits(), ShopValues(self.schema)
         with closing(self._engine()) as engine:
 
             def catch_up(ends: Ends) -> None:
@@ -151,10 +152,12 @@ class Rebuild:
                 self.to_the_present()
                 with connected(self.settings.postgres_url) as connection:
                     complete_again(connection, self.schema)
+                with connected(self.settings.postgres_url) as connection:
+                    values.copy(connection, lambda: catch_up(live_fence(self.settings)))
                 catch_up(live_fence(self.settings))  # so that its connections and plans are ready for the swap
                 self.begin("swapping", 0)
 
-            swap(self.settings.postgres_url, self.schema, prepare, catch_up, self.lock_wait_s, waits)
+            swap(self.settings.postgres_url, self.schema, prepare, catch_up, values, self.lock_wait_s, waits)
         return waits
 
     def _complete(self) -> None:

@@ -45,6 +45,8 @@ def connected(url: str) -> Iterator[Connection]:
     try:
         with connect(url, "order-upsert replay", psycopg.Connection[TupleRow]) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off")
+            # A swap must see what was written before it got its locks, whatever the default of a database is.
+            connection.execute("SET default_transaction_isolation = 'read committed'")
             yield connection
     except psycopg.Error as error:
         raise translate(error) from error

@@ -1,10 +1,10 @@
 """The columns that a shop added to a table of ours, and the table of a replay, which is made without them.
 
 Their values are the shop's, and no event gives them again. So they are copied from the live table: before a comparison,
-and once more, as far as they changed, under the locks of a swap.
+and once more, as far as they changed, by `shop_values`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -13,7 +13,7 @@ from psycopg import sql
 from consumer.postgres.connection import Connection
 
 _READ: LiteralString = """
-SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type,
+SELECT attnum::int AS number, attname::text AS name, format_type(atttypid, atttypmod) AS type,
   CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END AS collation,
   attgenerated::text AS generated, attidentity::text AS identity,
   pg_get_expr(adbin, adrelid) AS expression, pg_get_serial_sequence(%(table)s, attname) AS sequence
@@ -32,13 +32,16 @@ SELECT relname, format('START %%s INCREMENT %%s MINVALUE %%s MAXVALUE %%s CACHE 
 FROM pg_sequence JOIN pg_class ON pg_class.oid = seqrelid WHERE seqrelid = %(table)s::regclass
 """
 _IDENTITIES = {"a": sql.SQL("ALWAYS"), "d": sql.SQL("BY DEFAULT")}
+SAME_KEY = sql.SQL("(l.partner_id, l.order_id) = (n.partner_id, n.order_id)")
 _KINDS = {"s": sql.SQL("STORED"), "v": sql.SQL("VIRTUAL")}
 
 
 @dataclass(frozen=True, slots=True)
 class ShopColumn:
-    """As Postgres describes it. `sequence`: that of an identity or a serial."""
+    """As Postgres describes it. `number`: its place in the table, which no other column ever gets. `sequence`: that of
+    an identity or a serial."""
 
+    number: int
     name: str
     type: str
     collation: str | None
@@ -118,34 +121,42 @@ def put_in_order(connection: Connection, live: sql.Identifier, schema: str, tabl
 
 
 def fill(connection: Connection, live: sql.Identifier, new: sql.Identifier, ours: Collection[str]) -> None:
-    """Copies the values that differ. An order without a live row has the defaults."""
+    """Copies the values that differ. An order without a live row has the defaults. Reads all rows of both tables."""
     columns = [column for column in read(connection, live, ours) if not column.generated]
     if not columns:
         return
     names = [column.identifier for column in columns]
-    theirs = sql.SQL(", ").join(sql.SQL("l.{}").format(name) for name in names)
-    have = sql.SQL(", ").join(sql.SQL("n.{}").format(name) for name in names)
     listed = sql.SQL(", ").join(names)
-    same_key = sql.SQL("(l.partner_id, l.order_id) = (n.partner_id, n.order_id)")
-    copied = sql.SQL("UPDATE {} AS n SET ({}) = ROW({}) FROM {} AS l WHERE {} AND ({}) IS DISTINCT FROM ({})")
-    connection.execute(copied.format(new, listed, theirs, live, same_key, have, theirs))
+    copied = sql.SQL("UPDATE {} AS n SET ({}) = ROW({}) FROM {} AS l WHERE {} AND {}")
+    connection.execute(copied.format(new, listed, of("l", names), live, SAME_KEY, differing(names)))
     defaults = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(column.identifier, sql.SQL("DEFAULT") if not column.identity else _next(column))
         for column in columns
     )
     others = sql.SQL("UPDATE {} AS n SET {} WHERE NOT EXISTS (SELECT FROM {} AS l WHERE {})")
-    connection.execute(others.format(new, defaults, live, same_key))
+    connection.execute(others.format(new, defaults, live, SAME_KEY))
+
+
+def of(alias: LiteralString, names: Iterable[sql.Identifier]) -> sql.Composed:
+    """The columns of one table of a join."""
+    return sql.SQL(", ").join(sql.SQL("{}.{}").format(sql.SQL(alias), name) for name in names)
+
+
+def differing(names: Collection[sql.Identifier]) -> sql.Composed:
+    """Whether the rows `n` and `l` differ in a byte. Not every type has an equality, and 1.0 equals 1.00."""
+    return sql.SQL("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record").format(of("n", names), of("l", names))
 
 
 def finish(
     connection: Connection, live: sql.Identifier, new: sql.Identifier, new_schema: str, ours: Collection[str]
 ) -> None:
-    """Makes the columns of `new` what they are in `live`, under the locks of a swap."""
-    fill(connection, live, new, ours)
+    """Makes the columns of `new` what they are in `live`, under the locks of a swap. The values are copied already."""
+    columns = [column for column in read(connection, live, ours) if column.identity and column.sequence is not None]
+    for column in columns:  # an order that was new to the replay, and that has no live row
+        numbered = sql.SQL("UPDATE {} SET {} = {} WHERE {} IS NULL")
+        connection.execute(numbered.format(new, column.identifier, _next(column), column.identifier))
     _require(connection, live, new)
-    for column in read(connection, live, ours):
-        if not column.identity or column.sequence is None:
-            continue
+    for column in columns:
         ((name, options),) = connection.execute(_SEQUENCE, {"table": column.sequence})
         connection.execute(
             sql.SQL("ALTER TABLE {} ALTER {} ADD GENERATED {} AS IDENTITY (SEQUENCE NAME {} {})").format(
@@ -158,7 +169,7 @@ def finish(
         )
         connection.execute(
             sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), last_value, is_called) FROM {}").format(
-                new.as_string(connection), column.name, _raw(column.sequence)
+                new.as_string(connection), column.name, _raw(str(column.sequence))
             )
         )
 
@@ -167,20 +178,20 @@ def _require(connection: Connection, live: sql.Identifier, new: sql.Identifier) 
     """NOT NULL where the live table has it, and only there, under the names that it has there."""
     found = (connection.execute(_NOT_NULL, {"table": table.as_string(connection)}) for table in (live, new))
     wanted, present = ({str(name): about for name, *about in rows} for rows in found)
+    alter, required = sql.SQL("ALTER TABLE {} ").format(new), []
     for column, (is_required, name, definition) in wanted.items():
         was_required, old_name, _ = present[column]
-        change = sql.SQL("ALTER TABLE {} ").format(new)
         if was_required and not is_required:
-            change += sql.SQL("ALTER {} DROP NOT NULL").format(sql.Identifier(column))
+            connection.execute(alter + sql.SQL("ALTER {} DROP NOT NULL").format(sql.Identifier(column)))
         elif is_required and not was_required and name is None:  # before Postgres 18 it has no name
-            change += sql.SQL("ALTER {} SET NOT NULL").format(sql.Identifier(column))
+            required.append(sql.SQL("ALTER {} SET NOT NULL").format(sql.Identifier(column)))
         elif is_required and not was_required:
-            change += sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(str(name)), _raw(str(definition)))
+            required.append(sql.SQL("ADD CONSTRAINT {} {}").format(sql.Identifier(str(name)), _raw(str(definition))))
         elif name != old_name:
-            change += sql.SQL("RENAME CONSTRAINT {} TO {}").format(*map(sql.Identifier, (str(old_name), str(name))))
-        else:
-            continue
-        connection.execute(change)
+            names = sql.Identifier(str(old_name)), sql.Identifier(str(name))
+            connection.execute(alter + sql.SQL("RENAME CONSTRAINT {} TO {}").format(*names))
+    if required:  # in one statement, because each would read the whole table
+        connection.execute(alter + sql.SQL(", ").join(required))
 
 
 def _definition(column: ShopColumn) -> sql.Composed:

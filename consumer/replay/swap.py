@@ -30,6 +30,7 @@ from consumer.replay.outage import LIVE_TABLES_UNCHANGED
 from consumer.replay.schema import REPLACED_SCHEMA, connected
 from consumer.replay.schemas import drop
 from consumer.replay.shape import adopt, names_of_difference
+from consumer.replay.shop_values import ROWS_LEFT_MAX, ShopValues
 from contracts.topics import UPSERT_PARTITIONS
 
 FENCE_LOCK_MS = 1_000
@@ -46,6 +47,10 @@ UNDER_LOCK_EVENTS_MAX = 5_000
 LOOK_S = 0.3
 PAUSE_S, PAUSE_MAX_S = 0.5, 8.0
 _PASSES_MAX = 4  # one makes the parts; another one what an owner or a default right changed
+_MANY_VALUES = (
+    f"More than {ROWS_LEFT_MAX:,} rows may have new values in columns of your own. They are copied before the swap, so "
+    "wait until such changes end, and every older transaction that writes, in any database of this server."
+)
 
 CatchUp = Callable[[Ends], None]
 
@@ -80,11 +85,18 @@ class Waits:
 
 
 def swap(
-    live_url: str, schema: str, prepare: Callable[[], None], catch_up: CatchUp, lock_wait_s: float, waits: Waits
+    live_url: str,
+    schema: str,
+    prepare: Callable[[], None],
+    catch_up: CatchUp,
+    values: ShopValues,
+    lock_wait_s: float,
+    waits: Waits,
 ) -> None:
     """Swaps. Afterwards the old tables are in the schema `orders_replaced`, and the ones before them are gone.
 
-    `prepare` is called before each attempt; it catches up and completes. `catch_up` is called with the fence locked.
+    `prepare` is called before each attempt; it catches up, completes, and copies `values`. `catch_up` is called with
+    the fence locked.
     Attempts begin only while no session keeps a lock on the tables, and are short, so that partners do not wait.
     Raises ConsumerStoppedError if none succeeded for `lock_wait_s`; then nothing was changed.
     """
@@ -93,7 +105,7 @@ def swap(
     while True:
         try:
             with connected(live_url) as connection:
-                _attempt(connection, schema, catch_up, deadline_s, waits)
+                _attempt(connection, schema, catch_up, values, deadline_s, waits)
                 return
         except DiskFullError:
             raise
@@ -108,7 +120,9 @@ def swap(
         prepare()
 
 
-def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s: float, waits: Waits) -> None:
+def _attempt(
+    connection: Connection, schema: str, catch_up: CatchUp, values: ShopValues, deadline_s: float, waits: Waits
+) -> None:
     connection.execute("SET plan_cache_mode = force_generic_plan")
     with connection.transaction():
         live_schema = dependents(connection).live_schema
@@ -124,6 +138,8 @@ def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s:
         dependents(connection)  # so that the questions are planned before anybody waits
         if not is_complete(connection, live_schema, schema):
             raise NotCaughtUpError("Columns, constraints, indexes or settings of the live tables were changed.")
+        if not values.few_left(connection, live_schema):
+            raise NotCaughtUpError(_MANY_VALUES)
         connection.execute("SET LOCAL search_path = DEFAULT")
         measuring.enter_context(waits.measured())  # until the commit
         _set_local(connection, lock_timeout=FENCE_LOCK_MS)
@@ -132,10 +148,12 @@ def _attempt(connection: Connection, schema: str, catch_up: CatchUp, deadline_s:
         connection.execute(sql.SQL("LOCK TABLE {}").format(live))
         missing = sum(fence.values()) - sum(read_fence(connection, schema).values())
         if missing > UNDER_LOCK_EVENTS_MAX:
-            raise NotCaughtUpError(f"{missing} events arrived since the replay caught up.")
+            raise NotCaughtUpError(f"{missing:,} events arrived since the replay caught up.")
         catch_up(fence)
         if read_fence(connection, schema) != fence:
             raise RetryLaterError("The replay is not at the same offsets as the live tables.")
+        if not values.copy_left(connection, live_schema):
+            raise NotCaughtUpError(_MANY_VALUES)
         found = dependents(connection)  # rights and views need no lock of the tables to be changed
         _exchange(connection, found, schema)
     _analyze(connection, found)

@@ -130,22 +130,20 @@ def _run(
     comparison = run.verify()
     phases.end()
     took_s = time.monotonic() - started_s
-    about: dict[str, Any] = {
-        "events": run.events,
-        "seconds": round(took_s, 1),
-        "replayed_per_s": run.replayed_per_s,
-    }
+    about: dict[str, Any] = {"events": run.events, "seconds": round(took_s, 1), "replayed_per_s": run.replayed_per_s}
     if swap:
         if comparison.differences and not as_json:
             _show(comparison)
         confirm("Replace the live table with the new one?", yes)
+        gives_up = f"The swap gives up after {run.lock_wait_s:g} s more without its locks."
+        err.print(f"Replayed and compared in {took_s:.0f} s. {gives_up}", highlight=False)
         waits = run.swap()
         about |= {"consumers_waited_s": round(waits.total_s, 3), "longest_wait_s": round(waits.longest_s, 3)}
         about |= {"attempts": waits.attempts, "swapped": True}
         _tell(
             as_json,
             {**about, **_as_object(run.schema, comparison)},
-            f"Swapped. {waits} {comparison.differences} orders differed. The old table is {REPLACED_SCHEMA}.orders "
+            f"Swapped. {waits} {comparison.differences:,} orders differed. The old table is {REPLACED_SCHEMA}.orders "
             f"until the next swap. To remove it: orders replay --drop --from {REPLACED_SCHEMA}",
         )
         return
@@ -171,11 +169,12 @@ def _tell_plan(run: Rebuild, swap: bool) -> None:
 def _tell_comparison(schema: str, comparison: Comparison, as_json: bool, about: dict[str, Any]) -> None:
     """Ends with exit code 1 if an order differs."""
     took = f" {about['events']:,} events were replayed now, in {about['seconds']} s." if about else ""
-    left_out = f" {comparison.left_out} orders that changed since are left out." if comparison.left_out else ""
+    left_out = f" {comparison.left_out:,} orders that changed since are left out." if comparison.left_out else ""
+    to_swap = " To swap the tables: orders replay --swap" if comparison.differences else ""
     text = (
         f"{comparison.orders:,} orders were compared, of which the live table has {comparison.live_orders:,}: "
         f"{f'{comparison.differences:,}' if comparison.differences else 'none'} differ.{took} Checksum "
-        f"{comparison.checksum}.{left_out} To swap the tables: orders replay --swap"
+        f"{comparison.checksum}.{left_out}{to_swap}"
     )
     if not as_json:
         _show(comparison)
@@ -199,7 +198,7 @@ def _show(comparison: Comparison) -> None:
         )
     out.print(table)
     if comparison.differences > len(comparison.shown):
-        err.print(f"The first {len(comparison.shown)} of {comparison.differences} are shown.")
+        err.print(f"The first {len(comparison.shown)} of {comparison.differences:,} are shown.", highlight=False)
 
 
 def _values(difference: Difference, row: dict[str, Any] | None) -> str:

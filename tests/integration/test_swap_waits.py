@@ -11,6 +11,7 @@ from consumer.errors import ConsumerStoppedError, RetryLaterError
 from consumer.replay import swap as swapping
 from consumer.replay.lock_holders import Holder
 from consumer.replay.schema import REPLAY_SCHEMA
+from consumer.replay.shop_values import ShopValues
 from consumer.replay.swap import NotCaughtUpError, Waits, swap
 from support.swapping import replay_copies, swap_made
 from support.waiting import eventually
@@ -131,7 +132,7 @@ def test_what_was_changed_since_the_comparison_is_carried_over_too(
 def give_up(url: str, catch_up: Callable[[Any], None] = lambda _: None) -> None:
     """Raises the cause for which a swap gives up."""
     with pytest.raises(ConsumerStoppedError, match="could not be swapped within") as caught:
-        swap(url, REPLAY_SCHEMA, lambda: None, catch_up, 0.1, Waits())
+        swap(url, REPLAY_SCHEMA, lambda: None, catch_up, ShopValues(REPLAY_SCHEMA), 0.1, Waits())
     assert caught.value.__cause__ is not None
     raise caught.value.__cause__
 

@@ -7,6 +7,7 @@ from psycopg import sql
 from consumer.postgres.tables import TABLES
 from consumer.replay.dependents import SWAPPED, complete, complete_again
 from consumer.replay.schema import REPLAY_SCHEMA, connected, open_schema
+from consumer.replay.shop_values import ShopValues
 from consumer.replay.swap import Waits, swap
 
 
@@ -32,12 +33,14 @@ def swap_copies(url: str, lock_wait_s: float = 60, prepare: Callable[[], None] =
 
 def swap_made(url: str, lock_wait_s: float = 60, prepare: Callable[[], None] = lambda: None) -> Waits:
     """Swaps what `replay_copies` made. `prepare` is called before each attempt."""
-    waits = Waits()
+    waits, values = Waits(), ShopValues(REPLAY_SCHEMA)
 
     def prepared() -> None:
         with connected(url) as connection:
             complete_again(connection, REPLAY_SCHEMA)
+        with connected(url) as connection:
+            values.copy(connection, lambda: None)
         prepare()
 
-    swap(url, REPLAY_SCHEMA, prepared, lambda _: None, lock_wait_s, waits)
+    swap(url, REPLAY_SCHEMA, prepared, lambda _: None, values, lock_wait_s, waits)
     return waits
