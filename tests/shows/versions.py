@@ -120,4 +120,4 @@ def main(given_python: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or [None])))
+    sys.exit(main(sys.argv[1] if sys.argv[1:] else None))
