@@ -1,14 +1,17 @@
 """What `orders replay` refuses before it asks anybody, and what it tells of a comparison."""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
 import typer
+from rich.console import Console
 
 from consumer.replay.compare import Comparison
 from consumer.replay.schema import until_schema
 from consumer.replay.schemas import is_a_replays
-from deploy.commands.replay import _drop, _past, _tell_comparison
+from deploy.commands import replay
+from deploy.commands.replay import _drop, _past
 from deploy.errors import SelectionError
 
 
@@ -31,12 +34,12 @@ def test_only_what_a_replay_or_a_swap_made_is_dropped(schema: str) -> None:
         _drop("postgresql://nowhere", schema, yes=True, dry_run=False)
 
 
-def test_a_swap_is_named_only_if_it_would_change_something(capsys: pytest.CaptureFixture[str]) -> None:
-    _tell_comparison("orders_replay", Comparison(100_000, 100_000, 1_200, "ab", 0, []), False, {})
-    told = capsys.readouterr().out
-    assert "none differ" in told
-    assert "1,200 orders that changed since are left out." in told
-    assert "--swap" not in told
+def test_a_swap_is_named_only_if_it_would_change_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = StringIO()
+    monkeypatch.setattr(replay, "out", Console(file=told, width=10_000))
+    replay._tell_comparison("orders_replay", Comparison(100_000, 100_000, 1_200, "ab", 0, []), False, {})
+    assert "none differ. Checksum ab. 1,200 orders that changed since are left out." in told.getvalue()
+    assert "--swap" not in told.getvalue()
     with pytest.raises(typer.Exit):
-        _tell_comparison("orders_replay", Comparison(100_000, 100_000, 0, "ab", 2_000, []), False, {})
-    assert "2,000 differ. Checksum ab. To swap the tables: orders replay --swap" in capsys.readouterr().out
+        replay._tell_comparison("orders_replay", Comparison(100_000, 100_000, 0, "ab", 2_000, []), False, {})
+    assert "2,000 differ. Checksum ab. To swap the tables: orders replay --swap" in told.getvalue()
