@@ -68,17 +68,22 @@ def ingress(
 def consumer() -> None:
     """Apply orders to Postgres, until SIGTERM. Start as many as you like."""
     from consumer.app import run
+    from consumer.metrics import ConsumerMetrics
     from consumer.settings import ConsumerSettings
     from consumer.vitals import Vitals
     from deploy.health_pages import pages_of
     from deploy.health_port import health_port
     from deploy.kafka_settings import load_kafka
+    from deploy.metrics_port import metrics_port
 
     log_to_stderr()
     use_running_stack()
-    settings, vitals = load_kafka(ConsumerSettings), Vitals()
-    with health_port(settings.health_host, settings.health_port, pages_of(vitals)):
-        run(settings, vitals)
+    settings, vitals, metrics = load_kafka(ConsumerSettings), Vitals(), ConsumerMetrics()
+    with (
+        health_port(settings.health_host, settings.health_port, pages_of(vitals)),
+        metrics_port(settings, metrics.registry, metrics.refresh),
+    ):
+        run(settings, vitals, metrics)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import pytest
 
 from consumer.core.record import Record
 from consumer.kafka.producer import AcknowledgedProducer
+from consumer.metrics import ConsumerMetrics
 from consumer.restore_barrier import RestoreBarrier
 from consumer.retry import BACKOFF_MAX_S
 from consumer.settings import ConsumerSettings
@@ -60,6 +61,7 @@ class Running:
             self.barrier,
             self._note_restore,
             self.stop,
+            ConsumerMetrics(),
             lambda: self.now_s,
         )
         self.step = self._worker.step
