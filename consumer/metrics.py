@@ -74,8 +74,9 @@ class ConsumerMetrics:
         )
         self._behind = Gauge(
             "orders_consumer_behind_seconds",
-            "How long ago the partition was known to be applied to its end, or how old the last applied event is; 0 if "
-            "nothing is left. In an outage of Postgres it grows in every partition: nobody looks what arrives.",
+            "How long ago all that had arrived was known to be applied; while it catches up, how old the last applied "
+            "event is; 0 if nothing is left. In an outage of Postgres it grows in every partition: nobody looks what "
+            "arrives.",
             partition,
             registry=registry,
         )

@@ -2,6 +2,7 @@
 
 import json
 
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import free_port
@@ -43,3 +44,25 @@ def test_a_consumer_tells_what_it_applied_and_how_far_behind_it_is(installation:
     assert found["orders_consumer_rebalances_total"] >= 1
     assert found["orders_batch_phase_seconds_count{phase=commit}"] == found["orders_batch_records_count"] >= 1
     assert [found[f"orders_consumer_lag_records{{partition={n}}}"] for n in range(12)] == [0] * 12
+
+
+def test_the_supervisor_tells_the_sums_of_all_workers_also_of_one_that_died(installation: Installation) -> None:
+    port = free_port()
+    ingress = installation.start_ingress({"ORDERS_METRICS_PORT": str(port), "ORDERS_WORKERS": "2"})
+    installation.start_consumer()
+    token = installation.add_partner("shop")
+    assert installation.post(ingress, token, [an_order("O-1"), an_order("O-2")]).counts == (2, 0, 0)
+    assert installation.post(ingress, "wrong", []).status == 401
+    eventually(lambda: samples(port).get("orders_partner_orders_total{partner=shop}") == 2)
+    before = samples(port)
+    assert before["orders_http_refusals_total{reason=unauthorized}"] >= 1
+    assert before["orders_http_requests_total{route=/readyz,status=200}"] >= 1
+    assert before["orders_reply_wait_seconds_count"] >= 1
+    eventually(lambda: samples(port)["orders_in_flight_orders_limit"] == 40_000)
+    supervisor = psutil.Process(ingress.child.pid)
+    killed, _ = supervisor.children()
+    killed.kill()
+    eventually(lambda: killed not in supervisor.children() and len(supervisor.children()) == 2)
+    eventually(lambda: samples(port)["orders_in_flight_orders_limit"] == 40_000)
+    after = samples(port)
+    assert all(after[name] >= before[name] for name in before if name.endswith("_total") or "_total{" in name)
