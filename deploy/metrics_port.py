@@ -55,5 +55,8 @@ def metrics_port_of_workers(settings: MetricsSettings) -> Iterator[Callable[[int
         os.environ[FOLDER_VARIABLE] = folder
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-        with metrics_port(settings, registry):
-            yield on_end
+        try:
+            with metrics_port(settings, registry):
+                yield on_end
+        finally:
+            del os.environ[FOLDER_VARIABLE]
