@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --require-hashes
 .DEFAULT_GOAL := help
-.PHONY: help up setup check fix test unit integration e2e asyncapi errors schema chaos chaos-breakages bench
+.PHONY: help up setup check fix test unit integration e2e asyncapi errors metrics schema chaos chaos-breakages bench
 .PHONY: bench-quick show-replay show-year lock clean package clients pgbouncer libcurl kafka-classes image
 .PHONY: test-containers compose-secrets manifests helm openapi docs-assets docs-pictures earlier-wheel show-sizes
 .PHONY: show-versions
@@ -89,6 +89,9 @@ $(VENV)/bin/helm: | $(VENV)/bin/python
 
 errors: $(VENV)/.dev ## write docs/errors.md from the catalogue of errors
 	$(VENV)/bin/python -m ingress.catalogue docs/errors.md
+
+metrics: $(VENV)/.dev ## write docs/metrics.md, the catalogue of metrics, from the code
+	$(VENV)/bin/python -m deploy.metrics_page docs/metrics.md
 
 asyncapi: $(VENV)/.dev ## write the topics' contract to contracts/published/, and list new files that must be kept forever
 	$(VENV)/bin/python -m deploy.asyncapi contracts/published

@@ -20,6 +20,7 @@ from consumer.kafka.topic_reader import TopicReader
 from consumer.letters.conflicts import read_conflicts
 from consumer.letters.writer import LetterWriter
 from consumer.log_guard import LogGuard
+from consumer.metrics import ConsumerMetrics
 from consumer.postgres.fence import note_source
 from consumer.postgres.lost_rows import RowsWatch, require_rows
 from consumer.postgres.migrate import require_migrated, require_utf8
@@ -40,8 +41,8 @@ again and again."""
 _log = logging.getLogger(__name__)
 
 
-def run(settings: ConsumerSettings, stop: Vitals) -> None:
-    """Consumes until SIGTERM or SIGINT. `stop` also tells others how it goes. Raises ConsumerStoppedError."""
+def run(settings: ConsumerSettings, stop: Vitals, metrics: ConsumerMetrics) -> None:
+    """Consumes until SIGTERM or SIGINT. `stop` and `metrics` tell others how it goes. Raises ConsumerStoppedError."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     gc.freeze()  # modules and classes stay, so the collector need not walk them
@@ -51,7 +52,7 @@ def run(settings: ConsumerSettings, stop: Vitals) -> None:
     try:
         while _wait_for_source(settings, holder, stop):
             try:
-                build(settings, holder, stop).run()
+                build(settings, holder, stop, metrics).run()
             except ClientStuckError as error:
                 _log.warning("starting again with a new client: %s", error)
     except KafkaException as error:  # the client library raises what is fatal to a client
@@ -62,7 +63,7 @@ def run(settings: ConsumerSettings, stop: Vitals) -> None:
         holder.close()
 
 
-def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> Worker:
+def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals, metrics: ConsumerMetrics) -> Worker:
     """Connects the parts of a consumer."""
     producer = AcknowledgedProducer(settings)
 
@@ -74,10 +75,12 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> Wo
             return ends_of_records(reader, starts, ends)
 
     barrier = RestoreBarrier(read_answered, ends_between)
-    applier = Applier(holder, LetterWriter(producer, settings.topics).bury, barrier)
+    letters = LetterWriter(producer, settings.topics, metrics.on_letters)
+    applier = Applier(holder, letters.bury, barrier, on_applied=metrics.on_applied)
 
     def on_restored() -> None:
         """A restore loses key decisions; only the dead letters still hold those about a loser."""
+        metrics.on_restored()
         barrier.suspect()
         applier.heed(read_conflicts(settings, stop.turn))
 
@@ -90,9 +93,9 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> Wo
             return fence
 
     guard = LogGuard(settings, holder, producer)
-    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between, metrics)
     stop.is_assigned = lambda: assignment.is_assigned
-    return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop)
+    return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop, metrics)
 
 
 def _wait_for_source(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals) -> bool:

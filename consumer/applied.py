@@ -10,7 +10,10 @@ from consumer.core.replies import Reply, StoredPart
 from consumer.errors import ConsumerError, LogChangedError
 from consumer.postgres.fence import require_open
 from contracts.event import BodyKey
-from contracts.result import indexes_of
+from contracts.result import Outcome, indexes_of
+
+OnApplied = Callable[[Sequence[Outcome]], None]
+"""Gets the outcomes of the events that a transaction applied, after its commit."""
 
 BuryRejected = Callable[[list[Rejected]], None]
 """Writes records to the dead-letter topic; returns when they are acknowledged. Raises RetryLaterError."""
@@ -28,11 +31,13 @@ class FenceBehindError(ConsumerError):
 
 
 class Applied(NamedTuple):
-    """What became of a batch: the replies to send, whether it changed rows, and some orders whose rows it wrote."""
+    """What became of a batch: the replies to send, whether it changed rows, some orders whose rows it wrote, and the
+    outcomes that were decided now."""
 
     replies: list[Reply]
     changes_rows: bool
     written: Sequence[OrderKey] = ()
+    outcomes: Sequence[Outcome] = ()
 
 
 def sum_of(applied: Sequence[Applied]) -> Applied:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain
 
-from consumer.applied import Applied, BuryRejected, require_fence, require_known, sum_of
+from consumer.applied import Applied, BuryRejected, OnApplied, require_fence, require_known, sum_of
 from consumer.core.batch import Batch, Run
 from consumer.core.fold import fold
 from consumer.core.known_requests import KnownRequests
@@ -45,6 +45,7 @@ class Applier:
         bury: BuryRejected,
         barrier: RestoreBarrier | None = None,
         clock_s: Callable[[], float] = time.monotonic,
+        on_applied: OnApplied = lambda _: None,
     ) -> None:
         """`barrier`: None for a replay, whose tables nobody restores while it runs."""
         self._holder = holder
@@ -54,7 +55,8 @@ class Applier:
         self._known = KnownRequests()
         self._known_in: Session | None = None
         self._portion = Portion()
-        self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s)
+        self._on_applied = on_applied
+        self._refuser = Refuser(holder, bury, lambda batch: self._in_one_transaction(batch, None), clock_s, on_applied)
         self._plans_lost = self._too_slow = 0  # since a whole batch was applied
         self._answered_to: Mapping[int, int] = {}  # all below it was answered before the whole batch is applied
 
@@ -128,6 +130,7 @@ class Applier:
         ):
             applied = self._apply(session, batch, pipeline)
         self._known.commit()
+        self._on_applied(applied.outcomes)
         return applied
 
     def _apply(self, session: Session, batch: Batch, pipeline: ExitStack) -> Applied:
@@ -182,7 +185,7 @@ class Applier:
             session.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             # Before the commit. After a crash between the two, the records are buried twice, but not lost.
             self._bury(rejected)
-        return Applied(replies, bool(folded.changed), list(folded.changed)[-KNOWN_MAX:])
+        return Applied(replies, bool(folded.changed), list(folded.changed)[-KNOWN_MAX:], folded.outcomes)
 
     def _read_copies(self, session: Session, batch: Batch) -> Pending[list[StoredPart]]:
         """What the ledger has of requests without a key that are not known, for the days in which a producer may have

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from consumer.applied import Applied, BuryRejected, require_fence
+from consumer.applied import Applied, BuryRejected, OnApplied, require_fence
 from consumer.core.batch import Batch
 from consumer.core.log_mark import Watermark, mark_of
 from consumer.core.record import Decoded, OrderKey, Rejected, Stage
@@ -20,11 +20,19 @@ Apply = Callable[[Batch], Applied]
 class Refuser:
     """`apply` commits a batch that is decided already."""
 
-    def __init__(self, holder: SessionHolder, bury: BuryRejected, apply: Apply, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        holder: SessionHolder,
+        bury: BuryRejected,
+        apply: Apply,
+        clock_s: Callable[[], float],
+        on_applied: OnApplied,
+    ) -> None:
         self._holder = holder
         self._bury = bury
         self._apply = apply
         self._clock_s = clock_s
+        self._on_applied = on_applied
         self._refusals = Refusals()
 
     @property
@@ -77,11 +85,13 @@ class Refuser:
             with self._holder.session(writes_rows=True) as session, session.connection.transaction():
                 fence = session.fence.lock(batch.starts).result()
                 require_fence(fence, batch)
-                if fence[record.partition] < end:
+                if is_new := fence[record.partition] < end:
                     session.fence.set({record.partition: Watermark(end, mark_of(record))})
                     self._bury([rejected])
         except RefusedByPostgresError as error:
             raise TablesAtFaultError(
                 f"The fence cannot move: {error}. The consumer waits until that is mended"
             ) from error
+        if is_new:
+            self._on_applied([Outcome.INVALID])
         return Applied(first_replies(parts), False)

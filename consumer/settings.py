@@ -8,7 +8,15 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field
 
-from contracts.settings import KafkaSettings, LedgerSettings, OrdersSettings, SettingsError, is_in_file, load
+from contracts.settings import (
+    KafkaSettings,
+    LedgerSettings,
+    MetricsSettings,
+    OrdersSettings,
+    SettingsError,
+    is_in_file,
+    load,
+)
 
 _log = logging.getLogger(__name__)
 _URL_PATTERN = r"^postgres(ql)?://"
@@ -80,7 +88,7 @@ def _read_url() -> str:
     return load(PostgresSettings).postgres_url
 
 
-class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings):
+class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings, MetricsSettings):
     """One consumer process."""
 
     group_protocol: Annotated[

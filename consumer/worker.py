@@ -16,6 +16,7 @@ from consumer.kafka.assignment import Assignment
 from consumer.kafka.message import Taken, records_of
 from consumer.kafka.producer import AcknowledgedProducer
 from consumer.log_guard import LogGuard
+from consumer.metrics import ConsumerMetrics
 from consumer.prefetch import Prefetched
 from consumer.restore_barrier import AheadOfRestoreError, RestoreBarrier
 from consumer.retry import attempts
@@ -47,6 +48,7 @@ class Worker:
         barrier: RestoreBarrier,
         on_restored: Callable[[], None],
         stop: Flag,
+        metrics: ConsumerMetrics,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_restored` is called if Postgres was restored to an older state, before records are read again."""
@@ -59,6 +61,7 @@ class Worker:
         self._barrier = barrier
         self._on_restored = on_restored
         self._stop = stop
+        self._metrics = metrics
         self._clock_s = clock_s
         self._checked_s = clock_s()
         self._check_every_s = CHECK_EVERY_S
@@ -80,10 +83,13 @@ class Worker:
 
     def step(self) -> None:
         """Applies and answers the records that have arrived. Checks the fence every CHECK_EVERY_S."""
+        began_s = self._clock_s()
         if self._ahead is None:
             self._ahead = self._take(TAKE_TIMEOUT_S)
             self._assignment.drain_revoked()  # what was just taken has no record of these partitions
         batch, self._ahead = self._ahead.batch(), None
+        if len(batch):
+            self._metrics.on_take(self._clock_s() - began_s)
         is_check_due = self._clock_s() - self._checked_s > self._check_every_s
         if len(batch) >= AHEAD_RECORDS_MIN and not is_check_due:
             self._ahead = self._take(0)
@@ -109,7 +115,9 @@ class Worker:
     def _apply(self, batch: Batch) -> None:
         """If any step fails, all steps are repeated: fence and ledger make the result exact."""
         meanwhile = None if self._ahead is None else self._ahead.decode_some
-        for attempt in attempts(self._stop, self._assignment.wait):
+        metrics, clock_s = self._metrics, self._clock_s
+        began_s = clock_s()
+        for attempt in attempts(self._stop, self._assignment.wait, metrics.on_retry):
             with attempt:
                 # During the wait, partitions may have moved to another consumer, which applies the same records.
                 revoked = self._assignment.drain_revoked()
@@ -130,10 +138,16 @@ class Worker:
                     self._hold(error)
                     self._apply(batch.below(error.starts))
                     return
+                applied_s = clock_s()
+                metrics.on_apply(applied_s - began_s)
+                metrics.on_batch(batch.lasts, len(batch))
                 self._rows_change = applied.changes_rows
                 self._answer(applied.replies, meanwhile)
+                answered_s = clock_s()
+                metrics.on_reply(answered_s - applied_s)
                 ends = self._barrier.not_below_answered(batch.ends) if self._barrier.answered else batch.ends
                 self._assignment.commit(ends)
+                metrics.on_commit(clock_s() - answered_s)
 
     def _drop_ahead(self, partitions: Collection[int]) -> None:
         """Removes these partitions from the next batch: we, or their new owner, read them again."""

@@ -97,6 +97,17 @@ class LedgerSettings(OrdersSettings):
     ] = 7
 
 
+class MetricsSettings(OrdersSettings):
+    """Where Prometheus reads what a process counts."""
+
+    metrics_host: Annotated[
+        str, Field(min_length=1, description="the address of the metrics port, 0.0.0.0 for all")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int | None, Field(ge=1, le=65535, description="a port for /metrics, 1 to 65535; unset: none")
+    ] = None
+
+
 def load(settings: type[Settings], **overrides: object) -> Settings:
     """The settings from the environment, then from ORDERS_SECRETS_DIR.
 

@@ -46,14 +46,17 @@ def ingress(
     supervisor_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Take orders over HTTP, until SIGTERM."""
-    # The supervisor of several workers sets the hidden options: see ingress.server.Inherited.
+    # The supervisor of several workers sets the hidden options: see ingress.supervisor.Inherited.
     from consumer.postgres.ledger_reader import PostgresLedgerReader
     from consumer.settings import OptionalPostgresSettings, current_url
     from contracts.ledger_reader import NoLedger
     from contracts.settings import load
     from deploy.kafka_settings import load_kafka
-    from ingress.server import Inherited, serve
+    from deploy.metrics_port import metrics_port, metrics_port_of_workers
+    from ingress.metrics import IngressMetrics
+    from ingress.server import serve
     from ingress.settings import IngressSettings
+    from ingress.supervisor import Inherited
 
     log_to_stderr()
     use_running_stack()
@@ -61,24 +64,37 @@ def ingress(
     postgres_url = load(OptionalPostgresSettings).postgres_url
     ledger = NoLedger() if postgres_url is None else PostgresLedgerReader(current_url(postgres_url))
     inherited = None if listen_fd is None or supervisor_pid is None else Inherited(listen_fd, supervisor_pid)
-    serve(settings, ledger, inherited)
+    if inherited is not None:  # its supervisor has the port
+        serve(settings, ledger, inherited)
+    elif settings.workers > 1:
+        with metrics_port_of_workers(settings) as on_worker_end:
+            serve(settings, ledger, on_worker_end=on_worker_end)
+    else:
+        metrics = IngressMetrics()
+        with metrics_port(settings, metrics.registry):
+            serve(settings, ledger, metrics=metrics)
 
 
 @app.command()
 def consumer() -> None:
     """Apply orders to Postgres, until SIGTERM. Start as many as you like."""
     from consumer.app import run
+    from consumer.metrics import ConsumerMetrics
     from consumer.settings import ConsumerSettings
     from consumer.vitals import Vitals
     from deploy.health_pages import pages_of
     from deploy.health_port import health_port
     from deploy.kafka_settings import load_kafka
+    from deploy.metrics_port import metrics_port
 
     log_to_stderr()
     use_running_stack()
-    settings, vitals = load_kafka(ConsumerSettings), Vitals()
-    with health_port(settings.health_host, settings.health_port, pages_of(vitals)):
-        run(settings, vitals)
+    settings, vitals, metrics = load_kafka(ConsumerSettings), Vitals(), ConsumerMetrics()
+    with (
+        health_port(settings.health_host, settings.health_port, pages_of(vitals)),
+        metrics_port(settings, metrics.registry, metrics.refresh),
+    ):
+        run(settings, vitals, metrics)
 
 
 @app.command()

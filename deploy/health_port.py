@@ -1,4 +1,5 @@
-"""A small HTTP port that tells a supervisor how a process is. One thread serves it, and no client can hold it up."""
+"""A small HTTP port that tells a supervisor or Prometheus how a process is. One thread serves it, and no client can
+hold it up."""
 
 import asyncio
 import json
@@ -39,18 +40,21 @@ def json_page(status: int, content: Mapping[str, object]) -> Page:
 
 
 @contextmanager
-def health_port(host: str, port: int | None, pages: Pages) -> Iterator[None]:
-    """Inside, `pages` are served. With None as the port, nothing is. Raises HealthPortError."""
+def health_port(host: str, port: int | None, pages: Pages, name: str = "health") -> Iterator[None]:
+    """Inside, `pages` are served. With None as the port, nothing is. Raises HealthPortError.
+
+    `name`: of the port, as in the names of its settings.
+    """
     if port is None:
         yield
         return
-    listening = _listen(host, port)
+    listening = _listen(host, port, name)
     loop = asyncio.new_event_loop()
     open_probes: dict[_Probe, None] = {}
     server = loop.run_until_complete(loop.create_server(lambda: _Probe(loop, pages, open_probes), sock=listening))
-    thread = threading.Thread(target=loop.run_forever, name="health port", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name=f"{name} port", daemon=True)
     thread.start()
-    _log.info("health port: listening on %s:%d", *listening.getsockname()[:2])
+    _log.info("%s port: listening on %s:%d", name, *listening.getsockname()[:2])
     try:
         yield
     finally:
@@ -120,11 +124,11 @@ class _Probe(asyncio.Protocol):
         return self._pages[path]()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, name: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise HealthPortError(
-            f"Cannot listen on {host}:{port}: {error.strerror}.\nEach consumer needs a health port of its own: choose "
-            f"another one with {PREFIX}HEALTH_HOST and {PREFIX}HEALTH_PORT."
+            f"Cannot listen on {host}:{port}: {error.strerror}.\nEach process needs a {name} port of its own: choose "
+            f"another one with {PREFIX}{name.upper()}_HOST and {PREFIX}{name.upper()}_PORT."
         ) from None

@@ -48,6 +48,12 @@ class UpSettings(OrdersSettings):
     data_dir: Annotated[Path, Field(description="the folder for data and logs")] = Path(".data")
     local_kafka_port: Annotated[int, Field(ge=1, le=65535, description="a port for Kafka, 1 to 65535")] = 19092
     local_postgres_port: Annotated[int, Field(ge=1, le=65535, description="a port for Postgres, 1 to 65535")] = 15432
+    local_ingress_metrics_port: Annotated[
+        int, Field(ge=1, le=65535, description="a port for the metrics of the ingress, 1 to 65535")
+    ] = 9464
+    local_consumer_metrics_port: Annotated[
+        int, Field(ge=1, le=65535, description="a port for the metrics of the consumer, 1 to 65535")
+    ] = 9465
     kafka_bootstrap: Annotated[str | None, Field(description="host:port of a broker of your own")] = None
     postgres_url: Annotated[
         str | None, Field(description="postgresql://user:password@host:port/database", repr=False)
@@ -113,11 +119,11 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
             if settings.kafka_bootstrap is None:
                 _add_demo_partner(kafka_settings)
         with step("Consumer"):
-            consumer = _start_command("consumer", folder)
+            consumer = _start_command("consumer", folder, settings.local_consumer_metrics_port)
             running.callback(consumer.stop)
             children.append(consumer)
         with step("Ingress"):
-            ingress = _start_command("ingress", folder)
+            ingress = _start_command("ingress", folder, settings.local_ingress_metrics_port)
             running.callback(ingress.stop)
             children.append(ingress)
             ingress.wait_until(lambda: _is_ready(settings, children), START_TIMEOUT_S, patience=PATIENCE)
@@ -129,11 +135,18 @@ def _start(settings: UpSettings, folder: Path, console: Console, running: ExitSt
 def _wanted_ports(settings: UpSettings) -> list[WantedPort]:
     """Of all parts that are started here."""
     wanted = [WantedPort(settings.port, settings.host, "the ingress", f"{PREFIX}PORT")]
+    for name, port in _metrics_ports(settings).items():
+        variable = f"{PREFIX}LOCAL_{name.upper()}_METRICS_PORT"
+        wanted.append(WantedPort(port, LOOPBACK, f"the metrics of the {name}", variable))
     if settings.postgres_url is None:
         wanted.append(WantedPort(settings.local_postgres_port, LOOPBACK, "Postgres", f"{PREFIX}LOCAL_POSTGRES_PORT"))
     if settings.kafka_bootstrap is None:
         wanted.append(WantedPort(settings.local_kafka_port, LOOPBACK, "Kafka", f"{PREFIX}LOCAL_KAFKA_PORT"))
     return wanted
+
+
+def _metrics_ports(settings: UpSettings) -> dict[str, int]:
+    return {"ingress": settings.local_ingress_metrics_port, "consumer": settings.local_consumer_metrics_port}
 
 
 def _chosen() -> dict[str, str]:
@@ -142,8 +155,9 @@ def _chosen() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _start_command(name: str, folder: Path) -> Child:
-    return Child(name, [sys.executable, "-m", "deploy", name], folder / "logs" / f"{name}.log")
+def _start_command(name: str, folder: Path, metrics_port: int) -> Child:
+    metrics = {f"{PREFIX}METRICS_PORT": str(metrics_port), f"{PREFIX}METRICS_HOST": LOOPBACK}
+    return Child(name, [sys.executable, "-m", "deploy", name], folder / "logs" / f"{name}.log", env=metrics)
 
 
 def _add_demo_partner(settings: KafkaSettings) -> None:
@@ -190,6 +204,7 @@ def _show(settings: UpSettings, folder: Path, variables: dict[str, str], console
         ("ready?", f"{base_url}/readyz"),
         ("Kafka", variables[f"{PREFIX}KAFKA_BOOTSTRAP"]),
         ("Postgres", place_of(variables[f"{PREFIX}POSTGRES_URL"])),
+        ("metrics", " and ".join(f"http://{LOOPBACK}:{port}/metrics" for port in _metrics_ports(settings).values())),
         ("data, logs", str(folder)),
     ):
         console.print(f"  [bold]{name:<11}[/]", escape(where), highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from ingress.connections import CONNECTION
 from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import IngressError, UnauthorizedError, location
 from ingress.json_answers import Json, json_response
+from ingress.noted import HUNG_UP, REFUSED
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ async def respond(request: Request, handle: Callable[[Request], Awaitable[Respon
             await _let_guesser_wait(request, error.wait_s)
         return error_response(request, error.problem, str(error), error.headers)
     except ClientDisconnect:
+        request.scope[REFUSED] = HUNG_UP
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
     except Exception:  # noqa: BLE001 - the last line of defence: no partner sees a stack trace
         error_id = uuid4()

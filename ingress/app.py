@@ -21,6 +21,7 @@ from ingress.auth import Guesses, Partners
 from ingress.broker import Broker
 from ingress.errors import NotConfirmedError
 from ingress.halts import Halts
+from ingress.metrics import IngressMetrics
 from ingress.orders import OrdersEndpoint
 from ingress.own_requests import OwnRequestsEndpoint
 from ingress.pending_replies import PendingReplies
@@ -40,7 +41,12 @@ class Ingress:
     """All parts of one process, from start to stop, on one event loop."""
 
     def __init__(
-        self, settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[str], None]
+        self,
+        settings: IngressSettings,
+        ledger: LedgerReader,
+        admission: Admission,
+        on_fatal: Callable[[str], None],
+        metrics: IngressMetrics,
     ) -> None:
         loop = asyncio.get_running_loop()
         topics = settings.topics
@@ -94,7 +100,13 @@ class Ingress:
             Broker(settings), rights_of_ingress(topics), topics.upserts, read_applied, loop, on_fatal, on_replaced
         )
         self._publisher = Publisher(
-            settings, loop, self._on_failure, on_fatal, self._on_refused, on_unreachable=self._topics.doubt
+            settings,
+            loop,
+            self._on_failure,
+            on_fatal,
+            self._on_refused,
+            on_unreachable=self._topics.doubt,
+            count_failure=metrics.on_publish_failure,
         )
         self.endpoint = OrdersEndpoint(
             partners=self._partners,
@@ -112,6 +124,7 @@ class Ingress:
             request_timeout_s=settings.request_timeout_s,
             body_timeout_s=settings.body_timeout_s,
             clock_s=time.perf_counter,
+            metrics=metrics,
         )
         self.own_requests = OwnRequestsEndpoint(self._partners, admission, ledger, lambda: self._partner_records.ready)
         self.status = StatusEndpoint(

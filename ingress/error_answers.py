@@ -10,10 +10,12 @@ from contracts.strict_json import Violation
 from ingress.accept import PROBLEM_JSON, wants_problem_json
 from ingress.catalogue import PAGE, bad_request
 from ingress.json_answers import Json, json_response
+from ingress.noted import BAD_REQUEST, REFUSED
 
 
 def error_response(request: Request, problem: Problem, text: str, headers: dict[str, str]) -> Response:
     """`text`: what `problem` says this time."""
+    request.scope[REFUSED] = problem.name
     headers = {**headers, **_close_after_expect(request)}
     if not _wants_problem(request):
         return json_response(problem.status, {"error": text}, headers)
@@ -22,6 +24,7 @@ def error_response(request: Request, problem: Problem, text: str, headers: dict[
 
 def bad_request_response(request: Request, violation: Violation) -> Response:
     """400, with the first violation, and with all if they were asked for."""
+    request.scope[REFUSED] = BAD_REQUEST
     violations: list[Json] = [{"path": path, "error": error} for path, error in violation.others]
     first: Json = {"path": violation.path, "error": violation.error}
     headers = _close_after_expect(request)  # a wrong header is told before the body

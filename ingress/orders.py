@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.event import HeaderWriter, ReplyTo, RequestContext, RequestKey, is_traceparent
-from contracts.ledger_reader import LedgerReader, LedgerUnavailableError, OrdersUnreadableError
-from contracts.result import outcomes_of
+from contracts.ledger_reader import LedgerReader, LedgerUnavailableError
 from ingress import problems
 from ingress.added_headers import ADDED, add_later, with_added
 from ingress.admission import Admission, Held
@@ -19,9 +18,12 @@ from ingress.auth import Partners
 from ingress.batch import parse_body
 from ingress.body import read_body
 from ingress.checked_request import CheckedRequest, Item, check
-from ingress.errors import KeyConflictError, LaterError, NoDryRunError, NotConfirmedError, UnavailableError
+from ingress.errors import KeyConflictError, LaterError, NotConfirmedError, UnavailableError
+from ingress.foretelling import foretell
 from ingress.idempotency import parse_key
 from ingress.json_answers import json_response
+from ingress.metrics import IngressMetrics
+from ingress.noted import PARTNER
 from ingress.pending_replies import Answer, Pending, PendingReplies
 from ingress.preferences import NO_PREFERENCES, Preferences, parse_preferences
 from ingress.publisher import Publisher
@@ -57,6 +59,7 @@ class OrdersEndpoint:
         request_timeout_s: float,
         body_timeout_s: float,
         clock_s: Callable[[], float],
+        metrics: IngressMetrics | None = None,
     ) -> None:
         self._partners = partners
         self._admission = admission
@@ -71,6 +74,7 @@ class OrdersEndpoint:
         self._request_timeout_s = request_timeout_s
         self._body_timeout_s = body_timeout_s
         self._clock_s = clock_s
+        self._metrics = metrics or IngressMetrics()
 
     async def post(self, request: Request) -> Response:
         """The answer to a request, also after an error. A disconnected client gets none."""
@@ -96,6 +100,7 @@ class OrdersEndpoint:
             is_limited = partner.orders_per_s is not None
             if is_limited:
                 add_later(request.scope, lambda: rate_headers(partner, self._rate_limit))
+            request.scope[PARTNER] = partner.partner_id
             held.belongs_to(partner.partner_id)
             timing = None
             try:
@@ -120,11 +125,14 @@ class OrdersEndpoint:
             self._rate_limit.charge(partner, len(orders))
             checked, items = check(orders, key, partner.partner_id, preferences, self._new_request_id)
             del body, orders
+            if checked.refused and not is_dry_run:
+                self._metrics.on_invalid(len(checked.refused))
             if timing is not None and key:
                 timing.begin("ledger")
             answer: Answer | Accepted | None = await self._stored_answer(checked, is_empty=not items)
             if answer is None and is_dry_run:
-                answer = await self._foretell(checked, items, held)
+                reachable = self._publisher.reachable
+                answer = await foretell(self._ledger, checked, items, held, is_reachable=reachable)
             if answer is None:
                 indexes = [index for index, _, _ in items]
                 with self._pending.waiting_for(checked.request_id, checked.digest, indexes) as pending:
@@ -134,7 +142,11 @@ class OrdersEndpoint:
                     del items  # the client library has its own copy, and this request may wait long
                     if timing is not None:
                         timing.follow(acknowledged, pending.done)
-                    answer = await self._wait(checked, pending, acknowledged)
+                    waits_s = self._clock_s()
+                    try:
+                        answer = await self._wait(checked, pending, acknowledged)
+                    finally:
+                        self._metrics.on_wait(self._clock_s() - waits_s)
             return self._response(checked, answer)
 
     async def _stored_answer(self, checked: CheckedRequest, *, is_empty: bool) -> Answer | None:
@@ -155,25 +167,6 @@ class OrdersEndpoint:
         if stored is not None and stored.is_complete:
             return Answer(stored.outcomes, stored=True)
         return Answer() if is_empty else None
-
-    async def _foretell(self, checked: CheckedRequest, items: list[Item], held: Held) -> Answer:
-        """What is checked before orders are published, and then their outcomes as they would be now.
-
-        Raises UnavailableError, PartnerShareError and NoDryRunError.
-        """
-        if not self._publisher.reachable:
-            raise UnavailableError(problems.KAFKA_UNREACHABLE)
-        held.add_orders(len(items))
-        orders = [(checked.order_ids[index], canonical) for index, _, canonical in items]
-        try:
-            outcomes = await self._ledger.foretell(checked.partner_id, orders)
-        except OrdersUnreadableError as error:
-            _log.warning("no dry-run: %s", error)
-            raise NoDryRunError from error
-        except LedgerUnavailableError as error:
-            raise UnavailableError(problems.ORDERS_UNREADABLE) from error
-        indexes = (index for index, _, _ in items)
-        return Answer(outcomes_of(zip(indexes, outcomes, strict=True)))
 
     def _publish(
         self, checked: CheckedRequest, items: list[Item], pending: Pending, traceparent: str, held: Held
@@ -202,11 +195,13 @@ class OrdersEndpoint:
             acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             pending.published += count
             self._publisher.publish(checked.request_id, items, headers, acknowledged)
+            self._metrics.on_published(checked.partner_id, count)
             return acknowledged
         if not pending.is_joined:
             pending.published += count
             crowded = self._admission.orders >= CROWDED_ORDERS
             self._publisher.publish(checked.request_id, items, headers, crowded=crowded)
+            self._metrics.on_published(checked.partner_id, count)
         return None
 
     async def _wait(

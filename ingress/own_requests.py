@@ -22,6 +22,7 @@ from ingress.answers import respond
 from ingress.auth import Partners
 from ingress.errors import UnavailableError
 from ingress.json_answers import Json, json_response
+from ingress.noted import PARTNER
 
 REQUESTS_PATH = "/api/integration/orders/requests"
 REQUESTS_PER_PAGE = 50
@@ -53,6 +54,7 @@ class OwnRequestsEndpoint:
             if not self._ready():
                 raise UnavailableError(problems.NOT_READY)
             partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
+            request.scope[PARTNER] = partner.partner_id
             held.belongs_to(partner.partner_id)
             listing.belongs_to(partner.partner_id)
             since = _read(request, "since", parse_rfc_3339, bad_requests.NOT_A_TIME)

@@ -43,11 +43,14 @@ class Publisher:
         on_fatal: Callable[[str], None],
         on_refused: Callable[[UUID], None] = lambda _: None,
         on_unreachable: Callable[[], None] = lambda: None,
+        count_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`count_failure` gets Kafka's code of each order that failed, in any thread."""
         self._topic = settings.topics.upserts
         self._user = settings.kafka_user
         self._on_refused = on_refused
         self._on_unreachable = on_unreachable
+        self._count_failure = count_failure
         self._loop = loop
         self._on_failure = on_failure
         self._on_fatal = on_fatal
@@ -117,6 +120,7 @@ class Publisher:
             try:
                 producer.produce(self._topic, value, key, headers=headers.headers(index), on_delivery=on_delivery)
             except (BufferError, KafkaException) as error:
+                self._count_failure("_QUEUE_FULL" if isinstance(error, BufferError) else error.args[0].name())
                 if position == 0:
                     raise UnavailableError(problems.KAFKA_DOES_NOT_ACCEPT) from error
                 _log.error("request %s is only partly published: %s", request_id, error)
@@ -202,6 +206,7 @@ class Publisher:
     def _on_delivery(self, request_id: UUID, error: KafkaError | None, _: Message) -> None:
         """Runs in the poll thread, for failures only."""
         if error is not None:
+            self._count_failure(error.name())
             _log.warning("a record of request %s was not acknowledged: %s", request_id, error.str())
             is_refused = verdict_of(error.name()) is Verdict.RECORD
             self._loop.call_soon_threadsafe(self._on_refused if is_refused else self._on_failure, request_id)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import Lifespan, Message, Receive, Scope, Send
 
 from contracts.ledger_reader import LedgerReader
 from contracts.strict_json import Violation
@@ -26,6 +27,7 @@ from ingress.docs_pages import docs_routes
 from ingress.error_answers import bad_request_response, error_response
 from ingress.errors import STATUS_PATH
 from ingress.json_answers import json_response
+from ingress.metrics import OTHER, IngressMetrics
 from ingress.openapi.document import INFO, TAGS, completed
 from ingress.orders import DRY_RUN_PATH, ORDERS_PATH
 from ingress.own_requests import REQUESTS_PATH
@@ -41,7 +43,12 @@ class OrdersApp(FastAPI):
     It reads no body and no parameter: bytes are for `ingress.batch`, which says what is wrong with them.
     """
 
-    def __init__(self, post_orders: Callable[[Request], Awaitable[Response]], lifespan: Lifespan["OrdersApp"]) -> None:
+    def __init__(
+        self,
+        post_orders: Callable[[Request], Awaitable[Response]],
+        lifespan: Lifespan["OrdersApp"],
+        metrics: IngressMetrics,
+    ) -> None:
         super().__init__(
             title=INFO["title"],
             version=INFO["version"],
@@ -55,6 +62,7 @@ class OrdersApp(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
         self._post_orders = post_orders
+        self._metrics = metrics
 
     def openapi(self) -> dict[str, Any]:
         return completed(super().openapi())
@@ -62,24 +70,44 @@ class OrdersApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["path"] == ORDERS_PATH and scope["method"] == "POST":
+                began_s = perf_counter()
                 response = await self._post_orders(Request(scope, receive, send))
+                self._metrics.on_answer(ORDERS_PATH, response.status_code, perf_counter() - began_s, scope)
                 await response(scope, receive, send)
                 return
             if scope["method"] == "HEAD":  # for FastAPI it is not a GET; the server leaves out the body
                 scope = {**scope, "method": "GET"}
+            send = self._counted(scope, send)
         await super().__call__(scope, receive, send)
+
+    def _counted(self, scope: Scope, send: Send) -> Send:
+        """Counts the answer when it begins. A path that is none of ours counts as OTHER."""
+        began_s = perf_counter()
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path", OTHER)
+                self._metrics.on_answer(path, message["status"], perf_counter() - began_s, scope)
+            await send(message)
+
+        return told
 
 
 def create_app(
-    settings: IngressSettings, ledger: LedgerReader, admission: Admission, on_fatal: Callable[[str], None]
+    settings: IngressSettings,
+    ledger: LedgerReader,
+    admission: Admission,
+    on_fatal: Callable[[str], None],
+    metrics: IngressMetrics | None = None,
 ) -> OrdersApp:
     """The application. It makes its Kafka clients when it starts, so after any fork."""
     running: list[Ingress] = []
+    counted = metrics or IngressMetrics()
 
     @asynccontextmanager
     async def lifespan(_: OrdersApp) -> AsyncIterator[None]:
         await ledger.open()
-        ingress = Ingress(settings, ledger, admission, on_fatal)
+        ingress = Ingress(settings, ledger, admission, on_fatal, counted)
         running.append(ingress)
         await _wait_until_ready(ingress)
         yield
@@ -89,7 +117,7 @@ def create_app(
     async def post_orders(request: Request) -> Response:
         return await running[0].endpoint.post(request)
 
-    app = OrdersApp(post_orders, lifespan)
+    app = OrdersApp(post_orders, lifespan, counted)
 
     @cache
     def document() -> bytes:

@@ -1,16 +1,12 @@
-"""Serving: signals, draining, and several worker processes on one port."""
+"""Serving: signals and draining."""
 
 import asyncio
 import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
-import subprocess
-import sys
-from dataclasses import dataclass
-from threading import Event as Flag
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -24,10 +20,12 @@ from ingress.admission import REQUESTS_MAX, Admission
 from ingress.broker import Broker
 from ingress.connections import Connections, connections_max
 from ingress.listener import Listener
+from ingress.metrics import IngressMetrics
 from ingress.protocol import BoundedHttpProtocol
 from ingress.routes import create_app
 from ingress.seldom import SeldomLog
 from ingress.settings import IngressSettings
+from ingress.supervisor import Inherited, Supervisor
 from ingress.tls import Certificate
 from ingress.tls_connection import Handshakes, TlsConnection
 
@@ -40,10 +38,7 @@ DRAIN_S = 2.0
 """After the time-out of a request, how long a drain waits for the requests in flight."""
 CLOSE_S = 2.0
 """After that, how long it waits for clients to read their answers."""
-WORKER_COMMAND = [sys.executable, "-m", "deploy", "ingress"]
-"""The command `orders ingress`. It is in `deploy`, which knows Postgres and so gives a worker its ledger."""
 _DRAIN_CHECK_S = 0.02
-_WORKER_CHECK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -51,28 +46,22 @@ class ServeError(OrdersError):
     """The process cannot listen on its port, or a part of it cannot go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What a worker gets from its supervisor. `listen_fd`: the listening socket that all workers share."""
-
-    listen_fd: int
-    supervisor_pid: int
-
-    def options(self) -> list[str]:
-        """Its values as hidden options of `orders ingress`."""
-        return ["--listen-fd", str(self.listen_fd), "--supervisor-pid", str(self.supervisor_pid)]
-
-
-def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited | None = None) -> None:
+def serve(
+    settings: IngressSettings,
+    ledger: LedgerReader,
+    inherited: Inherited | None = None,
+    metrics: IngressMetrics | None = None,
+    on_worker_end: Callable[[int], None] = lambda _: None,
+) -> None:
     """Serves until SIGTERM or SIGINT: as a worker of a supervisor if `inherited` is given.
 
-    Raises ServeError and CertificateError.
+    `on_worker_end`: called with the pid of each worker that ended. Raises ServeError and CertificateError.
     """
     certificate = _certificate_of(settings)
     listener = _listen(settings.host, settings.port) if inherited is None else socket.socket(fileno=inherited.listen_fd)
     if settings.workers > 1 and inherited is None:
         _require_access(settings)
-        Supervisor(settings.workers, listener).run()
+        Supervisor(settings.workers, listener, on_worker_end).run()
         return
     gc.freeze()  # modules and classes stay: walking them gains nothing
     gc.set_threshold(GC_EVERY_OBJECTS)
@@ -80,8 +69,9 @@ def serve(settings: IngressSettings, ledger: LedgerReader, inherited: Inherited 
     requests_max = min(REQUESTS_MAX, most * 9 // 10)  # the others may be closed to make room
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max, requests_max)
     supervisor_pid = None if inherited is None else inherited.supervisor_pid
-    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid, certificate)
-    server.config.app = create_app(settings, ledger, admission, server.give_up)
+    metrics = metrics or IngressMetrics()
+    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid, certificate, metrics)
+    server.config.app = create_app(settings, ledger, admission, server.give_up, metrics)
     scheme = "http" if certificate is None else "https"
     _log.info("listening on %s://%s:%d", scheme, *listener.getsockname()[:2])
     server.run([listener])
@@ -103,6 +93,7 @@ class DrainingServer(uvicorn.Server):
         drain_s: float,
         supervisor_pid: int | None = None,
         certificate: Certificate | None = None,
+        metrics: IngressMetrics | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -119,6 +110,7 @@ class DrainingServer(uvicorn.Server):
             )
         )
         self.gave_up: str | None = None
+        self._metrics = metrics or IngressMetrics()
         self._admission = admission
         self._connections_max = connections_max
         self._drain_s = drain_s
@@ -174,6 +166,7 @@ class DrainingServer(uvicorn.Server):
         if self._admission.draining and self._drain is None:
             _log.info("draining: %d requests in flight", self._admission.requests)
             self._drain = asyncio.create_task(self._drained())
+        self._metrics.flush(self._admission)
         return await super().on_tick(counter)
 
     async def _drained(self) -> None:
@@ -182,42 +175,6 @@ class DrainingServer(uvicorn.Server):
                 while self._admission.requests:
                     await asyncio.sleep(_DRAIN_CHECK_S)
         self.should_exit = True
-
-
-class Supervisor:
-    """Runs several workers on one listening socket. Replaces a worker that dies.
-
-    Workers are new processes, not forks, because clients of librdkafka do not survive a fork. They read the same
-    settings from the same environment.
-    """
-
-    def __init__(self, workers: int, listener: socket.socket) -> None:
-        self._listener = listener
-        self._stop = Flag()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
-        self._workers = [self._start() for _ in range(workers)]
-
-    def run(self) -> None:
-        """Returns after SIGTERM or SIGINT, when every worker has answered its requests in flight and ended."""
-        while not self._stop.wait(_WORKER_CHECK_S):
-            for position, worker in enumerate(self._workers):
-                if worker.poll() is not None:
-                    _log.error("worker %d ended with exit code %s; starting another", worker.pid, worker.returncode)
-                    self._workers[position] = self._start()
-        for worker in self._workers:
-            worker.terminate()
-        for worker in self._workers:
-            worker.wait()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        # The pid is passed on, because the supervisor may be dead before the worker asks for its parent.
-        inherited = Inherited(self._listener.fileno(), os.getpid())
-        return subprocess.Popen(
-            [*WORKER_COMMAND, *inherited.options()],
-            pass_fds=[inherited.listen_fd],
-            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which passes it on once
-        )
 
 
 def _require_access(settings: IngressSettings) -> None:

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.settings import KafkaSettings, LedgerSettings
+from contracts.settings import KafkaSettings, LedgerSettings, MetricsSettings
 
 Host = Annotated[str, Field(min_length=1, description="the address to listen on, 0.0.0.0 for all")]
 Port = Annotated[int, Field(ge=1, le=65535, description="the port to listen on, 1 to 65535")]
 
 
-class IngressSettings(KafkaSettings, LedgerSettings):
+class IngressSettings(KafkaSettings, LedgerSettings, MetricsSettings):
     """One ingress process, or the supervisor of several."""
 
     host: Host = "127.0.0.1"

@@ -17,6 +17,7 @@ from ingress.admission import Admission
 from ingress.answers import respond, status_response
 from ingress.auth import Partners
 from ingress.errors import UnavailableError, UnknownRequestError
+from ingress.noted import PARTNER
 
 STATUS_REQUESTS_MAX = 128
 """In flight in one process: fewer than may wait for Postgres, and again a share of them for each partner."""
@@ -53,6 +54,7 @@ class StatusEndpoint:
             if not self._ready():  # they are read anew now and then; until then no token is known
                 raise UnavailableError(problems.NOT_READY)
             partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
+            request.scope[PARTNER] = partner.partner_id
             held.belongs_to(partner.partner_id)
             reading.belongs_to(partner.partner_id)
             request_id = _request_id(request.path_params["request_id"])

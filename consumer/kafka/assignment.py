@@ -3,21 +3,24 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from threading import Event as Flag
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from consumer.core.log_mark import Watermark
-from consumer.errors import LogChangedError, RetryLaterError
+from consumer.errors import RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
 from consumer.kafka.ends_of_records import EndsOfRecords
 from consumer.kafka.group import group_config
+from consumer.kafka.known_ends import known_ends
 from consumer.kafka.message import Taken, take_messages
 from consumer.kafka.positions import Positions
+from consumer.kafka.reading_errors import report
+from consumer.metrics import ConsumerMetrics
 from consumer.retry import attempts
 from consumer.settings import ConsumerSettings
-from contracts.kafka_errors import ENDING
 
 ReadApplied = Callable[[Collection[int]], Mapping[int, Watermark]]
 """How far these partitions were applied. Raises RetryLaterError if Postgres does not answer."""
@@ -36,15 +39,17 @@ class Assignment:
         stop: Flag,
         on_restored: Callable[[], None],
         ends_of_records: EndsOfRecords = lambda _, ends: ends,
+        metrics: ConsumerMetrics | None = None,
     ) -> None:
         """`stop` ends every wait. `on_restored` is called if Postgres lacks records before the committed offsets."""
         self._stop = stop
+        self._metrics = metrics or ConsumerMetrics()
         self._closing = False
         self._topic = settings.topics.upserts
         self._read_applied = read_applied
         self._on_restored = on_restored
         self._ends_of_records = ends_of_records
-        self._positions = Positions(settings.topics.upserts, _report)
+        self._positions = Positions(settings.topics.upserts, report)
         self._revoked: set[int] = set()
         self._answered = Answered(settings.topics.upserts)
         self._done: dict[int, int] = {}  # up to where each partition is answered
@@ -53,6 +58,7 @@ class Assignment:
         self.is_assigned = False
         """Whether the group has told which partitions are ours; they may be none."""
         self._consumer = Consumer({**group_config(settings), "on_commit": self._answered.on_commit}, logger=_log)
+        self._read_ends = partial(known_ends, self._consumer, self._topic)
 
     def subscribe(self) -> None:
         self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -83,6 +89,7 @@ class Assignment:
         Both are empty if nothing arrives in `timeout_s`. Raises ConsumerStoppedError if Kafka refuses this consumer.
         """
         self._positions.new.clear()
+        self._metrics.look(self._done, self._read_ends)
         messages = take_messages(self._consumer, records_max, timeout_s)
         if not messages:
             self._answered.commit_noted(self._consumer)
@@ -167,6 +174,7 @@ class Assignment:
                 self._done.update(starts)
         self._positions.new.update(partitions)
         self.is_assigned = True
+        self._metrics.on_rebalance(len(self.positions))
         _log.info("assigned: %s", self.positions)
 
     def _on_revoke(self, _: Consumer, revoked: list[TopicPartition]) -> None:
@@ -178,6 +186,7 @@ class Assignment:
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
         self.is_assigned = bool(self.positions)  # without any, the group tells again
+        self._metrics.on_rebalance(len(self.positions))
         _log.info("revoked: %s", sorted(self._revoked))
         self._consumer.incremental_unassign(revoked)
 
@@ -232,15 +241,3 @@ class Assignment:
 
     def _at(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in offsets.items()]
-
-
-def _report(error: KafkaError, partition: int | None) -> None:
-    """Raises ConsumerStoppedError if going on would be wrong. The client recovers from all other errors by itself."""
-    if error.code() == KafkaError._AUTO_OFFSET_RESET:
-        raise LogChangedError(
-            partition,
-            f"Kafka no longer has the next record of partition {partition}: {error.str()}. Nothing was skipped.",
-        )
-    if error.fatal() or error.name() in ENDING:
-        raise KafkaException(error)  # `run` says what it means
-    _log.warning("Kafka: %s", error.str())

@@ -1,7 +1,7 @@
 """Puts rejected records into the dead-letter topic, whatever is in them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from consumer.core.record import Rejected
 from consumer.errors import ConsumerStoppedError
@@ -15,12 +15,23 @@ _log = logging.getLogger(__name__)
 class LetterWriter:
     """Writes letters. One that Kafka refuses is written again without what may be the cause."""
 
-    def __init__(self, producer: AcknowledgedProducer, topics: Topics) -> None:
+    def __init__(
+        self,
+        producer: AcknowledgedProducer,
+        topics: Topics,
+        on_letters: Callable[[Sequence[Rejected]], None] = lambda _: None,
+    ) -> None:
+        """`on_letters` gets what was buried, when it is safe."""
         self._producer = producer
         self._topics = topics
+        self._on_letters = on_letters
 
     def bury(self, rejected: Sequence[Rejected]) -> None:
         """Returns when every letter is safe. Raises RetryLaterError, or ConsumerStoppedError if no letter is taken."""
+        self._write(rejected)
+        self._on_letters(rejected)
+
+    def _write(self, rejected: Sequence[Rejected]) -> None:
         for item in rejected:
             record = item.record
             _log.warning("to the DLQ: partition %d, offset %d: %s", record.partition, record.offset, item.reason)

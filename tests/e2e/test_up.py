@@ -19,7 +19,7 @@ from deploy.local.child import Child
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres import PostgresServer
-from support.http import Answer, Connection
+from support.http import Answer, Connection, get
 from support.waiting import HANG_S, eventually
 
 
@@ -33,6 +33,8 @@ class Stack:
         self.environment = {
             "ORDERS_PORT": str(self.port),
             "ORDERS_DATA_DIR": str(self.data),
+            "ORDERS_LOCAL_INGRESS_METRICS_PORT": str(free_port()),
+            "ORDERS_LOCAL_CONSUMER_METRICS_PORT": str(free_port()),
             "ORDERS_LOCAL_KAFKA_PORT": str(free_port()),
             "ORDERS_LOCAL_POSTGRES_PORT": str(free_port()),
             # As a newcomer may have it:
@@ -141,6 +143,10 @@ def test_the_stack_comes_up_stays_when_stopped_and_leaves_no_process(empty_stack
         b'{"message": "1 new records inserted. 0 existing records updated. Same value or invalid data skipped 0", '
         b'"skipped": 0, "inserted": 1, "updated": 0}'
     )
+    for part, metric in ("INGRESS", "orders_http_requests_total"), ("CONSUMER", "orders_applied_total"):
+        port = int(stack.environment[f"ORDERS_LOCAL_{part}_METRICS_PORT"])
+        assert f":{port}/metrics" in screen
+        assert metric in get(port, "/metrics").body.decode()
     assert post_as_printed(screen).counts == (0, 0, 1)
     assert post_as_printed(screen, ("1 Main Street", "2 Main Street")).counts == (0, 1, 0)
 
@@ -184,7 +190,13 @@ def test_what_dies_takes_the_stack_down_and_a_killed_stack_starts_again(stack: S
 
 
 def test_all_ports_in_use_are_named_at_once_with_their_variables(empty_stack: Stack) -> None:
-    parts = {"ORDERS_PORT": "the ingress", "ORDERS_LOCAL_KAFKA_PORT": "Kafka", "ORDERS_LOCAL_POSTGRES_PORT": "Postgres"}
+    parts = {
+        "ORDERS_PORT": "the ingress",
+        "ORDERS_LOCAL_INGRESS_METRICS_PORT": "the metrics of the ingress",
+        "ORDERS_LOCAL_CONSUMER_METRICS_PORT": "the metrics of the consumer",
+        "ORDERS_LOCAL_KAFKA_PORT": "Kafka",
+        "ORDERS_LOCAL_POSTGRES_PORT": "Postgres",
+    }
     with ExitStack() as taken:
         for variable in parts:
             taken.enter_context(socket.create_server((LOOPBACK, int(empty_stack.environment[variable]))))

@@ -28,6 +28,7 @@ from consumer.core.decoder import Decoder
 from consumer.core.record import Outgoing
 from consumer.core.replies import result_records
 from consumer.kafka.message import records_of
+from consumer.metrics import ConsumerMetrics
 from consumer.postgres.connection import BusyConnection
 from consumer.postgres.session import Session, SessionHolder
 from consumer.prefetch import Prefetched
@@ -47,13 +48,13 @@ ROOT = Path(__file__).parents[2]
 # Messages: the result records of a batch, and their bytes without compression for each order.
 BUDGET = """
 a batch                   statements  round_trips  sent_bytes_per_order  received_bytes_per_order  wal_bytes_per_order  calls_per_order  messages  message_bytes_per_order
-1 new                              9            2                  1428                       643                 1037              466         1                      224
-100 new                            9            2                 583.9                         9                517.7               60         1                      5.2
+1 new                              9            2                  1428                       643                 1037              471         1                      224
+100 new                            9            2                 583.9                         9                517.7             60.1         1                      5.2
 500 new                            9            6                   355                       1.9                460.7             43.5         1                      4.3
-500 new, of 500 requests           9            7                 551.9                       1.9                778.3            122.6         1                    134.1
+500 new, of 500 requests           9            7                 551.9                       1.9                778.3            122.7         1                    134.1
 500 changed                       10            7                 355.9                      91.1                550.3             45.2         1                      4.3
 500 unchanged                      8            4                  33.3                      90.9                  8.5             38.2         1                      4.3
-500 keyed                         11            9                 355.7                       2.4                463.2             49.1         1                      4.4
+500 keyed                         11            9                 355.7                       2.4                463.2             49.2         1                      4.4
 500 keyed, asked again            11            8                  30.9                       100                  3.8             48.3         1                      4.4
 500 read again                     7            4                  26.8                      94.9                  1.4             30.3         1                      4.3
 """  # noqa: E501
@@ -156,7 +157,7 @@ def measured_batch(kind: Batches, topic: Topic, url: str) -> tuple[dict[str, flo
         with database.session() as session:
             connection = session.connection
             connection.execute("UPDATE consumer_partition SET next_offset = %s", [FIRST_OFFSET])
-        applier, decoder = Applier(database, lambda _: None), Decoder()
+        applier, decoder = Applier(database, lambda _: None, on_applied=ConsumerMetrics().on_applied), Decoder()
         for number in range(WARM_UP_BATCHES):
             consumed(applier, decoder, topic.batch(kind, number))
         for number in count(WARM_UP_BATCHES):

@@ -54,6 +54,7 @@ def stack(folder: Path) -> Iterator[tuple[str, Callable[[str], str]]]:
         return
     port = free_port()
     ports = {"PORT": port, "LOCAL_KAFKA_PORT": free_port(), "LOCAL_POSTGRES_PORT": free_port()}
+    ports |= {f"LOCAL_{part}_METRICS_PORT": free_port() for part in ("INGRESS", "CONSUMER")}
     environment = {f"ORDERS_{name}": str(number) for name, number in ports.items()}
     environment["ORDERS_DATA_DIR"] = str(folder / "data")
 

@@ -14,8 +14,8 @@ from support.openapi import Document, operations
 NOT_AN_ENDPOINT = 400, 404, 405
 """What is answered if a request is for none; 400 if it is not HTTP either."""
 
-NOT_OF_THE_API = "/openapi.json", "/asyncapi.json", "/docs"
-"""The documents, and the pages that show them."""
+NOT_OF_THE_API = "/openapi.json", "/asyncapi.json", "/docs", "/metrics"
+"""The documents, the pages that show them, and what Prometheus reads on a port of its own."""
 
 
 @cache

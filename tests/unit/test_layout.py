@@ -28,6 +28,7 @@ CLIENT_LIBRARIES = {
     "uvicorn",
     "httptools",
     "uvloop",
+    "prometheus_client",
     "typer",
     "rich",
 }
@@ -39,6 +40,7 @@ PURE = [
     "consumer/letters/fitting.py",
     "consumer/letters/letter.py",
     "consumer/letters/states.py",
+    "consumer/progress.py",
     "consumer/refusals.py",
     "consumer/letters/redrive.py",
     "ingress/accept.py",

@@ -12,6 +12,7 @@ import pytest
 
 from consumer.core.record import Record
 from consumer.kafka.producer import AcknowledgedProducer
+from consumer.metrics import PHASES, ConsumerMetrics
 from consumer.restore_barrier import RestoreBarrier
 from consumer.retry import BACKOFF_MAX_S
 from consumer.settings import ConsumerSettings
@@ -47,7 +48,7 @@ class Running:
         self.barrier = RestoreBarrier(lambda: self.answered, lambda _, ends: ends)
         self.session = cast(Any, SimpleNamespace(fence=SimpleNamespace(read=self._fence)))
         self.assignment, self.restores, self.now_s = StandInAssignment(), 0, 0.0
-        self.stop = Vitals(lambda: self.now_s)
+        self.stop, self.metrics = Vitals(lambda: self.now_s), ConsumerMetrics()
         self.applier = StandInApplier(lambda batch: self.barrier.require_passed(self.session, batch))
         self.assignment.assign({A: 0, B: 0})
         self._worker = Worker(
@@ -60,6 +61,7 @@ class Running:
             self.barrier,
             self._note_restore,
             self.stop,
+            self.metrics,
             lambda: self.now_s,
         )
         self.step = self._worker.step
@@ -251,3 +253,14 @@ def test_a_call_that_hangs_is_told_and_an_outage_is_not_taken_for_it(running: Ru
     running.step()
     assert seen[1:] == [True] * 100
     assert running.applier.applied == [{(A, 0)}]
+
+
+def test_a_batch_is_counted_once_with_its_phases_and_what_was_tried_again(running: Running) -> None:
+    running.step()  # with nothing to apply
+    running.arrives(records_of([A], 0, 3))
+    running.applier.outages = 2
+    running.step()
+    value = running.metrics.registry.get_sample_value
+    assert value("orders_batch_records_sum") == 3
+    assert value("orders_retries_total", {"sqlstate_class": "kafka"}) == 2
+    assert {value("orders_batch_phase_seconds_count", {"phase": phase}) for phase in PHASES} == {1}

@@ -34,8 +34,14 @@ class Running:
         self.failed: list[UUID] = []
         self.fatal: list[str] = []
         self.doubts: list[bool] = []
+        self.codes: list[str] = []
         self.publisher = Publisher(
-            settings, loop, self.failed.append, self.fatal.append, on_unreachable=lambda: self.doubts.append(True)
+            settings,
+            loop,
+            self.failed.append,
+            self.fatal.append,
+            on_unreachable=lambda: self.doubts.append(True),
+            count_failure=self.codes.append,
         )
         self.loop = loop
 
@@ -105,7 +111,7 @@ def test_a_producer_that_failed_for_good_is_replaced_and_its_requests_fail(runni
     fail_for_good(running, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER)
     until_heard(running, lambda: running.failed)
     assert running.failed == [REQUEST]
-    assert (running.fatal, running.doubts) == ([], [True])
+    assert (running.fatal, running.doubts, running.codes) == ([], [True], ["_PURGE_QUEUE"])
     running.publish(crowded=False)
     assert running.on_their_way == (1, 0)
 

@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from contracts.ledger_reader import NoLedger
 from ingress.admission import Admission
+from ingress.metrics import IngressMetrics
 from ingress.orders import ORDERS_PATH
 from ingress.routes import OrdersApp, create_app
 from ingress.settings import IngressSettings
@@ -68,7 +69,7 @@ def test_a_post_of_orders_goes_before_fastapi() -> None:
         seen.append(request.scope)
         return Response()
 
-    assert ask(OrdersApp(post_orders, lifespan), "POST", ORDERS_PATH).status == 200
+    assert ask(OrdersApp(post_orders, lifespan, IngressMetrics()), "POST", ORDERS_PATH).status == 200
     assert not {"app", "router", "route", "endpoint"} & seen[0].keys()
 
 

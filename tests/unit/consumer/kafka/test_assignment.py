@@ -7,8 +7,9 @@ import pytest
 from confluent_kafka import KafkaError, Message
 
 from consumer.errors import LogChangedError
-from consumer.kafka.assignment import Assignment, _report
+from consumer.kafka.assignment import Assignment
 from consumer.kafka.message import place_of
+from consumer.kafka.reading_errors import report
 from consumer.settings import ConsumerSettings
 
 SETTINGS = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
@@ -59,4 +60,4 @@ def test_an_error_among_the_messages_is_reported(assigned: Assignment) -> None:
 
 def test_an_offset_that_is_gone_is_another_log() -> None:
     with pytest.raises(LogChangedError, match="partition 3"):
-        _report(KafkaError(KafkaError._AUTO_OFFSET_RESET), 3)
+        report(KafkaError(KafkaError._AUTO_OFFSET_RESET), 3)
