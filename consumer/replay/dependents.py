@@ -73,7 +73,8 @@ UNION SELECT format('statistics %%I, which belong to the role %%s', stxname, pg_
 UNION SELECT format('a right that the role %%s gave', pg_get_userbyid(grantor)) FROM pg_class AS c,
   LATERAL (SELECT relacl UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL)
     AS a (acl), aclexplode(acl) AS e
-  WHERE c.oid = %(live)s AND grantor <> relowner AND NOT pg_has_role(grantor, 'SET')
+  WHERE c.oid = %(live)s AND grantor <> relowner AND NOT pg_has_role(grantor,
+    CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
 UNION SELECT 'inheritance of ' || inhrelid::regclass || ' from ' || inhparent::regclass FROM pg_inherits
   WHERE %(live)s IN (inhrelid, inhparent)
 UNION SELECT 'partitioning' FROM pg_class WHERE oid = %(live)s AND relkind = 'p'

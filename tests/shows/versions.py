@@ -23,16 +23,7 @@ from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-MAIN_PATH = (
-    "counts",
-    "asking_twice",
-    "dlq",
-    "foreign_writers",
-    "history_command",
-    "doctor",
-    "replay",
-    "topic_settings",
-)
+MAIN_PATH = ("counts", "asking_twice", "dlq", "foreign_writers", "history_command", "doctor", "replay")
 """Files of tests/e2e. A test in them that kills a server has one of the local stack."""
 OLDEST_KAFKA_RELEASE = "3.7.2"
 NEWER_PYTHONS = "python3.14", "python3.13", "python3.12"
@@ -110,7 +101,7 @@ def show(kafka: str, programs: Path, python: Path) -> int:
     return done.returncode
 
 
-def main(given_python: str | None) -> int:
+def main(given_python: str | None = None) -> int:
     oldest = Path(f"/usr/lib/postgresql/{OLDEST_POSTGRES}/bin")
     if not oldest.exists():
         raise SystemExit(f"{oldest} is not here: apt-get install postgresql-{OLDEST_POSTGRES}")
@@ -120,4 +111,4 @@ def main(given_python: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if sys.argv[1:] else None))
+    sys.exit(main(*sys.argv[1:]))
