@@ -22,6 +22,9 @@ _PASSING = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 }
+_ADVICE = {
+    KafkaError.INVALID_REPLICATION_FACTOR: "Start as many brokers as ORDERS_REPLICATION_FACTOR says, or set it lower.",
+}
 
 Answer = TypeVar("Answer")
 
@@ -53,10 +56,12 @@ def call_broker(settings: KafkaSettings, call: Callable[[], Answer]) -> Answer:
     except KafkaException as error:
         if error.args[0].name() in AUTHORIZATION:
             raise RefusedError(error.args[0].str()) from None
-        raise SetupError(
-            f"Kafka at {settings.kafka_bootstrap}: {error.args[0].str()}\n"
-            "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the broker runs."
-        ) from None
+        advice = _ADVICE.get(
+            error.args[0].code(),
+            "Check ORDERS_KAFKA_BOOTSTRAP and ORDERS_KAFKA_PROPERTIES, and that the broker runs.",
+        )
+        said = error.args[0].str().rstrip(".")
+        raise SetupError(f"Kafka at {settings.kafka_bootstrap}: {said}.\n{advice}") from None
 
 
 @contextmanager

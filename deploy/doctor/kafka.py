@@ -1,7 +1,7 @@
 """Checks of Kafka: brokers, versions, topics, rights, the clock, and dead letters."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from time import time as now_s
@@ -9,6 +9,7 @@ from time import time as now_s
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
+from consumer.errors import ConsumerStoppedError
 from consumer.kafka.broker import ANSWER_TIMEOUT_S, Broker
 from consumer.kafka.topic_reader import TopicReader
 from consumer.letters.letter import read_letter
@@ -46,22 +47,25 @@ def brokers(settings: KafkaSettings, broker: Broker) -> Iterator[Finding]:
         )
     else:
         yield Finding("brokers", Status.OK, f"{text}.")
-    yield _version(broker, cluster.nodes[0].id)
 
 
-def _version(broker: Broker, node_id: int) -> Finding:
+def version(broker: Broker) -> Iterator[Finding]:
     """Kafka tells clients no release. Before 4.0 it tells the version of its protocol, which is that of the release."""
-    oldest = ".".join(map(str, OLDEST_KAFKA))
-    resource = ConfigResource(ResourceType.BROKER, str(node_id))
+    nodes = broker.answer(broker.client.describe_cluster(request_timeout=ANSWER_TIMEOUT_S)).nodes
+    resource = ConfigResource(ResourceType.BROKER, str(nodes[0].id))
     try:
         config = broker.answer(broker.client.describe_configs([resource], request_timeout=ANSWER_TIMEOUT_S)[resource])
     except KafkaException as error:
-        text = f"The version of Kafka is not known: {error.args[0].str()}. To see it, give this user DescribeConfigs on"
-        return Finding("kafka version", Status.WARNING, f"{text} the cluster. It should be {oldest} or newer.")
+        said = error.args[0].str().rstrip(".")
+        text = f"The version of Kafka is not known: {said}. To see it, give this user DescribeConfigs on the cluster."
+        oldest = ".".join(map(str, OLDEST_KAFKA))
+        yield Finding("kafka version", Status.WARNING, f"{text} It should be {oldest} or newer.")
+        return
     told = next((config[name].value for name in _VERSION if name in config and config[name].value), None)
     if told is None:
-        return Finding("kafka version", Status.OK, "Kafka is 4.0 or newer.")
-    return judged_version(str(told))
+        yield Finding("kafka version", Status.OK, "Kafka is 4.0 or newer.")
+    else:
+        yield judged_version(str(told))
 
 
 def judged_version(told: str) -> Finding:
@@ -74,9 +78,9 @@ def judged_version(told: str) -> Finding:
     return Finding("kafka version", Status.OK, f"Kafka speaks the protocol of version {told}.")
 
 
-def topics(settings: KafkaSettings, broker: Broker) -> Iterator[Finding]:
-    """Each topic, and its settings."""
-    nothing_asked = dict.fromkeys((spec.name for spec in settings.topics.specs()), frozenset[str]())
+def topics(broker: Broker, names: Collection[str]) -> Iterator[Finding]:
+    """Each topic of these, and its settings."""
+    nothing_asked = dict.fromkeys(names, frozenset[str]())
     found = broker.problems(nothing_asked)
     texts = of_trouble(found, *Trouble).splitlines()
     yield from wrong_or_ok("topics", texts, f"{len(nothing_asked)} topics are as `orders setup` makes them.")
@@ -84,8 +88,11 @@ def topics(settings: KafkaSettings, broker: Broker) -> Iterator[Finding]:
 
 def rights(settings: KafkaSettings, broker: Broker, role: Role) -> Iterator[Finding]:
     """Whether this user may do what the process of `role` does."""
-    needed = rights_of(role, settings.topics).topics
-    found = [p.text for p in broker.problems(needed) if p.trouble is Trouble.FORBIDDEN]
+    found: list[str] = []
+    try:
+        broker.require_rights(rights_of(role, settings.topics).topics)
+    except ConsumerStoppedError as error:
+        found = str(error).splitlines()
     user = settings.kafka_user
     yield from wrong_or_ok("kafka rights", found, f"The Kafka user {user} has the rights of the role {role} on topics.")
 

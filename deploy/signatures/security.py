@@ -15,7 +15,8 @@ def doctor(
 ) -> None:
     """Look at Kafka, Postgres and this machine from outside. Changes nothing. Exit code 1 if something is wrong.
 
-    One line for each check: how it is, and what to do.
+    One line for each check: how it is, and what to do. The operator sees all. Of another role, only what its user may
+    see is looked at.
     """
     from deploy.commands.doctor import doctor as run
 

@@ -95,13 +95,13 @@ def broker(folder: Path) -> Iterator[TlsBroker]:
 @pytest.fixture(scope="module")
 def shared_installation(broker: TlsBroker, shared_database: str, folder: Path) -> Iterator[Secured]:
     """What the tests of the other files run on. The topics are made by the user of set-up."""
-    users = {role: variables(broker.bootstrap, broker.with_password(role)) for role in Role}
+    names = {role: str(role) for role in Role} | {Role.READER: READS, Role.WRITER: WRITES}
+    users = {role: variables(broker.bootstrap, broker.with_password(name)) for role, name in names.items()}
     users[CERTIFIED] = variables(broker.bootstrap_of_certificates, broker.with_certificate(CERTIFIED))
     users[WITH_TOKEN] = variables(broker.bootstrap, broker.with_token(WITH_TOKEN))
     made = Secured(
         broker.bootstrap, shared_database, folder, client_properties=broker.with_password(ADMIN, "PLAIN"), users=users
     )
-    names = {role: str(role) for role in Role} | {Role.READER: READS, Role.WRITER: WRITES}
     for role, name in names.items():
         printed = made.run(role, "acls", "--role", role, "--principal", f"User:{name}")
         give(broker, printed.splitlines())
@@ -194,6 +194,23 @@ def test_an_operator_with_a_token_may_look_and_repair(shared_installation: Secur
     shared_installation.run(operator, "dlq", "list")
     shared_installation.run(operator, "replay", "--yes")
     shared_installation.run(operator, "replay", "--drop", "--yes")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_doctor_finds_nothing_wrong_with_a_user_that_has_the_rights_of_its_role(
+    shared_installation: Secured, ingress: Ingress, role: Role
+) -> None:
+    shared_installation.wait_until_answered()
+    said = [json.loads(line) for line in shared_installation.run(role, "doctor", "--role", role, "--json").splitlines()]
+    assert {finding["check"] for finding in said if finding["status"] != "ok"} <= {"brokers", "dead letters"}
+
+
+def test_the_doctor_names_the_rights_that_a_role_has_and_the_user_lacks(shared_installation: Secured) -> None:
+    user = shared_installation.users[Role.READER]
+    done = orders_here("doctor", "--role", Role.CONSUMER, "--json", env={**shared_installation.environment, **user})
+    found = {said["check"]: said["text"] for said in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 1
+    assert "lacks the right" in found["kafka rights"]
 
 
 def test_partners_are_added_with_a_certificate(shared_installation: Secured, ingress: Ingress) -> None:

@@ -280,6 +280,12 @@ def test_set_up_waits_until_the_broker_knows_every_topic_that_was_made(
     assert broker.asked >= 4
 
 
+def test_more_copies_than_brokers_are_refused_with_the_setting_to_change(bootstrap: str) -> None:
+    settings = KafkaSettings(kafka_bootstrap=bootstrap, topic_prefix=f"copies-{uuid4()}")
+    with pytest.raises(SetupError, match=r"100 time.*\.\n.*ORDERS_REPLICATION_FACTOR"):
+        set_up_topics(settings, 100)
+
+
 def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, admin: AdminClient) -> None:
     prefix = f"seven-{uuid4()}"  # given servers keep their topics
     settings = ConsumerSettings(kafka_bootstrap=bootstrap, topic_prefix=prefix, postgres_url="postgresql://x")
