@@ -21,11 +21,13 @@ class Answered:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._uncommitted: dict[int, int] = {}
+        self._noted: dict[int, int] = {}
         self._committed_s = 0.0
 
     def note(self, consumer: Consumer, next_offsets: Mapping[int, int]) -> None:
         """Commits soon, without waiting. An offset whose commit failed is committed by a later call."""
         self._uncommitted.update(next_offsets)
+        self._noted.update(next_offsets)
         if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
             self.commit_noted(consumer)
 
@@ -40,13 +42,19 @@ class Answered:
 
     def forget(self, partition: int) -> None:
         self._uncommitted.pop(partition, None)
+        self._noted.pop(partition, None)
 
     def on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
-        """Called by the client inside of poll."""
+        """Called by the client inside of poll.
+
+        The client sends a commit again if its broker went away, so an older one may be done after a newer one.
+        """
         for item in committed:
             if error is None and item.error is None:
                 if self._uncommitted.get(item.partition) == item.offset:
                     del self._uncommitted[item.partition]
+                elif item.offset != (noted := self._noted.get(item.partition, item.offset)):
+                    self._uncommitted[item.partition] = noted
             else:
                 _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
 
