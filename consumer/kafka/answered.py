@@ -21,13 +21,18 @@ class Answered:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._uncommitted: dict[int, int] = {}
-        self._noted: dict[int, int] = {}
+        self.done: dict[int, int] = {}
+        """Up to where each partition of ours is answered."""
         self._committed_s = 0.0
+
+    def begin(self, starts: Mapping[int, int]) -> None:
+        """These partitions are ours, and are read from these offsets on."""
+        self.done.update(starts)
 
     def note(self, consumer: Consumer, next_offsets: Mapping[int, int]) -> None:
         """Commits soon, without waiting. An offset whose commit failed is committed by a later call."""
         self._uncommitted.update(next_offsets)
-        self._noted.update(next_offsets)
+        self.done.update(next_offsets)
         if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
             self.commit_noted(consumer)
 
@@ -42,7 +47,7 @@ class Answered:
 
     def forget(self, partition: int) -> None:
         self._uncommitted.pop(partition, None)
-        self._noted.pop(partition, None)
+        self.done.pop(partition, None)
 
     def on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
         """Called by the client inside of poll.
@@ -53,8 +58,8 @@ class Answered:
             if error is None and item.error is None:
                 if self._uncommitted.get(item.partition) == item.offset:
                     del self._uncommitted[item.partition]
-                elif item.offset != (noted := self._noted.get(item.partition, item.offset)):
-                    self._uncommitted[item.partition] = noted
+                elif item.offset < (done := self.done.get(item.partition, 0)):
+                    self._uncommitted[item.partition] = done
             else:
                 _log.warning("partition %d: offset %d was not committed: %s", item.partition, item.offset, error)
 

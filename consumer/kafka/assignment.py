@@ -52,7 +52,6 @@ class Assignment:
         self._positions = Positions(settings.topics.upserts, report)
         self._revoked: set[int] = set()
         self._answered = Answered(settings.topics.upserts)
-        self._done: dict[int, int] = {}  # up to where each partition is answered
         self._held: set[int] = set()
         self._is_paused = False
         self.is_assigned = False
@@ -89,7 +88,7 @@ class Assignment:
         Both are empty if nothing arrives in `timeout_s`. Raises ConsumerStoppedError if Kafka refuses this consumer.
         """
         self._positions.new.clear()
-        self._metrics.look(self._done, self._read_ends)
+        self._metrics.look(self._answered.done, self._read_ends)
         messages = take_messages(self._consumer, records_max, timeout_s)
         if not messages:
             self._answered.commit_noted(self._consumer)
@@ -147,12 +146,11 @@ class Assignment:
         A commit that failed in a rebalance is repeated by the next call, even if that call has no new offsets. If all
         that was taken is answered, the offset goes past the markers of transactions: else the group had a lag.
         """
-        self._done.update(next_offsets)
         self._note_answered(next_offsets)
 
     def _note_answered(self, next_offsets: Mapping[int, int]) -> None:
-        past = {p: end for p, end in self.read_to.items() if self.positions[p] <= self._done.get(p, -1) < end}
-        self._done.update(past)
+        done = {**self._answered.done, **next_offsets}
+        past = {p: end for p, end in self.read_to.items() if self.positions[p] <= done.get(p, -1) < end}
         self._answered.note(self._consumer, {**next_offsets, **past})
 
     def close(self) -> None:
@@ -171,7 +169,7 @@ class Assignment:
             with attempt:
                 starts = self._read_start_offsets(partitions)
                 self._assign(starts)
-                self._done.update(starts)
+                self._answered.begin(starts)
         self._positions.new.update(partitions)
         self.is_assigned = True
         self._metrics.on_rebalance(len(self.positions))
@@ -182,7 +180,6 @@ class Assignment:
         for item in revoked:
             self._positions.forget(item.partition)
             self._held.discard(item.partition)
-            self._done.pop(item.partition, None)
             self._answered.forget(item.partition)  # the new owner sends these replies again
             self._revoked.add(item.partition)
         self.is_assigned = bool(self.positions)  # without any, the group tells again
