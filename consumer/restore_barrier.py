@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from consumer.core.batch import Batch
 from consumer.errors import ConsumerError
-from consumer.kafka.ends_of_records import EndsOfRecords
+from consumer.kafka.ends_of_records import EndsOfRecords, ends_of_answered
 from consumer.postgres.session import Session
 
 ReadAnswered = Callable[[], Mapping[int, int]]
@@ -89,14 +89,9 @@ class RestoreBarrier:
 
     def _compare(self, session: Session) -> None:
         # First Kafka: an event that another consumer applies and answers in between must not look like a restore.
-        answered = dict(self._read_answered())
+        answered = self._read_answered()
         fence = session.fence.read()
-        behind = {partition: fence[partition] for partition, end in answered.items() if fence[partition] < end}
-        if behind:
-            # No fence gets past the last record. Behind it are only markers of transactions; or the log was cut, and
-            # what will be written there is new.
-            answered.update(self._ends_of_records(behind, {partition: answered[partition] for partition in behind}))
-        self.answered = answered
+        self.answered = ends_of_answered(answered, fence, self._ends_of_records)
         missing = self._behind(fence)
         if missing:
             _log.warning(

@@ -12,7 +12,7 @@ from consumer.core.log_mark import Watermark
 from consumer.errors import RetryLaterError
 from consumer.kafka.answered import Answered
 from consumer.kafka.broker import require_known
-from consumer.kafka.ends_of_records import EndsOfRecords
+from consumer.kafka.ends_of_records import EndsOfRecords, ends_of_answered
 from consumer.kafka.group import group_config
 from consumer.kafka.known_ends import known_ends
 from consumer.kafka.message import Taken, take_messages
@@ -200,11 +200,9 @@ class Assignment:
                 self._answered.commit_now(self._consumer, unanswered)
         except KafkaException as error:
             raise RetryLaterError(f"Kafka: {error.args[0].str()}") from error
-        behind = {p: applied[p] for p, offset in answered.items() if applied[p] < offset}
-        if behind:  # behind the last record, there may be markers of transactions
-            ends = self._ends_of_records(behind, {partition: answered[partition] for partition in behind})
-            if any(ends[partition] > start for partition, start in behind.items()):
-                self._on_restored()
+        ends = ends_of_answered(answered, applied, self._ends_of_records)
+        if any(applied[partition] < end for partition, end in ends.items()):
+            self._on_restored()
         for partition in partitions:
             known = watermarks[partition].answered_to or 0
             if answered.get(partition, known) < known:

@@ -10,6 +10,20 @@ EndsOfRecords = Callable[[Mapping[int, int], Mapping[int, int]], Mapping[int, in
 _FIRST_STEP = 16
 
 
+def ends_of_answered(
+    answered: Mapping[int, int], applied: Mapping[int, int], ends_of_records: EndsOfRecords
+) -> Mapping[int, int]:
+    """`answered`, without the offsets that are no records, of the partitions of which less is applied.
+
+    No fence gets past the last record. Behind it are only markers of transactions; or the log was cut, and what will be
+    written there is new.
+    """
+    behind = {partition: applied[partition] for partition, end in answered.items() if applied[partition] < end}
+    if not behind:
+        return answered
+    return {**answered, **ends_of_records(behind, {partition: answered[partition] for partition in behind})}
+
+
 def ends_of_records(reader: TopicReader, starts: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, int]:
     """For each partition, the offset after its last record in [start, end); the start if there is none.
 
