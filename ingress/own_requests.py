@@ -22,7 +22,7 @@ from ingress.answers import respond
 from ingress.auth import Partners
 from ingress.errors import UnavailableError
 from ingress.json_answers import Json, json_response
-from ingress.noted import PARTNER
+from ingress.ledger_reads import LedgerReads
 
 REQUESTS_PATH = "/api/integration/orders/requests"
 REQUESTS_PER_PAGE = 50
@@ -40,23 +40,14 @@ class OwnRequestsEndpoint:
     def __init__(
         self, partners: Partners, admission: Admission, ledger: LedgerReader, ready: Callable[[], bool]
     ) -> None:
-        self._partners = partners
-        self._admission = admission
-        self._lists = Admission(0, 0, LISTS_MAX)
+        self._lists = LedgerReads(partners, admission, LISTS_MAX, ready)
         self._ledger = ledger
-        self._ready = ready
 
     async def get(self, request: Request) -> Response:
         return await respond(request, self._get)
 
     async def _get(self, request: Request) -> Response:
-        with self._admission.request() as held, self._lists.request() as listing:
-            if not self._ready():
-                raise UnavailableError(problems.NOT_READY)
-            partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
-            request.scope[PARTNER] = partner.partner_id
-            held.belongs_to(partner.partner_id)
-            listing.belongs_to(partner.partner_id)
+        with self._lists.admitted(request) as partner:
             since = _read(request, "since", parse_rfc_3339, bad_requests.NOT_A_TIME)
             limit = _read(request, "limit", parse_limit, bad_requests.NOT_A_LIMIT) or REQUESTS_PER_PAGE
             before = _read(request, "cursor", parse_cursor, bad_requests.NOT_A_CURSOR)

@@ -17,7 +17,7 @@ from ingress.admission import Admission
 from ingress.answers import respond, status_response
 from ingress.auth import Partners
 from ingress.errors import UnavailableError, UnknownRequestError
-from ingress.noted import PARTNER
+from ingress.ledger_reads import LedgerReads
 
 STATUS_REQUESTS_MAX = 128
 """In flight in one process: fewer than may wait for Postgres, and again a share of them for each partner."""
@@ -38,25 +38,16 @@ class StatusEndpoint:
         ready: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self._partners = partners
-        self._admission = admission
-        self._reads = Admission(0, 0, STATUS_REQUESTS_MAX)
+        self._reads = LedgerReads(partners, admission, STATUS_REQUESTS_MAX, ready)
         self._ledger = ledger
         self._kept = kept
-        self._ready = ready
         self._now = now
 
     async def get(self, request: Request) -> Response:
         return await respond(request, self._get)
 
     async def _get(self, request: Request) -> Response:
-        with self._admission.request() as held, self._reads.request() as reading:
-            if not self._ready():  # they are read anew now and then; until then no token is known
-                raise UnavailableError(problems.NOT_READY)
-            partner = self._partners.authenticate(request.headers.getlist("token"), request.scope.get("state"))
-            request.scope[PARTNER] = partner.partner_id
-            held.belongs_to(partner.partner_id)
-            reading.belongs_to(partner.partner_id)
+        with self._reads.admitted(request) as partner:
             request_id = _request_id(request.path_params["request_id"])
             try:
                 stored = await self._ledger.read(RequestKey(request_id, partner.partner_id))
