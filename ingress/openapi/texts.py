@@ -2,12 +2,17 @@
 
 from ingress.openapi.schemas import Schema
 
+_TOKEN = "The token is missing, unknown, revoked or sent twice. After many wrong tokens the answer takes a second."
+_NOT_HTTP = "The request is not HTTP, or its head is too large."
+_BUG = "A bug; the server's log has it under the id in the answer."
+_SHARE = "You are over your share. Send the request again after `Retry-After`."
+
 TEXTS: dict[str, dict[int, str]] = {
     "postOrders": {
         200: "Every order is in Kafka on all in-sync replicas, and its outcome is committed in Postgres.",
         202: "Only if `Prefer` asked for it: every order is in Kafka, the outcome is not known yet. See `Location`.",
         400: "The request has a wrong structure, or is not HTTP. Nothing is applied.",
-        401: "The token is missing, unknown, revoked or sent twice. After many wrong tokens the answer takes a second.",
+        401: _TOKEN,
         408: "The body did not arrive in time, or too slowly. Nothing is applied, and the connection is closed.",
         413: "The body is too large, as it arrives or unpacked. Nothing is applied.",
         415: "The body has a `Content-Encoding` that is not read. Nothing is applied.",
@@ -20,7 +25,7 @@ TEXTS: dict[str, dict[int, str]] = {
     "dryRun": {
         200: "What the answer would be now. Nothing is published, and nothing is applied.",
         400: "The request has a wrong structure, or is not HTTP.",
-        401: "The token is missing, unknown, revoked or sent twice. After many wrong tokens the answer takes a second.",
+        401: _TOKEN,
         408: "The body did not arrive in time, or too slowly. The connection is closed.",
         413: "The body is too large, as it arrives or unpacked.",
         415: "The body has a `Content-Encoding` that is not read.",
@@ -33,24 +38,24 @@ TEXTS: dict[str, dict[int, str]] = {
     "listRequests": {
         200: "A page of the list. `next`, and the header `Link`, lead to the older ones.",
         400: "A parameter is wrong, or the request is not HTTP.",
-        401: "The token is missing, unknown, revoked or sent twice. After many wrong tokens the answer takes a second.",
-        429: "You are over your share. Send the request again after `Retry-After`.",
-        500: "A bug; the server's log has it under the id in the answer.",
+        401: _TOKEN,
+        429: _SHARE,
+        500: _BUG,
         503: "The list cannot be read now. Send the request again after `Retry-After`.",
     },
     "readRequest": {
         200: "The status. Until it is `done`, the answer has `Retry-After`.",
-        400: "The request is not HTTP, or its head is too large.",
-        401: "The token is missing, unknown, revoked or sent twice. After many wrong tokens the answer takes a second.",
+        400: _NOT_HTTP,
+        401: _TOKEN,
         404: "The id is not of a request of yours, or the request is no longer kept.",
-        429: "You are over your share. Send the request again after `Retry-After`.",
-        500: "A bug; the server's log has it under the id in the answer.",
+        429: _SHARE,
+        500: _BUG,
         503: "The status cannot be read now. Send the request again after `Retry-After`.",
     },
-    "readHealth": {200: "The process runs.", 400: "The request is not HTTP, or its head is too large."},
+    "readHealth": {200: "The process runs.", 400: _NOT_HTTP},
     "readReadiness": {
         200: "The process serves requests.",
-        400: "The request is not HTTP, or its head is too large.",
+        400: _NOT_HTTP,
         503: "The process does not serve requests; what is false is the reason.",
     },
 }
