@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -52,7 +53,7 @@ class Asset:
     cache_control: str
     packed: bool = False
 
-    @property
+    @cached_property
     def tag(self) -> str:
         return hashlib.sha256(self.content).hexdigest()[:16]
 
