@@ -13,6 +13,7 @@ from contracts.settings import (
     LedgerSettings,
     MetricsSettings,
     OrdersSettings,
+    PortNumber,
     SettingsError,
     is_in_file,
     load,
@@ -102,5 +103,5 @@ class ConsumerSettings(KafkaSettings, PostgresSettings, LedgerSettings, MetricsS
         "127.0.0.1"
     )
     health_port: Annotated[
-        int | None, Field(ge=1, le=65535, description="a port for /healthz and /readyz, 1 to 65535; unset: none")
+        PortNumber | None, Field(description="a port for /healthz and /readyz, 1 to 65535; unset: none")
     ] = None

@@ -23,6 +23,7 @@ SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 KafkaProperty = str | int | float | bool
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
 
 
 class SettingsError(OrdersError):
@@ -103,9 +104,7 @@ class MetricsSettings(OrdersSettings):
     metrics_host: Annotated[
         str, Field(min_length=1, description="the address of the metrics port, 0.0.0.0 for all")
     ] = "127.0.0.1"
-    metrics_port: Annotated[
-        int | None, Field(ge=1, le=65535, description="a port for /metrics, 1 to 65535; unset: none")
-    ] = None
+    metrics_port: Annotated[PortNumber | None, Field(description="a port for /metrics, 1 to 65535; unset: none")] = None
 
 
 def load(settings: type[Settings], **overrides: object) -> Settings:

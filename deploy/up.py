@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from consumer.postgres.conninfo import place_of
 from consumer.settings import PostgresSettings
-from contracts.settings import PREFIX, KafkaSettings, OrdersSettings, load
+from contracts.settings import PREFIX, KafkaSettings, OrdersSettings, PortNumber, load
 from deploy import stack_file
 from deploy.errors import StackError
 from deploy.kafka_settings import load_kafka
@@ -46,13 +46,13 @@ class UpSettings(OrdersSettings):
     host: Host = LOOPBACK
     port: Port = 8000
     data_dir: Annotated[Path, Field(description="the folder for data and logs")] = Path(".data")
-    local_kafka_port: Annotated[int, Field(ge=1, le=65535, description="a port for Kafka, 1 to 65535")] = 19092
-    local_postgres_port: Annotated[int, Field(ge=1, le=65535, description="a port for Postgres, 1 to 65535")] = 15432
+    local_kafka_port: Annotated[PortNumber, Field(description="a port for Kafka, 1 to 65535")] = 19092
+    local_postgres_port: Annotated[PortNumber, Field(description="a port for Postgres, 1 to 65535")] = 15432
     local_ingress_metrics_port: Annotated[
-        int, Field(ge=1, le=65535, description="a port for the metrics of the ingress, 1 to 65535")
+        PortNumber, Field(description="a port for the metrics of the ingress, 1 to 65535")
     ] = 9464
     local_consumer_metrics_port: Annotated[
-        int, Field(ge=1, le=65535, description="a port for the metrics of the consumer, 1 to 65535")
+        PortNumber, Field(description="a port for the metrics of the consumer, 1 to 65535")
     ] = 9465
     kafka_bootstrap: Annotated[str | None, Field(description="host:port of a broker of your own")] = None
     postgres_url: Annotated[

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.settings import KafkaSettings, LedgerSettings, MetricsSettings
+from contracts.settings import KafkaSettings, LedgerSettings, MetricsSettings, PortNumber
 
 Host = Annotated[str, Field(min_length=1, description="the address to listen on, 0.0.0.0 for all")]
-Port = Annotated[int, Field(ge=1, le=65535, description="the port to listen on, 1 to 65535")]
+Port = Annotated[PortNumber, Field(description="the port to listen on, 1 to 65535")]
 
 
 class IngressSettings(KafkaSettings, LedgerSettings, MetricsSettings):
