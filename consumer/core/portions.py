@@ -1,6 +1,7 @@
 """Cuts what is sent into portions that a client or a broker takes. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -21,3 +22,10 @@ def portions(
         size_bytes += of_item
     if portion:
         yield portion
+
+
+def batched(items: Iterable[Item], items_max: int) -> Iterator[list[Item]]:
+    """The items in their order, `items_max` at a time. Python has it from 3.12 on."""
+    left = iter(items)
+    while batch := list(islice(left, items_max)):
+        yield batch

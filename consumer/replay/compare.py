@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from consumer.core.portions import portions
+from consumer.core.portions import batched
 from consumer.core.record import OrderKey
 from consumer.postgres.connection import Connection
 from consumer.postgres.tables import ORDERS
@@ -122,7 +122,7 @@ def differences(connection: Connection, schema: str) -> Iterator[Difference]:
     """Every order whose row in the live table is not that in `schema`, by key. In a transaction, with one snapshot."""
     sides = _Side(connection, sql.Identifier("orders"), _ALL), _Side(connection, sql.Identifier(schema, "orders"), _ALL)
     ours, theirs = (side.sums() for side in sides)
-    for keys in portions((key for key, _ in _unlike(*sides, _unequal(ours, theirs))), lambda _: 0, 0, ROWS_FETCHED):
+    for keys in batched((key for key, _ in _unlike(*sides, _unequal(ours, theirs))), ROWS_FETCHED):
         yield from _differences(*sides, keys)
 
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from consumer.core.decode import decode
 from consumer.core.log_mark import Watermark, mark_of
-from consumer.core.portions import portions
+from consumer.core.portions import batched
 from consumer.core.record import Outgoing, Record, Rejected, Stage
 from consumer.core.repeats import APPLIED_BEFORE
 from consumer.core.row_text import order_of_row
@@ -82,7 +82,7 @@ def _note_orders(connection: Connection, differences: Iterator[Difference] | Non
         keys = _all_keys(connection)
     else:
         keys = (key for difference in differences if (key := _to_write(connection, difference)) is not None)
-    for noted in portions(keys, lambda _: 0, 0, KEYS_AT_ONCE):
+    for noted in batched(keys, KEYS_AT_ONCE):
         with (
             connection.cursor() as cursor,
             cursor.copy("COPY reseed_order (partition, partner_id, order_id) FROM STDIN") as copy,
