@@ -93,7 +93,7 @@ def build(settings: ConsumerSettings, holder: SessionHolder, stop: Vitals, metri
             return fence
 
     guard = LogGuard(settings, holder, producer)
-    assignment = Assignment(settings, guard.read_applied, stop, on_restored, ends_between, metrics)
+    assignment = Assignment(settings, guard.read_applied, stop, on_restored, metrics, ends_between)
     stop.is_assigned = lambda: assignment.is_assigned
     return Worker(settings, assignment, applier, producer, read_fence, guard, barrier, on_restored, stop, metrics)
 

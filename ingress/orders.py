@@ -59,7 +59,7 @@ class OrdersEndpoint:
         request_timeout_s: float,
         body_timeout_s: float,
         clock_s: Callable[[], float],
-        metrics: IngressMetrics | None = None,
+        metrics: IngressMetrics,
     ) -> None:
         self._partners = partners
         self._admission = admission
@@ -74,7 +74,7 @@ class OrdersEndpoint:
         self._request_timeout_s = request_timeout_s
         self._body_timeout_s = body_timeout_s
         self._clock_s = clock_s
-        self._metrics = metrics or IngressMetrics()
+        self._metrics = metrics
 
     async def post(self, request: Request) -> Response:
         """The answer to a request, also after an error. A disconnected client gets none."""

@@ -70,7 +70,7 @@ def serve(
     admission = Admission(settings.in_flight_orders_max, settings.in_flight_bytes_max, requests_max)
     supervisor_pid = None if inherited is None else inherited.supervisor_pid
     metrics = metrics or IngressMetrics()
-    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, supervisor_pid, certificate, metrics)
+    server = DrainingServer(admission, most, settings.request_timeout_s + DRAIN_S, metrics, supervisor_pid, certificate)
     server.config.app = create_app(settings, ledger, admission, server.give_up, metrics)
     scheme = "http" if certificate is None else "https"
     _log.info("listening on %s://%s:%d", scheme, *listener.getsockname()[:2])
@@ -91,9 +91,9 @@ class DrainingServer(uvicorn.Server):
         admission: Admission,
         connections_max: int,
         drain_s: float,
+        metrics: IngressMetrics,
         supervisor_pid: int | None = None,
         certificate: Certificate | None = None,
-        metrics: IngressMetrics | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -110,7 +110,7 @@ class DrainingServer(uvicorn.Server):
             )
         )
         self.gave_up: str | None = None
-        self._metrics = metrics or IngressMetrics()
+        self._metrics = metrics
         self._admission = admission
         self._connections_max = connections_max
         self._drain_s = drain_s

@@ -38,12 +38,12 @@ class Assignment:
         read_applied: ReadApplied,
         stop: Flag,
         on_restored: Callable[[], None],
+        metrics: ConsumerMetrics,
         ends_of_records: EndsOfRecords = lambda _, ends: ends,
-        metrics: ConsumerMetrics | None = None,
     ) -> None:
         """`stop` ends every wait. `on_restored` is called if Postgres lacks records before the committed offsets."""
         self._stop = stop
-        self._metrics = metrics or ConsumerMetrics()
+        self._metrics = metrics
         self._closing = False
         self._topic = settings.topics.upserts
         self._read_applied = read_applied

@@ -11,6 +11,7 @@ import pytest
 from consumer.applier import Applier
 from consumer.core.log_mark import Watermark
 from consumer.kafka.assignment import Assignment
+from consumer.metrics import ConsumerMetrics
 from consumer.postgres.session import SessionHolder
 from support.contract_of_the_applier import ApplierContract
 from support.contract_of_the_assignment import PARTITIONS, TAKE_S, AssignmentContract
@@ -59,7 +60,13 @@ class KafkaAssignment:
 
     def _member(self) -> Assignment:
         settings = self._installation.consumer_settings()
-        return Assignment(settings, lambda partitions: dict.fromkeys(partitions, Watermark(0)), Flag(), lambda: None)
+        return Assignment(
+            settings,
+            lambda partitions: dict.fromkeys(partitions, Watermark(0)),
+            Flag(),
+            lambda: None,
+            ConsumerMetrics(),
+        )
 
 
 class PostgresTables:

@@ -24,6 +24,7 @@ from consumer.kafka.producer import AcknowledgedProducer
 from consumer.kafka.topic_id import topic_id
 from consumer.kafka.topic_reader import ANSWER_TIMEOUT_S, TopicReader
 from consumer.letters.conflicts import read_conflicts
+from consumer.metrics import ConsumerMetrics
 from consumer.postgres.fence import note_source
 from consumer.settings import ConsumerSettings
 from contracts.partitioner import partition_of
@@ -57,7 +58,7 @@ def assignment_of(
     settings: ConsumerSettings, applied: dict[int, int] | None = None, answered_to: int = 0
 ) -> Iterator[Assignment]:
     stop = threading.Event()
-    assignment = Assignment(settings, applied_to(applied or {}, answered_to), stop, lambda: None)
+    assignment = Assignment(settings, applied_to(applied or {}, answered_to), stop, lambda: None, ConsumerMetrics())
     assignment.subscribe()
     try:
         yield assignment
@@ -380,7 +381,7 @@ def test_a_commit_that_the_group_refused_is_made_by_the_next_one(
 ) -> None:
     """As in a rebalance. Otherwise the lag would stay until the next record of that partition."""
     settings = installation.consumer_settings()
-    late = Assignment(settings, applied_to({}), threading.Event(), lambda: None)
+    late = Assignment(settings, applied_to({}), threading.Event(), lambda: None, ConsumerMetrics())
     with assignment_of(settings) as member:
         eventually(lambda: taken(member) == [] and len(member.positions) == 12)
         late.commit({1: 6})  # it is not in the group yet
@@ -477,7 +478,9 @@ def test_offsets_are_committed_past_the_markers_of_transactions_when_all_before_
             return ends_of_records(reader, starts, to)
 
     for first in (1, 0):
-        later = Assignment(settings, applied_to({1: first}), threading.Event(), restored.set, ends_between)
+        later = Assignment(
+            settings, applied_to({1: first}), threading.Event(), restored.set, ConsumerMetrics(), ends_between
+        )
         later.subscribe()
         with closing(later):
             eventually(lambda: later.take(100, 0.2)[0] == [] and len(later.positions) == 12)  # noqa: B023

@@ -17,6 +17,7 @@ from deploy.local.ports import LOOPBACK
 from ingress import listener, protocol, reading, server
 from ingress.admission import Admission
 from ingress.connections import CONNECTION
+from ingress.metrics import IngressMetrics
 from ingress.protocol import HEADER_BYTES_MAX, HEADERS_MAX, PIPELINED_REQUESTS_MAX
 from ingress.server import DrainingServer
 from ingress.tls import Certificate
@@ -96,7 +97,9 @@ def serving(
 ) -> Iterator[Served]:
     app = App()
     listening = listening or socket.create_server((LOOPBACK, 0))
-    made = DrainingServer(app.admission, connections_max, drain_s=0.1, certificate=certificate)
+    made = DrainingServer(
+        app.admission, connections_max, drain_s=0.1, metrics=IngressMetrics(), certificate=certificate
+    )
     made.config.app = app
     made.config.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]
     served = Served(app, listening.getsockname()[1], made, Thread(target=made.run, args=([listening],)))

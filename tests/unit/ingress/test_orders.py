@@ -20,6 +20,7 @@ from ingress.admission import Admission
 from ingress.auth import Guesses, Partners
 from ingress.checked_request import Item
 from ingress.fast_path import ParsedOrder
+from ingress.metrics import IngressMetrics
 from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
@@ -82,6 +83,7 @@ def an_endpoint(
         request_timeout_s=timeout_s,
         body_timeout_s=60,
         clock_s=lambda: 0.0,
+        metrics=IngressMetrics(),
     )
 
 

@@ -21,6 +21,7 @@ from ingress.admission import Admission, Held
 from ingress.auth import Guesses, Partners
 from ingress.body import BODY_BYTES_MAX
 from ingress.errors import BodyTimeoutError, PartnerShareError, UnavailableError
+from ingress.metrics import IngressMetrics
 from ingress.orders import OrdersEndpoint
 from ingress.pending_replies import PendingReplies
 from ingress.publisher import Publisher
@@ -129,6 +130,7 @@ class Asked:
             request_timeout_s=60,
             body_timeout_s=60,
             clock_s=lambda: 0.0,
+            metrics=IngressMetrics(),
         )
 
     def post(self, body: bytes | None, headers: dict[str, str]) -> Response:

@@ -10,6 +10,7 @@ from consumer.errors import LogChangedError
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.message import place_of
 from consumer.kafka.reading_errors import report
+from consumer.metrics import ConsumerMetrics
 from consumer.settings import ConsumerSettings
 
 SETTINGS = ConsumerSettings(kafka_bootstrap="127.0.0.1:1", postgres_url="postgresql:///")
@@ -22,7 +23,7 @@ def message(offset: int, epoch: int | None) -> Message:
 
 @pytest.fixture
 def assigned() -> Assignment:
-    assignment = Assignment(SETTINGS, lambda _: {}, Flag(), lambda: None)
+    assignment = Assignment(SETTINGS, lambda _: {}, Flag(), lambda: None, ConsumerMetrics())
     assignment._positions.set({3: 0})
     return assignment
 
