@@ -5,22 +5,19 @@ Then the speed of a replay alone, with events that are all new orders, and with 
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from consumer.postgres.migrate import migrate
 from deploy.local.kafka import KafkaBroker
-from deploy.local.ports import free_port
 from deploy.local.postgres import PostgresServer
+from shows.servers import own_servers
 from shows.timed import family
 from support.installation import Installation
 from support.many_events import history, write
@@ -31,15 +28,8 @@ LONG_S = 900.0
 
 
 def main(events: int, rates_only: bool) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="orders-show-"))
-    with ExitStack() as running:
-        running.callback(shutil.rmtree, folder, ignore_errors=True)
-        kafka, postgres = KafkaBroker(folder / "kafka", free_port()), PostgresServer(folder / "postgres", free_port())
-        for server in (kafka, postgres):
-            running.callback(server.stop)
-            server.start()
-        say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start, {events:,} events")
-        migrate(postgres.url())
+    with own_servers("show", lives_long=False) as (folder, kafka, postgres):
+        say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, {events:,} events")
         if not rates_only:
             with installed(kafka, postgres, folder) as installation:
                 beside_a_service(installation, events)

@@ -6,8 +6,6 @@ CPU time and bytes, not seconds on a clock: so others may use the machine meanwh
 import os
 import random
 import select
-import shutil
-import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -18,10 +16,7 @@ from uuid import uuid4
 from bench.load import Connection
 from bench.meter import Meter
 from bench.sample import PATH, order_template
-from consumer.postgres.migrate import migrate
-from deploy.local.kafka import KafkaBroker
-from deploy.local.ports import free_port
-from deploy.local.postgres import PostgresServer
+from shows.servers import own_servers
 from support.installation import Installation
 
 BATCH = 500
@@ -166,15 +161,7 @@ def measure(sizes: Sizes, orders: int, singles: int) -> None:
 
 
 def main(orders: int, singles: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="orders-sizes-"))
-    with ExitStack() as running:
-        running.callback(shutil.rmtree, folder, ignore_errors=True)
-        kafka = KafkaBroker(folder / "kafka", free_port(), lives_long=True)
-        postgres = PostgresServer(folder / "postgres", free_port())
-        for server in (kafka, postgres):
-            running.callback(server.stop)
-            server.start()
-        migrate(postgres.url())
+    with own_servers("sizes") as (folder, kafka, postgres), ExitStack() as running:
         installation = Installation(kafka.bootstrap, postgres.url(), folder)
         running.push(installation.running)
         consumer, ingress = installation.set_up().start_consumer(), installation.start_ingress()

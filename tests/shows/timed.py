@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from support.background import beside
 from support.http import Connection
 from support.installation import Ingress
 from support.orders import an_order
@@ -62,7 +63,7 @@ class Posts:
 
 
 @contextmanager
-def posting(ingress: Ingress, token: str) -> Iterator[Posts]:
+def timed_posting(ingress: Ingress, token: str) -> Iterator[Posts]:
     """New orders, to the end of the block."""
     posts = Posts()
 
@@ -75,13 +76,8 @@ def posting(ingress: Ingress, token: str) -> Iterator[Posts]:
                 posts.waits.append((started_s, time.monotonic(), answer.status))
                 number += 1
 
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
+    with beside(posts.is_done, post):
         yield posts
-    finally:
-        posts.is_done.set()
-        thread.join()
 
 
 def measured(arguments: tuple[str, ...], env: Mapping[str, str], output: Path) -> tuple[int, float]:

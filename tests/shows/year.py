@@ -7,7 +7,6 @@ rights; a logical subscriber; a long report; a partner who posts.
 import os
 import shutil
 import sys
-import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Collection
@@ -18,12 +17,9 @@ from pathlib import Path
 
 import psycopg
 
-from consumer.postgres.migrate import migrate
 from deploy.local.child import Child
-from deploy.local.kafka import KafkaBroker
-from deploy.local.ports import free_port
-from deploy.local.postgres import PostgresServer
-from shows.timed import HEAD, measured, posting
+from shows.servers import own_servers
+from shows.timed import HEAD, measured, timed_posting
 from shows.year_commands import Call, Commands
 from shows.year_events import YEAR, Sizes, cut_letters, large_letters, letters, orders, publish
 from shows.year_shop import long_report, open_shop, subscriber
@@ -38,15 +34,7 @@ GROUPS = "partners", "history", "letters", "settle", "replays", "swap", "wait", 
 
 
 def main(sizes: Sizes, only: Collection[str]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="orders-year-"))
-    with ExitStack() as running:
-        running.callback(shutil.rmtree, folder, ignore_errors=True)
-        kafka = KafkaBroker(folder / "kafka", free_port(), lives_long=True)
-        postgres = PostgresServer(folder / "postgres", free_port())
-        for server in (kafka, postgres):
-            running.callback(server.stop)
-            server.start()
-        migrate(postgres.url())
+    with own_servers("year") as (folder, kafka, postgres), ExitStack() as running:
         with psycopg.connect(postgres.url(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET wal_level = logical")
         postgres.stop()
@@ -96,7 +84,7 @@ def operate(
     filled = datetime.now(UTC).isoformat(timespec="milliseconds")
     token = installation.add_partner("live")
     say(HEAD)
-    with posting(ingress, token) as posts:
+    with timed_posting(ingress, token) as posts:
         commands = Commands(installation, posts, call, outputs, say)
         with long_report(installation.postgres_url):
             steps = {

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from support.background import beside
 from support.http import TIMEOUT_S, Connection
 from support.installation import Ingress
 from support.orders import an_order
@@ -30,10 +31,5 @@ def posting(
                 sums.update(inserted=inserted, updated=updated, skipped=skipped, posted=20)
                 number += 3
 
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
+    with beside(stop, post):
         yield sums
-    finally:
-        stop.set()
-        thread.join()

@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
+from support.background import beside
 from support.installation import Ingress, Installation
 from support.orders import an_order
 from support.waiting import eventually
@@ -78,13 +80,6 @@ def steady_load(installation: Installation, names: Sequence[str], *ingresses: In
     """Until the end of the block."""
     load = Load([Partner(installation, name, ingresses) for name in names])
     stop = threading.Event()
-    threads = [threading.Thread(target=partner.run, args=[stop]) for partner in load.partners]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(stop, *(partial(partner.run, stop) for partner in load.partners)):
         yield load
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
     load.goes_on(0)
